@@ -1,0 +1,115 @@
+//! What a replica holds of one key.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Put, Strategy, Version, VersionHash};
+use crate::causality::{Context, Dot};
+
+/// The siblings of a key, none of which supersedes another, and the context that says which of its
+/// writes are accounted for.
+///
+/// Merging is idempotent, commutative and associative: replicas that received the same versions in
+/// any order hold equal records.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    siblings: Vec<Version>,
+    context: Context,
+}
+
+/// What became of a version that was merged into a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// Whether the version is a sibling now; else the context covered it: it came late.
+    pub added: bool,
+    /// The siblings that it superseded.
+    pub superseded: Vec<Version>,
+}
+
+impl Record {
+    /// A record out of stored parts: siblings sorted by dot, and the context.
+    #[must_use]
+    pub fn from_parts(mut siblings: Vec<Version>, context: Context) -> Self {
+        siblings.sort_unstable_by_key(|sibling| sibling.dot);
+        Self { siblings, context }
+    }
+
+    /// The versions that stand beside each other, by dot.
+    #[must_use]
+    pub fn siblings(&self) -> &[Version] {
+        &self.siblings
+    }
+
+    /// Which writes of the key are accounted for here.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The context that follows from the siblings alone.
+    #[must_use]
+    pub fn context_of_siblings(&self) -> Context {
+        let mut context = Context::new();
+        for sibling in &self.siblings {
+            context.extend(&sibling.context);
+            context.insert(sibling.dot);
+        }
+        context
+    }
+
+    /// Rule 2: drops what `version` supersedes, adds it unless the context covers it, and widens
+    /// the context.
+    pub fn merge(&mut self, version: Version) -> Merged {
+        let (superseded, mut kept): (Vec<_>, Vec<_>) =
+            self.siblings.drain(..).partition(|sibling| version.supersedes(sibling.dot));
+        let added = !self.context.covers(version.dot);
+        self.context.extend(&version.context);
+        self.context.insert(version.dot);
+        if added {
+            let at = kept.partition_point(|sibling| sibling.dot < version.dot);
+            kept.insert(at, version);
+        }
+        self.siblings = kept;
+        Merged { added, superseded }
+    }
+
+    /// One dot, two contents: puts `version` in the place of the sibling with its dot. False if
+    /// there is none.
+    pub fn replace(&mut self, version: Version) -> bool {
+        match self.siblings.iter_mut().find(|sibling| sibling.dot == version.dot) {
+            Some(sibling) => {
+                self.context.extend(&version.context);
+                *sibling = version;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The sibling named `dot`.
+    #[must_use]
+    pub fn get(&self, dot: Dot) -> Option<&Version> {
+        self.siblings.iter().find(|sibling| sibling.dot == dot)
+    }
+
+    /// What a reader sees under `strategy`: a version, or nothing.
+    #[must_use]
+    pub fn visible(&self, strategy: Strategy) -> Option<(&Version, &Put)> {
+        let winner = strategy.resolve(&self.siblings)?;
+        winner.put().map(|put| (winner, put))
+    }
+
+    /// The name of the whole record, all its siblings: equal on replicas that hold the same.
+    #[must_use]
+    pub fn etag(&self) -> VersionHash {
+        match &self.siblings[..] {
+            [only] => only.hash(),
+            many => {
+                let mut hasher = blake3::Hasher::new();
+                for sibling in many {
+                    hasher.update(&sibling.hash().0);
+                }
+                VersionHash(*hasher.finalize().as_bytes())
+            }
+        }
+    }
+}

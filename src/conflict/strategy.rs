@@ -1,0 +1,23 @@
+//! Which of several concurrent versions a reader sees.
+
+use super::Version;
+
+/// How siblings are resolved for readers. A pure function of the set of siblings: the same on every
+/// replica, in any order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// The greatest by stamp, origin, sequence; a delete counts as a value.
+    #[default]
+    LastWriteWins,
+}
+
+impl Strategy {
+    /// The sibling that readers see; it may be a delete.
+    #[must_use]
+    pub fn resolve(self, siblings: &[Version]) -> Option<&Version> {
+        match self {
+            Self::LastWriteWins => siblings.iter().max_by_key(|version| version.rank()),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! News that travels by word of mouth: an embeddable, eventually consistent, replicated key-value
+//! store for meshes in which not every node reaches every other.
+
+pub mod causality;
+pub mod conflict;
+pub mod network;
+pub mod node;
+pub mod ports;
+pub mod replica;
+pub mod storage;
+pub mod types;
+pub mod wire;
+
+pub use node::Node;
+pub use types::{
+    ContentType, ContentTypeError, Key, KeyError, Limits, Namespace, NamespaceError, Prefix, Value,
+};

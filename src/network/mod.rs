@@ -1,0 +1,190 @@
+//! What the actors ask of a network, and what it tells them. The adapter is [`libp2p`].
+//!
+//! The swarm lives in a task of its own that never awaits a consumer: it takes [`Command`]s from a
+//! bounded queue and pushes [`Event`]s into a [`Sink`], which must not block. There is no domain
+//! state in it: it knows peers, addresses and bytes; which bytes to send to whom is decided by the
+//! actors.
+
+mod config;
+pub mod libp2p;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{AsyncRead, AsyncWrite, future::BoxFuture};
+use thiserror::Error;
+
+pub use ::libp2p::{Multiaddr, PeerId};
+pub use config::{NetworkConfig, Tuning};
+
+use crate::{causality::NodeId, types::Namespace, wire::Envelope, wire::SignedEnvelope};
+
+/// The stream protocols between two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// `/tidings/link/1`: one control stream per pair of connected nodes.
+    Link,
+    /// `/tidings/sync/1`: one stream per exchange.
+    Sync,
+    /// `/tidings/blob/1`: one stream per large value.
+    Blob,
+}
+
+impl Protocol {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Link => "/tidings/link/1",
+            Self::Sync => "/tidings/sync/1",
+            Self::Blob => "/tidings/blob/1",
+        }
+    }
+}
+
+/// A stream of bytes to a peer, with back-pressure.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// A stream of bytes to a peer.
+pub type Stream = Box<dyn ByteStream>;
+
+/// A stream could not be opened.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The peer does not speak the protocol.
+    #[error("the peer does not speak {0}: it is no tidings node, or of another version")]
+    Unsupported(&'static str),
+    /// There is no connection, or it broke.
+    #[error("no connection to the peer: {0}")]
+    Closed(String),
+    /// The peer did not answer in time.
+    #[error("the peer did not answer in time")]
+    Timeout,
+}
+
+/// Opens streams to connected peers; never dials.
+pub trait Streams: Send + Sync + 'static {
+    /// Opens a stream of `protocol` to `peer`.
+    fn open(&self, peer: NodeId, protocol: Protocol) -> BoxFuture<'static, Result<Stream, StreamError>>;
+}
+
+/// What the actors ask of the network.
+#[derive(Debug)]
+pub enum Command {
+    /// Send an encoded [`SignedEnvelope`] to whoever follows the namespace.
+    Publish {
+        /// The topic.
+        namespace: Namespace,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// Dial an address; the peer at its end is kept as a `--peer` is.
+    Dial(Multiaddr),
+    /// Addresses of peers that somebody told of (peer exchange).
+    Learn(Vec<(NodeId, Vec<Multiaddr>)>),
+    /// Close the connections to a peer.
+    Disconnect(NodeId),
+    /// Close the connections to a peer and refuse it from now on; kept over restarts.
+    Block(NodeId),
+    /// Let a blocked peer in again.
+    Unblock(NodeId),
+    /// Mark exactly these peers as explicit for gossip (protected links).
+    Protect(BTreeSet<NodeId>),
+    /// Stop: close all connections and end the task.
+    Stop,
+}
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// This node dialled.
+    Outbound,
+    /// The peer dialled.
+    Inbound,
+}
+
+/// What the network tells.
+pub enum Event {
+    /// The node can be reached here.
+    Listening(Multiaddr),
+    /// The node cannot be reached here any more.
+    NotListening(Multiaddr),
+    /// The first connection to a peer stands.
+    Connected {
+        /// The peer.
+        peer: NodeId,
+        /// Its address.
+        address: Multiaddr,
+        /// Who dialled.
+        direction: Direction,
+    },
+    /// The last connection to a peer is gone.
+    Disconnected {
+        /// The peer.
+        peer: NodeId,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A dial failed for good or for now.
+    DialFailed {
+        /// The peer, where it is known.
+        peer: Option<NodeId>,
+        /// Why, in words: a wrong swarm key, nobody there, …
+        reason: String,
+    },
+    /// An envelope arrived by gossip; its signature and origins are checked, it is forwarded.
+    Gossip {
+        /// The neighbour it came from.
+        from: NodeId,
+        /// What it carries.
+        envelope: Envelope,
+        /// How many bytes it had.
+        bytes: usize,
+    },
+    /// A peer opened a stream.
+    Inbound {
+        /// The peer.
+        peer: NodeId,
+        /// What it speaks.
+        protocol: Protocol,
+        /// The stream.
+        stream: Stream,
+    },
+    /// A round trip to a peer was measured.
+    Rtt {
+        /// The peer.
+        peer: NodeId,
+        /// The time it took.
+        rtt: Duration,
+    },
+    /// The network can do nothing more.
+    Failed(String),
+}
+
+/// Where events go. Called in the swarm's task: it must not block, and must bound what it keeps.
+pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Whether an envelope is new here. Called before its signature is checked, in the swarm's task:
+/// what is entirely seen is neither stored nor forwarded again.
+pub type IsNew = Arc<dyn Fn(&Envelope) -> bool + Send + Sync>;
+
+/// Signs what the node publishes.
+pub trait Signer: Send + Sync + 'static {
+    /// The public key.
+    fn node(&self) -> NodeId;
+    /// Wraps an encoded [`Envelope`] with a signature.
+    fn sign(&self, payload: Bytes) -> SignedEnvelope;
+}
+
+/// A running network.
+#[derive(Clone)]
+pub struct Network {
+    /// Takes commands; bounded.
+    pub commands: tokio::sync::mpsc::Sender<Command>,
+    /// Opens streams.
+    pub streams: Arc<dyn Streams>,
+    /// Signs envelopes.
+    pub signer: Arc<dyn Signer>,
+}

@@ -1,0 +1,125 @@
+//! What can go wrong between a caller and a node: when, whether anything changed, what to do.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::{
+    storage::{OpenError, StoreError},
+    types::{KeyError, Namespace},
+};
+
+/// A write did not happen. Nothing was changed, except where the variant says so.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The key is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The value is larger than the node takes.
+    #[error("a value of {size} bytes, the limit is {limit} (value_bytes_max)")]
+    ValueTooLarge {
+        /// Bytes offered.
+        size: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The batch has more operations or bytes than a batch may have.
+    #[error(
+        "a batch of {operations} operations and {bytes} bytes, the limits are 1000 operations and 1 MiB: split it"
+    )]
+    BatchTooLarge {
+        /// Operations offered.
+        operations: usize,
+        /// Bytes of keys and values offered.
+        bytes: usize,
+    },
+    /// There is nothing to delete. In a batch, `index` says which operation it was.
+    #[error("there is nothing under this key to delete")]
+    NothingThere {
+        /// The place of the operation in its batch; 0 for a single one.
+        index: usize,
+    },
+    /// The precondition does not hold of the record as it is now.
+    #[error("the precondition does not hold: the record is another by now; read it again")]
+    Precondition,
+    /// The node does not carry this namespace.
+    #[error("this node does not carry the namespace {0}")]
+    NoNamespace(Namespace),
+    /// The node has more to do than it takes on; nothing was queued.
+    #[error("the node is busy: try again in {} ms", retry_after.as_millis())]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The disk is full or the store refuses. If the error came after the write was handed over,
+    /// whether it happened is unknown until the node has been started again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node is closed, or closed while the write was under way; in the latter case the write
+    /// may have happened.
+    #[error("the node is closed")]
+    Closed,
+}
+
+/// A read could not be answered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The key or prefix is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The node does not carry this namespace.
+    #[error("this node does not carry the namespace {0}")]
+    NoNamespace(Namespace),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node is closed.
+    #[error("the node is closed")]
+    Closed,
+}
+
+/// A node could not start. Nothing was left running.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A setting is wrong.
+    #[error("{0}")]
+    Config(String),
+    /// The network cannot be started.
+    #[error("the network cannot be started: {0}")]
+    Network(String),
+    /// The node's own parts could not be started.
+    #[error("the node could not be started: {0}")]
+    Internal(String),
+}
+
+/// A peer could not be dialled.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The text is no address.
+    #[error(
+        "{0:?} is no multiaddr: write /ip4/ADDRESS/tcp/PORT, with /p2p/ID at the end where the id is known"
+    )]
+    Address(String),
+    /// The node is closed.
+    #[error("the node is closed")]
+    Closed,
+}
+
+impl From<std::convert::Infallible> for WriteError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl From<std::convert::Infallible> for ReadError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}

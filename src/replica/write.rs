@@ -1,0 +1,91 @@
+//! Rule 1: a local write.
+
+use thiserror::Error;
+
+use super::Plan;
+use crate::{
+    causality::{Context, Dot, Hlc},
+    conflict::{Body, Record, Strategy, Version, VersionHash},
+    types::Key,
+};
+
+/// What must hold of a record for a write to happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// The record is exactly the one that this names, siblings included.
+    Matches(VersionHash),
+    /// A reader sees a value, whichever.
+    Exists,
+    /// A reader sees no value.
+    Absent,
+}
+
+/// The write does not happen; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// A delete where a reader sees nothing.
+    #[error("there is nothing under this key to delete")]
+    NothingThere,
+    /// The precondition does not hold of the record as it is now.
+    #[error("the precondition does not hold: the record is another by now; read it again")]
+    Precondition,
+}
+
+/// A planned write: the version, and what it does to the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WritePlan {
+    /// The version, as it is stored and announced.
+    pub version: Version,
+    /// What becomes of the record.
+    pub plan: Plan,
+}
+
+/// Plans a write of `body` to `key` under the name `dot`.
+///
+/// `stamp` is given the greatest stamp that the write supersedes and answers with a new one.
+///
+/// # Errors
+/// [`Refused`] when a delete finds nothing, or the precondition does not hold.
+pub fn plan_write(
+    current: Option<&Record>,
+    key: Key,
+    dot: Dot,
+    body: Body,
+    precondition: Precondition,
+    stamp: impl FnOnce(Hlc) -> Hlc,
+) -> Result<WritePlan, Refused> {
+    let visible = current.is_some_and(|record| record.visible(Strategy::default()).is_some());
+    let holds = match precondition {
+        Precondition::None => true,
+        Precondition::Matches(etag) => visible && current.is_some_and(|record| record.etag() == etag),
+        Precondition::Exists => visible,
+        Precondition::Absent => !visible,
+    };
+    if !holds {
+        return Err(Refused::Precondition);
+    }
+    if body == Body::Delete && !current.is_some_and(has_value) {
+        return Err(Refused::NothingThere);
+    }
+    let siblings = current.map_or(&[][..], Record::siblings);
+    let latest = siblings.iter().map(|sibling| sibling.hlc).max().unwrap_or_default();
+    let context = current.map_or_else(Context::new, |record| record.context().clone());
+    let version =
+        Version { dot, hlc: stamp(latest), base: None, context: context.without(&dot.origin), key, body };
+    let mut record = current.cloned().unwrap_or_default();
+    let merged = record.merge(version.clone());
+    debug_assert!(merged.added, "a fresh dot is covered by no context");
+    let dead = merged.superseded.iter().map(|sibling| sibling.dot).collect();
+    let plan = Plan { record, held: Some(version.clone()), superseded: merged.superseded, dead };
+    Ok(WritePlan { version, plan })
+}
+
+/// A value stands somewhere in the record, if only as a sibling that readers do not see.
+fn has_value(record: &Record) -> bool {
+    record.siblings().iter().any(|sibling| !sibling.is_delete())
+}

@@ -1,0 +1,18 @@
+//! The nouns of the store as a user sees them: keys, values, namespaces, and the limits they keep.
+//!
+//! Everything here is checked when it is made, so that the rest of the program never meets a key
+//! with an empty segment or a namespace that is no file name.
+
+mod content_type;
+mod key;
+mod limits;
+mod namespace;
+mod value;
+
+pub use content_type::{ContentType, ContentTypeError};
+pub use key::{KEY_BYTES_MAX, Key, KeyError, Prefix};
+pub use limits::{
+    BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Limits, NAMESPACES_MAX, VALUE_BYTES_MAX,
+};
+pub use namespace::{Namespace, NamespaceError};
+pub use value::Value;

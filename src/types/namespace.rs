@@ -1,0 +1,93 @@
+//! Namespaces keep unrelated data apart: separate keys, sequences and gossip topics.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
+
+/// The name of a keyspace of its own: `[a-z0-9][a-z0-9._-]{0,63}`.
+///
+/// ```
+/// use tidings::Namespace;
+///
+/// assert_eq!(Namespace::default().as_str(), "default");
+/// assert!("Photos".parse::<Namespace>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(Arc<str>);
+
+/// The text is no name of a namespace. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is no namespace: use 1 to 64 of a-z, 0-9, `.`, `_`, `-`, the first a letter or digit")]
+pub struct NamespaceError(String);
+
+impl Namespace {
+    /// Checks `text` and makes a namespace of it.
+    ///
+    /// # Errors
+    /// When the text is not of the form `[a-z0-9][a-z0-9._-]{0,63}`.
+    pub fn new(text: &str) -> Result<Self, NamespaceError> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let lawful = match text.as_bytes() {
+            [first, rest @ ..] => {
+                plain(*first) && rest.len() < 64 && rest.iter().all(|b| plain(*b) || b"._-".contains(b))
+            }
+            [] => false,
+        };
+        if lawful { Ok(Self(text.into())) } else { Err(NamespaceError(text.chars().take(80).collect())) }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+impl FromStr for Namespace {
+    type Err = NamespaceError;
+
+    fn from_str(text: &str) -> Result<Self, NamespaceError> {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Namespace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Namespace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(&text).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_to_their_form() {
+        for text in ["a", "0", "a.b_c-d", &"x".repeat(64)] {
+            assert!(Namespace::new(text).is_ok(), "{text:?}");
+        }
+        for text in ["", "A", ".a", "-a", "a/b", "ä", &"x".repeat(65)] {
+            assert!(Namespace::new(text).is_err(), "{text:?}");
+        }
+    }
+}
