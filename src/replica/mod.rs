@@ -10,7 +10,9 @@ mod merge;
 mod write;
 
 #[cfg(test)]
-mod model;
+mod histories;
+#[cfg(test)]
+pub(crate) mod model;
 
 pub use merge::plan_merge;
 pub use write::{Precondition, Refused, WritePlan, plan_write};
