@@ -72,19 +72,6 @@ impl Record {
         Merged { added, superseded }
     }
 
-    /// One dot, two contents: puts `version` in the place of the sibling with its dot. False if
-    /// there is none.
-    pub fn replace(&mut self, version: Version) -> bool {
-        match self.siblings.iter_mut().find(|sibling| sibling.dot == version.dot) {
-            Some(sibling) => {
-                self.context.extend(&version.context);
-                *sibling = version;
-                true
-            }
-            None => false,
-        }
-    }
-
     /// The sibling named `dot`.
     #[must_use]
     pub fn get(&self, dot: Dot) -> Option<&Version> {
