@@ -6,6 +6,7 @@ pub mod conflict;
 pub mod network;
 pub mod node;
 pub mod ports;
+pub mod reconcile;
 pub mod replica;
 pub mod storage;
 pub mod types;

@@ -1,15 +1,19 @@
 //! What a replica has seen: per origin, which sequence numbers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{Dot, Intervals, Origin};
+use crate::wire;
+
+/// blake3 keys its hash of seen sets with this, so that it is no hash of anything else.
+const HASH_KEY: [u8; 32] = *b"tidings: hash of a seen set, n 1";
 
 /// Per origin, the sequence numbers whose effect is in a store. In transit it is a *frontier*.
 ///
 /// Union makes it a join semilattice: commutative, associative, idempotent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct SeenSet(BTreeMap<Origin, Intervals>);
 
 impl SeenSet {
@@ -107,6 +111,19 @@ impl SeenSet {
         other.difference(self).is_empty()
     }
 
+    /// A hash of the set: equal hashes are equal sets.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        *blake3::keyed_hash(&HASH_KEY, &wire::encode(self)).as_bytes()
+    }
+
+    /// The hash cut to 8 bytes, for beacons: where it differs the sets differ.
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.hash();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// The writes that are known to exist, for later ones of their origin were seen, but were not
     /// seen themselves.
     #[must_use]
@@ -123,5 +140,31 @@ impl FromIterator<Dot> for SeenSet {
             set.insert(dot);
         }
         set
+    }
+}
+
+impl<'de> Deserialize<'de> for SeenSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = SeenSet;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("origins, ascending, each with its intervals")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<SeenSet, A::Error> {
+                let mut out = BTreeMap::new();
+                while let Some((origin, seqs)) = map.next_entry::<Origin, Intervals>()? {
+                    let ascends = out.last_key_value().is_none_or(|(last, _)| *last < origin);
+                    if !ascends || seqs.is_empty() {
+                        return Err(de::Error::custom("a seen set is not in canonical form"));
+                    }
+                    out.insert(origin, seqs);
+                }
+                Ok(SeenSet(out))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
     }
 }

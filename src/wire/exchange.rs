@@ -16,14 +16,16 @@ pub const PAGE_VERSIONS: usize = 1_000;
 pub enum ExchangeFrame {
     /// The first frame each way; equal hashes end the exchange.
     Hello(Hello),
-    /// What the sender has seen.
-    Seen(SeenSet),
+    /// What the sender has seen, or a part of it.
+    Seen(SeenPart),
     /// Versions that the receiver has not seen.
     Page(Page),
-    /// All that the receiver had not seen has been sent: the frontier of the sender's snapshot.
-    End(SeenSet),
-    /// The sender has no room for an exchange now; ask again later.
+    /// All that the receiver had not seen has been sent.
+    End(End),
+    /// In the place of a hello: the sender has no room for an exchange now; ask again later.
     Busy,
+    /// In the place of a hello: the sender does not carry the namespace.
+    NotCarried,
 }
 
 /// What is compared, and the hash of what the sender has seen of it.
@@ -31,8 +33,17 @@ pub enum ExchangeFrame {
 pub struct Hello {
     /// The namespace compared.
     pub namespace: Namespace,
-    /// blake3 of the sender's seen set.
-    pub seen_hash: [u8; 32],
+    /// [`SeenSet::hash`] of what the sender has seen, cut to 16 bytes.
+    pub seen_hash: [u8; 16],
+}
+
+/// A part of what the sender has seen: all parts together are its seen set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenPart {
+    /// The part.
+    pub set: SeenSet,
+    /// Whether another part follows.
+    pub more: bool,
 }
 
 /// Versions in dot order, applied as one atomic batch.
@@ -42,16 +53,47 @@ pub struct Page {
     pub versions: Vec<Version>,
 }
 
+/// The sender's frontier is what it said it has seen, without what it found lost on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Writes that the sender has seen and does not vouch for: neither held nor dead.
+    pub lost: SeenSet,
+}
+
+impl Hello {
+    /// The hello of a replica that has seen `seen`.
+    #[must_use]
+    pub fn new(namespace: Namespace, seen: &SeenSet) -> Self {
+        let mut seen_hash = [0; 16];
+        seen_hash.copy_from_slice(&seen.hash()[..16]);
+        Self { namespace, seen_hash }
+    }
+}
+
 impl ExchangeFrame {
+    /// What it is, in words.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "a hello",
+            Self::Seen(_) => "a seen set",
+            Self::Page(_) => "a page",
+            Self::End(_) => "an end",
+            Self::Busy => "that it is busy",
+            Self::NotCarried => "that it does not carry the namespace",
+        }
+    }
+
     /// The frame as it stands on the stream.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         match self {
             Self::Hello(hello) => write_frame(0, &encode(hello)),
-            Self::Seen(seen) => write_frame(1, &encode(seen)),
+            Self::Seen(part) => write_frame(1, &encode(part)),
             Self::Page(page) => write_frame(2, &encode(page)),
-            Self::End(frontier) => write_frame(3, &encode(frontier)),
+            Self::End(end) => write_frame(3, &encode(end)),
             Self::Busy => write_frame(4, &[]),
+            Self::NotCarried => write_frame(5, &[]),
         }
     }
 
@@ -66,7 +108,8 @@ impl ExchangeFrame {
             1 => Self::Seen(decode(payload)?),
             2 => Self::Page(decode(payload)?),
             3 => Self::End(decode(payload)?),
-            4 => Self::Busy,
+            4 => decode(payload).map(|()| Self::Busy)?,
+            5 => decode(payload).map(|()| Self::NotCarried)?,
             kind => return Err(FrameError::Kind(kind)),
         })
     }

@@ -13,7 +13,7 @@ mod link;
 pub use blob::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest};
 pub use codec::{DecodeError, decode, decode_stored, encode};
 pub use envelope::{Envelope, EnvelopeError, SignedEnvelope};
-pub use exchange::{ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page};
+pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart};
 pub use frame::{
     FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Frame, FrameError, FrameHead, PROTOCOL_VERSION, read_head, write_frame,
 };

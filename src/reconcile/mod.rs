@@ -1,0 +1,24 @@
+//! How two replicas find out what each of them lacks, and bring it to each other.
+//!
+//! [`Exchange`] is a state machine without input or output of its own: frames and facts go in,
+//! effects come out. The ladder it climbs is *equal* (one round trip, when the hashes of both seen
+//! sets agree) and *delta* (each side streams, in dot order, the versions that the other has not
+//! seen; then what did not come, although the sender has seen it, is dead). A seen set is its own
+//! resume point: an exchange that breaks off loses nothing that was applied, and the next one,
+//! with anybody, goes on from there.
+//!
+//! Invariant: what a peer has seen is taken over only after the last page was applied, and only
+//! as far as the peer vouches for it. The machine never sees what a value is.
+//!
+//! Source: Gonçalves, Almeida, Baquero, Fonte, "DottedDB: Anti-Entropy without Merkle Trees,
+//! Deletes without Tombstones" (SRDS 2017).
+
+mod exchange;
+mod parts;
+mod report;
+mod violation;
+
+pub use exchange::{Effect, Exchange, Input, PAGES_AHEAD_MAX, PAGES_UNAPPLIED_MAX};
+pub use parts::{ABSORB_DOTS_MAX, SEEN_FRAGMENTS_MAX, SEEN_PART_BYTES};
+pub use report::{Outcome, Report};
+pub use violation::Violation;

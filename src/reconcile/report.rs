@@ -1,0 +1,37 @@
+//! What came of an exchange.
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Both had seen the same: two hellos told.
+    Equal,
+    /// Each has what the other had seen when the exchange began.
+    #[default]
+    Delta,
+    /// The peer has no room for an exchange now.
+    Busy,
+    /// The peer does not carry the namespace.
+    NotCarried,
+}
+
+/// What an exchange did. Bytes are counted by whoever moves them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Versions that came.
+    pub versions_in: u64,
+    /// Versions that were sent.
+    pub versions_out: u64,
+    /// Pages that came.
+    pub pages_in: u64,
+    /// Pages that were sent.
+    pub pages_out: u64,
+    /// Versions that came and could not be applied; the next exchange brings them again.
+    pub set_aside: u64,
+    /// Writes that this side has seen, is to hold, and could not find: it did not vouch for them.
+    pub lost: u64,
+    /// Times that one side had to wait for the other: 1 when equal, 2 for a delta.
+    pub rounds: u32,
+}

@@ -1,0 +1,64 @@
+//! What a peer did that the exchange does not allow.
+
+use thiserror::Error;
+
+use crate::{causality::Dot, types::Namespace, wire::PAGE_VERSIONS};
+
+/// The peer broke the rules of the exchange. Break it off and count it; what was applied before
+/// stays, and nothing of the peer's seen set was taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The hello speaks of another namespace than the one the exchange was opened for.
+    #[error("the exchange is about {expected}, the peer's hello about {got}")]
+    Namespace {
+        /// What the exchange is about.
+        expected: Namespace,
+        /// What the hello says.
+        got: Namespace,
+    },
+    /// A second hello.
+    #[error("the peer sent a second hello")]
+    SecondHello,
+    /// Something else than a hello, or a refusal, came first.
+    #[error("the peer sent {0} before its hello")]
+    BeforeHello(&'static str),
+    /// Versions, or the end of them, before the sender said what it has seen.
+    #[error("the peer sent {0} before what it has seen")]
+    BeforeSeen(&'static str),
+    /// What the peer has seen came whole, and then came more of it.
+    #[error("the peer sent what it has seen twice")]
+    SecondSeen,
+    /// The peer's seen set has more pieces than a replica of ours ever shows.
+    #[error("what the peer has seen comes in more than {0} intervals")]
+    SeenTooLarge(usize),
+    /// A page that holds nothing.
+    #[error("the peer sent an empty page")]
+    EmptyPage,
+    /// A page that holds more than a page may.
+    #[error("the peer sent a page of {0} versions, {PAGE_VERSIONS} are allowed")]
+    PageTooLarge(usize),
+    /// A version that does not come after the one before it.
+    #[error("the peer sent {dot} after {after}: versions come in the order of their dots")]
+    Order {
+        /// The version that came.
+        dot: Dot,
+        /// The one before it.
+        after: Dot,
+    },
+    /// A version that is not in what the sender said it has seen.
+    #[error("the peer sent {0}, which it did not say it has seen")]
+    Unannounced(Dot),
+    /// The sender takes back something that it did not say it has seen.
+    #[error("the peer does not vouch for writes that it did not say it has seen")]
+    LostUnannounced,
+    /// Something came after the end.
+    #[error("the peer sent {0} after its end")]
+    AfterEnd(&'static str),
+    /// A refusal in the middle of an exchange that was accepted.
+    #[error("the peer sent {0} in the middle of an exchange")]
+    LateRefusal(&'static str),
+    /// The exchange is over already: done, or broken off.
+    #[error("the exchange is over, and {0} came")]
+    Over(&'static str),
+}
