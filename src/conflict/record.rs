@@ -33,6 +33,14 @@ impl Record {
         Self { siblings, context }
     }
 
+    /// A record whose context follows from its siblings.
+    #[must_use]
+    pub fn from_siblings(siblings: Vec<Version>) -> Self {
+        let mut record = Self::from_parts(siblings, Context::new());
+        record.context = record.context_of_siblings();
+        record
+    }
+
     /// The versions that stand beside each other, by dot.
     #[must_use]
     pub fn siblings(&self) -> &[Version] {
@@ -70,6 +78,24 @@ impl Record {
         }
         self.siblings = kept;
         Merged { added, superseded }
+    }
+
+    /// One dot, two contents: takes the sibling `dot` out, to make room for the other content.
+    pub fn remove(&mut self, dot: Dot) -> Option<Version> {
+        let at = self.siblings.iter().position(|sibling| sibling.dot == dot)?;
+        Some(self.siblings.remove(at))
+    }
+
+    /// One dot, two contents: merges `version` although the context covers its dot.
+    pub fn merge_again(&mut self, version: Version) -> Merged {
+        let (superseded, mut kept): (Vec<_>, Vec<_>) =
+            self.siblings.drain(..).partition(|sibling| version.supersedes(sibling.dot));
+        self.context.extend(&version.context);
+        self.context.insert(version.dot);
+        let at = kept.partition_point(|sibling| sibling.dot < version.dot);
+        kept.insert(at, version);
+        self.siblings = kept;
+        Merged { added: true, superseded }
     }
 
     /// The sibling named `dot`.

@@ -160,6 +160,16 @@ impl Version {
         VersionHash(*blake3::keyed_hash(&HASH_KEY, &wire::encode(self)).as_bytes())
     }
 
+    /// Roughly how many bytes it has when encoded.
+    #[must_use]
+    pub fn size_hint(&self) -> usize {
+        let inline = match self.put().map(|put| &put.payload) {
+            Some(Payload::Inline(bytes)) => bytes.len(),
+            _ => 40,
+        };
+        64 + self.key.as_bytes().len() + self.context.len() * 44 + inline
+    }
+
     /// Its place in the total order that breaks ties: stamp, origin, sequence.
     #[must_use]
     pub fn rank(&self) -> (Hlc, Dot) {

@@ -1,1 +1,469 @@
+//! The single writer of a store: plans writes and merges against the current records and commits
+//! them in atomic batches.
+//!
+//! Invariant: record, dot index, seen and dead sets change in one batch, so that at every commit
+//! `seen = held ⊎ dead`. Plans are drafted against what earlier plans of the same draft will leave.
+//! If a commit fails the ledger is not to be used again: open another one on the store.
 
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    Durability, Store, StoreError,
+    draft::{Change, Draft},
+    layout::{self, NsNo, OriginNo},
+    reader::Reader,
+    shared::{Shared, SpaceState},
+    stored,
+};
+use crate::{
+    causality::{DeadSet, Dot, Hlc, Intervals, Origin, SeenSet},
+    conflict::{Body, Payload, Record, Strategy, Version},
+    replica::{Plan, Precondition, Refused, plan_merge, plan_write},
+    types::{Key, Namespace},
+    wire,
+};
+
+/// A local write, ready to be planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Where to.
+    pub key: Key,
+    /// What; a large value by its hash.
+    pub body: Body,
+    /// The bytes of a large value.
+    pub blob: Option<Bytes>,
+    /// What must hold of the record.
+    pub precondition: Precondition,
+}
+
+/// What became of a version that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It is held now.
+    Held,
+    /// It came after something that superseded it.
+    Superseded,
+    /// It had been seen.
+    Seen,
+    /// Its dot names another content here; the greater hash is kept on all replicas.
+    Collision,
+    /// Nothing was done: the bytes of its large value are needed first.
+    NeedsBlob,
+}
+
+/// What a commit changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The versions that are held now and were not before, in the order they were planned.
+    pub changes: Vec<Change>,
+}
+
+/// The single writer of a store.
+pub struct Ledger {
+    store: Arc<dyn Store>,
+    shared: Arc<Shared>,
+    me: Origin,
+    dead: BTreeMap<NsNo, DeadSet>,
+    draft: Draft,
+}
+
+pub(super) const CLOCK: &str = "clock";
+
+pub(super) fn keys_fact(ns: NsNo) -> Bytes {
+    layout::fact(&format!("keys/{ns}"))
+}
+
+impl Ledger {
+    /// Opens the ledger of `store` for writes as `me`, carrying `namespaces`. Returns it and the
+    /// last stamp of the clock.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds what this program did not write.
+    pub fn open(
+        store: Arc<dyn Store>,
+        me: Origin,
+        namespaces: &[Namespace],
+    ) -> Result<(Self, Hlc), StoreError> {
+        let loaded = super::load::load(&*store)?;
+        let mut ledger =
+            Self { store, shared: Arc::new(loaded.shared), me, dead: loaded.dead, draft: Draft::default() };
+        ledger.number(me);
+        let mut next = loaded.next_namespace;
+        for name in namespaces {
+            if ledger.shared.space(name).is_none() {
+                ledger
+                    .draft
+                    .batch
+                    .insert(layout::namespace(next), Bytes::copy_from_slice(name.as_str().as_bytes()));
+                ledger.shared.add_space(name.clone(), SpaceState::new(next, SeenSet::new(), 0));
+                next += 1;
+            }
+        }
+        let batch = std::mem::take(&mut ledger.draft.batch);
+        if !batch.is_empty() {
+            ledger.store.commit(batch, Durability::Fsync)?;
+        }
+        Ok((ledger, loaded.clock))
+    }
+
+    /// A reader of the same store. Readers see what is committed, at any time, from any thread.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.store.clone(), self.shared.clone())
+    }
+
+    /// The origin of this ledger's writes.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.me
+    }
+
+    /// Writes as `me` from now on: a new epoch has begun (rule 7). The caller has made it durable.
+    pub fn set_origin(&mut self, me: Origin) {
+        self.me = me;
+        self.number(me);
+    }
+
+    /// Roughly how many bytes the next commit will write.
+    #[must_use]
+    pub fn draft_bytes(&self) -> usize {
+        self.draft.bytes()
+    }
+
+    /// Whether a commit would change anything.
+    #[must_use]
+    pub fn has_draft(&self) -> bool {
+        !self.draft.is_empty()
+    }
+
+    /// Rule 1: plans a local write. `stamp` is given the greatest stamp superseded and answers with
+    /// a new one.
+    ///
+    /// # Errors
+    /// The outer error when the store cannot be read, the inner one when the write is refused.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    pub fn write(
+        &mut self,
+        namespace: &Namespace,
+        write: Write,
+        stamp: impl FnOnce(Hlc) -> Hlc,
+    ) -> Result<Result<Version, Refused>, StoreError> {
+        let space = self.space(namespace);
+        let before = self.record(space.no, &write.key)?;
+        let dot = Dot::new(self.me, self.last_seq(namespace, &space) + 1);
+        let Write { key, body, blob, precondition } = write;
+        let planned = match plan_write(before.as_ref(), key, dot, body, precondition, stamp) {
+            Ok(planned) => planned,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let version = planned.version.clone();
+        let key = version.key.clone();
+        self.apply(namespace, &space, before.as_ref(), planned.plan, key, dot, blob, true);
+        Ok(Ok(version))
+    }
+
+    /// Whether a write of `body` to `key` would find something to delete, given that earlier
+    /// operations of its batch leave `pending` (the key has a value, or not).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn has_value(&self, namespace: &Namespace, key: &Key) -> Result<bool, StoreError> {
+        let space = self.space(namespace);
+        let record = self.record(space.no, key)?;
+        Ok(record.is_some_and(|record| record.siblings().iter().any(|sibling| !sibling.is_delete())))
+    }
+
+    /// Rule 2: plans the merge of a version from elsewhere. `blob` is its large value, verified by
+    /// the caller.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    pub fn receive(
+        &mut self,
+        namespace: &Namespace,
+        version: Version,
+        blob: Option<Bytes>,
+    ) -> Result<Received, StoreError> {
+        let space = self.space(namespace);
+        let dot = version.dot;
+        if self.has_seen(namespace, &space, dot) {
+            return self.receive_again(namespace, &space, version, blob);
+        }
+        let before = self.record(space.no, &version.key)?;
+        if blob.is_none() && needs_blob(&version) && !before.as_ref().is_some_and(|r| r.context().covers(dot))
+        {
+            return Ok(Received::NeedsBlob);
+        }
+        let key = version.key.clone();
+        let plan = plan_merge(before.as_ref(), version);
+        let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
+        self.apply(namespace, &space, before.as_ref(), plan, key, dot, blob, false);
+        Ok(received)
+    }
+
+    /// Rule 2, last paragraph: a dot that was seen arrives again, perhaps with another content.
+    fn receive_again(
+        &mut self,
+        namespace: &Namespace,
+        space: &Arc<SpaceState>,
+        version: Version,
+        blob: Option<Bytes>,
+    ) -> Result<Received, StoreError> {
+        let Some(no) = self.shared.origins().number(&version.dot.origin) else { return Ok(Received::Seen) };
+        let held = match self.held(space.no, no, version.dot)? {
+            Some(held) if held.hash() != version.hash() => held,
+            _ => return Ok(Received::Seen),
+        };
+        if held.hash() > version.hash() {
+            return Ok(Received::Collision);
+        }
+        if blob.is_none() && needs_blob(&version) {
+            return Ok(Received::NeedsBlob);
+        }
+        self.replace(namespace, space, &held, version, blob)?;
+        Ok(Received::Collision)
+    }
+
+    /// Puts `version` in the place of `held`, whose dot it shares; they may have different keys.
+    fn replace(
+        &mut self,
+        namespace: &Namespace,
+        space: &Arc<SpaceState>,
+        held: &Version,
+        version: Version,
+        blob: Option<Bytes>,
+    ) -> Result<(), StoreError> {
+        let dot = version.dot;
+        let before = self.record(space.no, &held.key)?;
+        let mut left = before.clone().unwrap_or_default();
+        left.remove(dot);
+        self.count_keys(namespace, before.as_ref(), &left);
+        self.forget_version(space.no, held);
+        self.draft.records.insert((space.no, held.key.clone()), left);
+        let key = version.key.clone();
+        let current = self.record(space.no, &key)?;
+        let mut record = current.clone().unwrap_or_default();
+        let merged = record.merge_again(version.clone());
+        let plan = Plan {
+            record,
+            dead: merged.superseded.iter().map(|sibling| sibling.dot).collect(),
+            superseded: merged.superseded,
+            held: Some(version),
+        };
+        self.apply(namespace, space, current.as_ref(), plan, key, dot, blob, false);
+        Ok(())
+    }
+
+    /// Rule 4: merges the frontier that ended a delta. What it names and was neither seen before
+    /// nor sent is dead there, and so here.
+    pub fn absorb(&mut self, namespace: &Namespace, frontier: &SeenSet) {
+        let space = self.space(namespace);
+        let mut missing = frontier.difference(&space.seen());
+        if let Some(fresh) = self.draft.fresh.get(namespace) {
+            missing = missing.difference(fresh);
+        }
+        if missing.is_empty() {
+            return;
+        }
+        for (origin, seqs) in missing.iter() {
+            self.number(*origin);
+            let dead = self.dead.entry(space.no).or_default();
+            for (first, last) in seqs.iter() {
+                dead.insert_range(*origin, first, last, |block, _| {
+                    self.draft.dead_blocks.insert((space.no, *origin, block));
+                });
+            }
+        }
+        self.draft.fresh.entry(namespace.clone()).or_default().union(&missing);
+    }
+
+    /// Commits the draft in one atomic batch, with `clock` as the last stamp given or seen.
+    ///
+    /// # Errors
+    /// When the store refuses. The ledger is then of no further use.
+    pub fn commit(&mut self, durability: Durability, clock: Hlc) -> Result<Committed, StoreError> {
+        let draft = std::mem::take(&mut self.draft);
+        if draft.is_empty() {
+            return Ok(Committed::default());
+        }
+        let Draft { mut batch, records, fresh, dead_blocks, keys, changes, .. } = draft;
+        {
+            let origins = self.shared.origins();
+            for ((ns, key), record) in &records {
+                let at = layout::record(*ns, key.as_bytes());
+                batch.insert(at, stored::encode_record(record, &origins));
+            }
+            for (ns, origin, block) in dead_blocks {
+                let no = origins.number(&origin).expect("numbered when its dot died");
+                let bits = self.dead.get(&ns).map_or(0, |dead| dead.block(&origin, block));
+                batch.insert(layout::dead(ns, no, block), Bytes::copy_from_slice(&bits.to_le_bytes()));
+            }
+        }
+        let mut grown = Vec::new();
+        for (namespace, dots) in fresh {
+            let space = self.space(&namespace);
+            for (origin, seqs) in dots.iter() {
+                let seen = self.grown(&space, *origin, seqs);
+                let no = self.number_of(origin);
+                batch.insert(layout::seen(space.no, no), wire::encode(&seen));
+                grown.push((space.clone(), *origin, seen));
+            }
+        }
+        let mut counts = Vec::new();
+        for (namespace, change) in keys {
+            let space = self.space(&namespace);
+            let count = space.keys().saturating_add_signed(change);
+            batch.insert(keys_fact(space.no), Bytes::copy_from_slice(&count.to_le_bytes()));
+            counts.push((space, count));
+        }
+        batch.insert(layout::fact(CLOCK), Bytes::copy_from_slice(&clock.0.to_le_bytes()));
+        self.store.commit(batch, durability)?;
+        for (space, origin, seen) in grown {
+            space.seen_mut().set(origin, seen);
+        }
+        for (space, count) in counts {
+            space.set_keys(count);
+        }
+        Ok(Committed { changes })
+    }
+
+    /// Makes everything committed survive a loss of power.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.store.sync()
+    }
+
+    fn grown(&self, space: &SpaceState, origin: Origin, more: &Intervals) -> Intervals {
+        let mut seen = space.seen().get(&origin).cloned().unwrap_or_default();
+        seen.union(more);
+        seen
+    }
+
+    fn space(&self, namespace: &Namespace) -> Arc<SpaceState> {
+        self.shared.space(namespace).expect("callers name a namespace that is carried")
+    }
+
+    fn last_seq(&self, namespace: &Namespace, space: &SpaceState) -> u64 {
+        let last = |seen: &SeenSet| seen.get(&self.me).map_or(0, Intervals::max);
+        let drafted = self.draft.fresh.get(namespace).map_or(0, last);
+        last(&space.seen()).max(drafted)
+    }
+
+    fn has_seen(&self, namespace: &Namespace, space: &SpaceState, dot: Dot) -> bool {
+        space.seen().contains(dot) || self.draft.fresh.get(namespace).is_some_and(|fresh| fresh.contains(dot))
+    }
+
+    fn record(&self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
+        if let Some(record) = self.draft.records.get(&(ns, key.clone())) {
+            return Ok(Some(record.clone()));
+        }
+        match self.store.get(&layout::record(ns, key.as_bytes()))? {
+            Some(bytes) => stored::decode_record(key, &bytes, &self.shared).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The version that `dot` names here, if it is held.
+    fn held(&self, ns: NsNo, no: OriginNo, dot: Dot) -> Result<Option<Version>, StoreError> {
+        let drafted = self.draft.changes.iter().rev().find(|change| change.version.dot == dot);
+        let key = match drafted {
+            Some(change) => change.version.key.clone(),
+            None => match self.store.get(&layout::dot(ns, no, dot.seq))? {
+                Some(entry) => stored::decode_dot(&entry)?.1,
+                None => return Ok(None),
+            },
+        };
+        Ok(self.record(ns, &key)?.and_then(|record| record.get(dot).cloned()))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
+    fn apply(
+        &mut self,
+        namespace: &Namespace,
+        space: &Arc<SpaceState>,
+        before: Option<&Record>,
+        plan: Plan,
+        key: Key,
+        dot: Dot,
+        blob: Option<Bytes>,
+        local: bool,
+    ) {
+        for superseded in &plan.superseded {
+            self.forget_version(space.no, superseded);
+        }
+        for dead in &plan.dead {
+            self.number(dead.origin);
+            self.dead.entry(space.no).or_default().insert(*dead);
+            self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
+        }
+        for (origin, _) in plan.record.context().iter() {
+            self.number(origin);
+        }
+        let no = self.number(dot.origin);
+        self.count_keys(namespace, before, &plan.record);
+        if let Some(version) = plan.held {
+            let entry = stored::encode_dot(version.hash(), &version.key);
+            self.draft.batch.insert(layout::dot(space.no, no, dot.seq), entry);
+            if let Some(bytes) = blob {
+                self.draft.batch.insert(layout::blob(space.no, no, dot.seq), bytes);
+            }
+            self.draft.record_bytes += inline_bytes(&version);
+            self.draft.records.insert((space.no, key), plan.record);
+            self.draft.changes.push(Change { namespace: namespace.clone(), version, local });
+        } else {
+            self.draft.records.insert((space.no, key), plan.record);
+        }
+        self.draft.fresh.entry(namespace.clone()).or_default().insert(dot);
+    }
+
+    fn count_keys(&mut self, namespace: &Namespace, before: Option<&Record>, after: &Record) {
+        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
+        let change = visible(after) - before.map_or(0, visible);
+        if change != 0 {
+            *self.draft.keys.entry(namespace.clone()).or_default() += change;
+        }
+    }
+
+    /// A version that is held no more leaves the dot index, with its large value.
+    fn forget_version(&mut self, ns: NsNo, version: &Version) {
+        let no = self.number_of(&version.dot.origin);
+        self.draft.batch.remove(layout::dot(ns, no, version.dot.seq));
+        if needs_blob(version) {
+            self.draft.batch.remove(layout::blob(ns, no, version.dot.seq));
+        }
+    }
+
+    fn number_of(&self, origin: &Origin) -> OriginNo {
+        self.shared.origins().number(origin).expect("numbered when its first dot was planned")
+    }
+
+    /// The number of `origin`; a new one is part of the draft.
+    fn number(&mut self, origin: Origin) -> OriginNo {
+        if let Some(no) = self.shared.origins().number(&origin) {
+            return no;
+        }
+        let (no, _) = self.shared.origins_mut().intern(origin);
+        self.draft.batch.insert(layout::origin(no), wire::encode(&origin));
+        no
+    }
+}
+
+fn needs_blob(version: &Version) -> bool {
+    version.put().is_some_and(|put| matches!(put.payload, Payload::Blob { .. }))
+}
+
+fn inline_bytes(version: &Version) -> usize {
+    match version.put().map(|put| &put.payload) {
+        Some(Payload::Inline(bytes)) => bytes.len() + version.key.as_bytes().len(),
+        _ => version.key.as_bytes().len(),
+    }
+}

@@ -8,13 +8,18 @@
 //! takes, what remains is one consistent past.
 
 mod batch;
+mod draft;
 mod error;
 pub mod fjall;
 pub mod layout;
 mod ledger;
 pub mod life;
+mod load;
 pub mod memory;
 mod reader;
+mod shared;
+mod stored;
+mod view;
 
 #[cfg(test)]
 mod contract;
@@ -22,7 +27,11 @@ mod contract;
 use bytes::Bytes;
 
 pub use batch::{Batch, Operation};
+pub use draft::Change;
 pub use error::{OpenError, StoreError};
+pub use ledger::{Committed, Ledger, Received, Write};
+pub use reader::Reader;
+pub use view::{VersionPage, View};
 
 /// What an acknowledged write has survived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

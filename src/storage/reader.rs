@@ -1,1 +1,116 @@
+//! Reads, from any thread, of what is committed.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Store, StoreError, View, layout, shared::Shared, stored};
+use crate::{
+    causality::{Dot, SeenSet},
+    conflict::{Payload, Record},
+    types::{Key, Namespace, Value},
+};
+
+/// Reads a store. Cloning is cheap; a read blocks on the disk at most.
+#[derive(Clone)]
+pub struct Reader {
+    store: Arc<dyn Store>,
+    shared: Arc<Shared>,
+}
+
+/// A value may be replaced between the reading of its record and of its bytes; then both are read
+/// again, and after so many times from a snapshot.
+const TRIES_MAX: usize = 3;
+
+impl Reader {
+    pub(super) fn new(store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
+        Self { store, shared }
+    }
+
+    /// The namespaces carried.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        self.shared.names()
+    }
+
+    /// Whether `namespace` is carried.
+    #[must_use]
+    pub fn carries(&self, namespace: &Namespace) -> bool {
+        self.shared.space(namespace).is_some()
+    }
+
+    /// How many keys have a value.
+    #[must_use]
+    pub fn keys(&self, namespace: &Namespace) -> u64 {
+        self.shared.space(namespace).map_or(0, |space| space.keys())
+    }
+
+    /// A number that rises whenever more has been seen.
+    #[must_use]
+    pub fn revision(&self, namespace: &Namespace) -> u64 {
+        self.shared.space(namespace).map_or(0, |space| space.revision())
+    }
+
+    /// Looks at what has been seen, without copying it. `look` must be short: the writer waits.
+    pub fn with_seen<T>(&self, namespace: &Namespace, look: impl FnOnce(&SeenSet) -> T) -> Option<T> {
+        self.shared.space(namespace).map(|space| look(&space.seen()))
+    }
+
+    /// The record of `key`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn record(&self, namespace: &Namespace, key: &Key) -> Result<Option<Record>, StoreError> {
+        let Some(space) = self.shared.space(namespace) else { return Ok(None) };
+        match self.store.get(&layout::record(space.no, key.as_bytes()))? {
+            Some(bytes) => stored::decode_record(key, &bytes, &self.shared).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The record of `key`, and the value that `choose` picks from it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn get<T>(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        choose: impl Fn(&Record) -> Option<(T, Dot, crate::conflict::Put)>,
+    ) -> Result<Option<(T, Value)>, StoreError> {
+        for _ in 0..TRIES_MAX {
+            let Some(record) = self.record(namespace, key)? else { return Ok(None) };
+            let Some((chosen, dot, put)) = choose(&record) else { return Ok(None) };
+            let bytes = match put.payload {
+                Payload::Inline(bytes) => Some(bytes),
+                Payload::Blob { .. } => self.blob(namespace, dot)?,
+            };
+            if let Some(bytes) = bytes {
+                return Ok(Some((chosen, Value::new(put.content_type, bytes))));
+            }
+        }
+        self.view().get(namespace, key, choose)
+    }
+
+    /// The bytes of the large value of the version `dot`, if it is held.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn blob(&self, namespace: &Namespace, dot: Dot) -> Result<Option<Bytes>, StoreError> {
+        let Some(space) = self.shared.space(namespace) else { return Ok(None) };
+        let Some(no) = self.shared.origins().number(&dot.origin) else { return Ok(None) };
+        self.store.get(&layout::blob(space.no, no, dot.seq))
+    }
+
+    /// A consistent view of the store as it is now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::new(self.store.snapshot(), self.shared.clone())
+    }
+
+    /// Bytes on disk.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.store.size_bytes()
+    }
+}

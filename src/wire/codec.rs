@@ -51,3 +51,20 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
         left => Err(DecodeError::Trailing(left)),
     }
 }
+
+/// The most bytes in one value of a store: a record with many large siblings.
+const STORED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Reads what this program stored; the message may borrow from `bytes`.
+///
+/// # Errors
+/// A [`DecodeError`] when the bytes are malformed or not all used: the store is damaged.
+pub fn decode_stored<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
+    let config = bincode::config::standard().with_limit::<STORED_BYTES_MAX>();
+    let (message, used) = bincode::serde::borrow_decode_from_slice(bytes, config)
+        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    match bytes.len() - used {
+        0 => Ok(message),
+        left => Err(DecodeError::Trailing(left)),
+    }
+}

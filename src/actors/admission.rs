@@ -1,0 +1,150 @@
+//! How much work a node takes on at once, by count and by bytes, at each of its edges.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
+
+use crate::node::Queue;
+
+/// Bytes are counted in units, for a semaphore has 32 bits.
+const UNIT_BYTES: usize = 256;
+
+/// The right to have one piece of work under way. It travels with the work; dropping it gives it
+/// back.
+#[derive(Debug)]
+pub struct Permit {
+    _count: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// One edge of the node: what waits behind it is bounded by count and by bytes.
+#[derive(Debug)]
+pub struct Edge {
+    count: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    count_max: usize,
+    bytes_max: usize,
+    shed: AtomicU64,
+}
+
+impl Edge {
+    /// An edge that lets in `count_max` pieces of work of `bytes_max` bytes in all.
+    pub fn new(count_max: usize, bytes_max: usize) -> Self {
+        Self {
+            count: Arc::new(Semaphore::new(count_max)),
+            bytes: Arc::new(Semaphore::new(bytes_max / UNIT_BYTES)),
+            count_max,
+            bytes_max,
+            shed: AtomicU64::new(0),
+        }
+    }
+
+    fn units(&self, bytes: usize) -> u32 {
+        // Work that is larger than the whole edge is let in when nothing else is there.
+        let units = bytes.min(self.bytes_max).div_ceil(UNIT_BYTES).max(1).min(self.bytes_max / UNIT_BYTES);
+        u32::try_from(units).unwrap_or(u32::MAX)
+    }
+
+    /// Lets work of `bytes` bytes in at once, or counts it as shed.
+    pub fn admit_now(&self, bytes: usize) -> Option<Permit> {
+        let permit = || {
+            let count = self.count.clone().try_acquire_owned().ok()?;
+            let bytes = self.bytes.clone().try_acquire_many_owned(self.units(bytes)).ok()?;
+            Some(Permit { _count: count, _bytes: bytes })
+        };
+        let admitted = permit();
+        if admitted.is_none() {
+            self.shed.fetch_add(1, Ordering::Relaxed);
+        }
+        admitted
+    }
+
+    /// Waits until work of `bytes` bytes may come in; counts it as shed if that takes longer than
+    /// `patience`. Cancel-safe.
+    pub async fn admit(&self, bytes: usize, patience: Duration) -> Option<Permit> {
+        let permit = async {
+            let count = self.count.clone().acquire_owned().await.ok()?;
+            let bytes = self.bytes.clone().acquire_many_owned(self.units(bytes)).await.ok()?;
+            Some(Permit { _count: count, _bytes: bytes })
+        };
+        let admitted = time::timeout(patience, permit).await.ok().flatten();
+        if admitted.is_none() {
+            self.shed.fetch_add(1, Ordering::Relaxed);
+        }
+        admitted
+    }
+
+    /// How full it is.
+    pub fn queue(&self) -> Queue {
+        Queue {
+            depth: self.count_max - self.count.available_permits(),
+            max: self.count_max,
+            shed: self.shed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The edges of a node.
+#[derive(Debug)]
+pub struct Admission {
+    /// Writes of this node's own users: they wait.
+    pub writes: Edge,
+    /// Envelopes that arrive by gossip: over the limit they are forwarded, but not stored here.
+    pub gossip: Edge,
+    /// Pages that arrive in exchanges: they wait, and so does the peer.
+    pub pages: Edge,
+    /// Large values being fetched or served: they wait.
+    pub blobs: Edge,
+    /// Exchanges under way: over the limit a peer is told that this node is busy.
+    pub exchanges: Edge,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            writes: Edge::new(4_096, 64 * MIB),
+            gossip: Edge::new(4_096, 32 * MIB),
+            pages: Edge::new(16, 16 * MIB),
+            blobs: Edge::new(8, 64 * MIB),
+            exchanges: Edge::new(8, MIB),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_is_bounded_by_count_and_by_bytes_and_counts_what_it_sheds() {
+        let edge = Edge::new(2, 1_024);
+        let first = edge.admit_now(100).expect("room");
+        assert!(edge.admit_now(1_000).is_none(), "no bytes left");
+        let second = edge.admit_now(100).expect("room");
+        assert!(edge.admit_now(1).is_none(), "no count left");
+        drop((first, second));
+        assert!(edge.admit_now(1 << 30).is_some(), "larger than the edge, alone");
+        assert_eq!(edge.queue().shed, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_is_shed_and_who_waits_gets_in() {
+        let edge = Edge::new(1, 1_024);
+        let held = edge.admit_now(1).expect("room");
+        assert!(edge.admit(1, Duration::from_secs(1)).await.is_none());
+        let waiting = edge.admit(1, Duration::from_secs(1));
+        drop(held);
+        assert!(waiting.await.is_some());
+        assert_eq!(edge.queue().depth, 0);
+    }
+}

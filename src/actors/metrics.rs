@@ -1,0 +1,126 @@
+//! What a node counts.
+
+use prometheus_client::{
+    metrics::{
+        counter::Counter,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+/// The numbers of one node; the actors add to them, `/metrics` shows them.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Local writes committed.
+    pub writes: Counter,
+    /// Batches committed.
+    pub commits: Counter,
+    /// Seconds a commit took.
+    pub commit_seconds: Histogram,
+    /// Versions that arrived and are held.
+    pub received: Counter,
+    /// Versions that arrived after something that superseded them.
+    pub superseded: Counter,
+    /// Versions that arrived again.
+    pub repeated: Counter,
+    /// Dots with two contents.
+    pub collisions: Counter,
+    /// Seen writes that are neither held nor dead.
+    pub lost: Counter,
+    /// Envelopes that were not stored for lack of room.
+    pub gossip_shed: Counter,
+    /// Envelopes that could not be handed to the network.
+    pub announce_shed: Counter,
+    /// Envelopes handed to the network.
+    pub announced: Counter,
+    /// Gaps asked for.
+    pub needs: Counter,
+    /// Exchanges that ended well.
+    pub exchanges: Counter,
+    /// Exchanges that were cut off or refused.
+    pub exchanges_failed: Counter,
+    /// Bytes of exchange frames in.
+    pub exchange_bytes_in: Counter,
+    /// Bytes of exchange frames out.
+    pub exchange_bytes_out: Counter,
+    /// Large values fetched.
+    pub blobs_fetched: Counter,
+    /// Large values that could not be fetched (yet).
+    pub blobs_failed: Counter,
+    /// Frames refused.
+    pub frames_refused: Counter,
+    /// Actors restarted.
+    pub restarts: Counter,
+    /// Changes that a slow subscriber missed.
+    pub watch_lagged: Counter,
+    /// Connected peers.
+    pub peers: Gauge,
+    /// Epochs begun because a peer knew more of our writes than we did.
+    pub epochs: Counter,
+}
+
+impl Metrics {
+    /// New numbers, known to `registry`.
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            writes: Counter::default(),
+            commits: Counter::default(),
+            commit_seconds: Histogram::new(exponential_buckets(16e-6, 2.0, 18)),
+            received: Counter::default(),
+            superseded: Counter::default(),
+            repeated: Counter::default(),
+            collisions: Counter::default(),
+            lost: Counter::default(),
+            gossip_shed: Counter::default(),
+            announce_shed: Counter::default(),
+            announced: Counter::default(),
+            needs: Counter::default(),
+            exchanges: Counter::default(),
+            exchanges_failed: Counter::default(),
+            exchange_bytes_in: Counter::default(),
+            exchange_bytes_out: Counter::default(),
+            blobs_fetched: Counter::default(),
+            blobs_failed: Counter::default(),
+            frames_refused: Counter::default(),
+            restarts: Counter::default(),
+            watch_lagged: Counter::default(),
+            peers: Gauge::default(),
+            epochs: Counter::default(),
+        };
+        metrics.register(registry);
+        metrics
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let counters = [
+            ("writes", "local writes committed", &self.writes),
+            ("commits", "batches committed", &self.commits),
+            ("received", "versions that arrived and are held", &self.received),
+            ("superseded", "versions that arrived after their successors", &self.superseded),
+            ("repeated", "versions that arrived again", &self.repeated),
+            ("collisions", "dots with two contents", &self.collisions),
+            ("lost", "seen writes that are neither held nor dead", &self.lost),
+            ("gossip_shed", "envelopes not stored for lack of room", &self.gossip_shed),
+            ("announce_shed", "envelopes the network had no room for", &self.announce_shed),
+            ("announced", "envelopes handed to the network", &self.announced),
+            ("needs", "gaps asked for", &self.needs),
+            ("exchanges", "exchanges that ended well", &self.exchanges),
+            ("exchanges_failed", "exchanges cut off or refused", &self.exchanges_failed),
+            ("exchange_in_bytes", "exchange frames received", &self.exchange_bytes_in),
+            ("exchange_out_bytes", "exchange frames sent", &self.exchange_bytes_out),
+            ("blobs_fetched", "large values fetched", &self.blobs_fetched),
+            ("blobs_failed", "large values not to be had yet", &self.blobs_failed),
+            ("frames_refused", "frames refused", &self.frames_refused),
+            ("restarts", "actors restarted", &self.restarts),
+            ("watch_lagged", "changes that slow subscribers missed", &self.watch_lagged),
+            ("epochs", "epochs begun on a peer's word", &self.epochs),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        registry.register("peers", "connected peers", self.peers.clone());
+        let seconds = self.commit_seconds.clone();
+        registry.register_with_unit("commit", "time a commit took", Unit::Seconds, seconds);
+    }
+}

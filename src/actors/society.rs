@@ -1,0 +1,91 @@
+//! What all actors of one node share: addresses of each other, the ports, and the numbers.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize},
+    },
+    time::Duration,
+};
+
+use tokio::sync::broadcast;
+
+use super::{
+    admission::Admission, anti_entropy::AntiEntropyMsg, clock::{ClockHandle, ClockMsg}, mailbox::Mailbox, mesh::MeshMsg,
+    metrics::Metrics, peers::Peers, sessions::SessionsMsg, storage::StorageMsg, watch::WatchMsg,
+};
+use crate::{
+    causality::NodeId,
+    network::Network,
+    node::NodeEvent,
+    ports::{Entropy, Scope},
+    storage::{Durability, Reader},
+    types::Limits,
+};
+
+/// Settings that actors read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A person's name for the node.
+    pub name: String,
+    /// The name of the mesh.
+    pub mesh: String,
+    /// What an acknowledged write has survived.
+    pub durability: Durability,
+    /// How often a neighbour is asked whether both still agree.
+    pub sync_interval: Duration,
+    /// Whether peers are told of each other.
+    pub peer_exchange: bool,
+    /// The limits that can be set.
+    pub limits: Limits,
+}
+
+/// Something a person wants to know of.
+pub(crate) type Events = broadcast::Sender<NodeEvent>;
+
+/// What all actors of one node share.
+pub struct Society {
+    pub(crate) node: NodeId,
+    pub(crate) settings: Settings,
+    pub(crate) scope: Scope,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) clock: ClockHandle,
+    pub(crate) metrics: Metrics,
+    pub(crate) admission: Admission,
+    pub(crate) peers: Peers,
+    pub(crate) events: Events,
+    pub(crate) epoch: AtomicU64,
+    pub(crate) subscribers: AtomicUsize,
+    pub(crate) listen: Mutex<BTreeSet<String>>,
+    pub(crate) reader: RwLock<Reader>,
+    pub(crate) network: RwLock<Option<Network>>,
+    pub(crate) clock_box: Mailbox<ClockMsg>,
+    pub(crate) storage: Mailbox<StorageMsg>,
+    pub(crate) mesh: Mailbox<MeshMsg>,
+    pub(crate) sessions: Mailbox<SessionsMsg>,
+    pub(crate) anti_entropy: Mailbox<AntiEntropyMsg>,
+    pub(crate) watch: Mailbox<WatchMsg>,
+}
+
+impl Society {
+    /// A reader of the store as the Storage actor that runs now keeps it.
+    pub fn reader(&self) -> Reader {
+        self.reader.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The network as it runs now, if it does.
+    pub fn network(&self) -> Option<Network> {
+        self.network.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells whoever listens; nobody has to.
+    pub fn tell(&self, event: NodeEvent) {
+        let _nobody_listens = self.events.send(event);
+    }
+
+    /// Where peers reach this node.
+    pub fn listen(&self) -> Vec<String> {
+        self.listen.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}

@@ -1,0 +1,484 @@
+//! Storage: the single writer. It reads, plans, commits one batch for all who wait, replies, and
+//! has the changes announced.
+//!
+//! Group commit: ractor cannot drain a mailbox, so the first operation that waits casts `Flush` to
+//! the actor itself. The mailbox is first in, first out: all that waited is planned before `Flush`
+//! commits it in one batch, with one sync for all. The actor runs on a thread of its own, for its
+//! handlers block on the disk.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    admission::Permit, anti_entropy::AntiEntropyMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society,
+    watch::WatchMsg,
+};
+use crate::{
+    causality::{Dot, NodeId, Origin, SeenSet},
+    conflict::{Body, Version},
+    node::NodeEvent,
+    replica::Refused,
+    storage::{Change, Durability, Ledger, Received, Store, StoreError, Write, life},
+    types::{Key, Namespace},
+};
+
+/// A batch is committed when it has so many operations …
+const COMMIT_OPERATIONS_MAX: usize = 1_000;
+/// … or so many bytes, without waiting for the mailbox to run dry.
+const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+
+/// What Storage is asked.
+#[derive(Debug)]
+pub enum StorageMsg {
+    /// Local writes, all or none.
+    Write(WriteRequest),
+    /// Versions from elsewhere.
+    Merge(MergeRequest),
+    /// The frontier that ended a delta.
+    Absorb {
+        /// The namespace compared.
+        namespace: Namespace,
+        /// What the peer had seen when it began to send.
+        frontier: SeenSet,
+        /// Told when it is committed.
+        reply: oneshot::Sender<Result<(), StoreError>>,
+    },
+    /// A peer has seen more of our writes than we have: our past is missing.
+    PeerKnowsMore {
+        /// The origin it has seen more of; an older one than ours is no news.
+        origin: Origin,
+        /// Told when the new epoch has begun.
+        reply: oneshot::Sender<()>,
+    },
+    /// Commit what is planned.
+    Flush,
+    /// Commit and sync everything, mark the stop as clean, and end.
+    Close(oneshot::Sender<()>),
+}
+
+/// Local writes, all or none, acknowledged when they are as durable as promised.
+#[derive(Debug)]
+pub struct WriteRequest {
+    /// Where to.
+    pub namespace: Namespace,
+    /// What.
+    pub writes: Vec<Write>,
+    /// The room they take.
+    pub permit: Permit,
+    /// The versions they became.
+    pub reply: oneshot::Sender<Result<Vec<Version>, WriteFailure>>,
+}
+
+/// Why local writes did not happen.
+#[derive(Debug)]
+pub enum WriteFailure {
+    /// One of them was refused.
+    Refused {
+        /// Which one.
+        index: usize,
+        /// Why.
+        refused: Refused,
+    },
+    /// The store failed.
+    Store(StoreError),
+}
+
+/// How versions came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// By gossip, or as the answer to a gap: gaps are asked for.
+    Gossip,
+    /// By an exchange: neighbours are told, for gossip will not tell them.
+    Exchange,
+}
+
+/// Versions from elsewhere: all are stored, or none and the large values missing are named.
+#[derive(Debug)]
+pub struct MergeRequest {
+    /// Where they belong.
+    pub namespace: Namespace,
+    /// The versions.
+    pub versions: Vec<Version>,
+    /// Their large values, verified.
+    pub blobs: BTreeMap<Dot, Bytes>,
+    /// Who gave them.
+    pub from: NodeId,
+    /// How.
+    pub source: Source,
+    /// The room they take.
+    pub permit: Permit,
+    /// Told when they are committed.
+    pub reply: Option<oneshot::Sender<Result<Merged, StoreError>>>,
+}
+
+/// What became of versions from elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// How many were new.
+    pub fresh: u64,
+    /// The versions whose large values are needed first; if there are any, nothing was stored.
+    pub needs_blobs: Vec<Version>,
+}
+
+/// What Storage needs to start.
+pub struct StorageArgs {
+    /// What all actors share.
+    pub society: Arc<Society>,
+    /// The store; it outlives the actor.
+    pub store: Arc<dyn Store>,
+    /// The namespaces carried.
+    pub namespaces: Vec<Namespace>,
+}
+
+/// The Storage actor.
+pub struct Storage;
+
+/// What it keeps.
+pub struct StorageState {
+    society: Arc<Society>,
+    store: Arc<dyn Store>,
+    ledger: Ledger,
+    waiting: Vec<Waiting>,
+    operations: usize,
+    durability: Durability,
+    gaps: BTreeSet<(NodeId, Namespace, Origin)>,
+    learned: bool,
+}
+
+/// Who is told when the draft is committed.
+enum Waiting {
+    Write {
+        namespace: Namespace,
+        versions: Vec<Version>,
+        reply: oneshot::Sender<Result<Vec<Version>, WriteFailure>>,
+        _permit: Permit,
+    },
+    Merge {
+        merged: Merged,
+        reply: Option<oneshot::Sender<Result<Merged, StoreError>>>,
+        _permit: Permit,
+    },
+    Absorb(oneshot::Sender<Result<(), StoreError>>),
+}
+
+impl Actor for Storage {
+    type Msg = StorageMsg;
+    type State = StorageState;
+    type Arguments = StorageArgs;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<StorageMsg>,
+        args: StorageArgs,
+    ) -> Result<StorageState, ActorProcessingErr> {
+        let StorageArgs { society, store, namespaces } = args;
+        let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
+        let (ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
+        society.clock.observe(clock);
+        *society.reader.write().unwrap_or_else(PoisonError::into_inner) = ledger.reader();
+        Ok(StorageState {
+            durability: Durability::Buffer,
+            society,
+            store,
+            ledger,
+            waiting: Vec::new(),
+            operations: 0,
+            gaps: BTreeSet::new(),
+            learned: false,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<StorageMsg>,
+        message: StorageMsg,
+        state: &mut StorageState,
+    ) -> Result<(), ActorProcessingErr> {
+        let idle = state.waiting.is_empty();
+        match message {
+            StorageMsg::Write(request) => state.on_write(request)?,
+            StorageMsg::Merge(request) => state.on_merge(request)?,
+            StorageMsg::Absorb { namespace, frontier, reply } => {
+                state.ledger.absorb(&namespace, &frontier);
+                state.waiting.push(Waiting::Absorb(reply));
+            }
+            StorageMsg::PeerKnowsMore { origin, reply } => {
+                state.on_peer_knows_more(origin)?;
+                let _asker_is_gone = reply.send(());
+            }
+            StorageMsg::Flush => state.flush()?,
+            StorageMsg::Close(reply) => {
+                state.close()?;
+                let _asker_is_gone = reply.send(());
+                myself.stop(None);
+            }
+        }
+        let full = state.operations >= COMMIT_OPERATIONS_MAX || state.ledger.draft_bytes() >= COMMIT_BYTES_MAX;
+        if full {
+            state.flush()?;
+        } else if idle && !state.waiting.is_empty() {
+            myself.cast(StorageMsg::Flush)?;
+        }
+        Ok(())
+    }
+}
+
+impl StorageState {
+    fn on_write(&mut self, request: WriteRequest) -> Result<(), StoreError> {
+        let WriteRequest { namespace, writes, permit, reply } = request;
+        match self.plan_writes(&namespace, writes) {
+            Ok(Ok(versions)) => {
+                self.operations += versions.len();
+                self.durability = self.society.settings.durability;
+                self.waiting.push(Waiting::Write { namespace, versions, reply, _permit: permit });
+                Ok(())
+            }
+            Ok(Err(failure)) => {
+                let _writer_is_gone = reply.send(Err(failure));
+                Ok(())
+            }
+            Err(error) => {
+                let _writer_is_gone = reply.send(Err(WriteFailure::Store(error.clone())));
+                self.fail(error)
+            }
+        }
+    }
+
+    fn plan_writes(
+        &mut self,
+        namespace: &Namespace,
+        writes: Vec<Write>,
+    ) -> Result<Result<Vec<Version>, WriteFailure>, StoreError> {
+        if writes.len() > 1
+            && let Some(index) = self.first_vain_delete(namespace, &writes)?
+        {
+            return Ok(Err(WriteFailure::Refused { index, refused: Refused::NothingThere }));
+        }
+        let mut versions = Vec::with_capacity(writes.len());
+        for (index, write) in writes.into_iter().enumerate() {
+            let clock = self.society.clock.clone();
+            match self.ledger.write(namespace, write, |superseded| clock.tick(superseded))? {
+                Ok(version) => versions.push(version),
+                // Only a single write may carry a precondition, so nothing is half done.
+                Err(refused) => return Ok(Err(WriteFailure::Refused { index, refused })),
+            }
+        }
+        Ok(Ok(versions))
+    }
+
+    /// All or none: the first delete in a batch that would find nothing, given what the operations
+    /// before it leave.
+    fn first_vain_delete(&self, namespace: &Namespace, writes: &[Write]) -> Result<Option<usize>, StoreError> {
+        let mut left: BTreeMap<&Key, bool> = BTreeMap::new();
+        for (index, write) in writes.iter().enumerate() {
+            let delete = write.body == Body::Delete;
+            if delete {
+                let there = match left.get(&write.key) {
+                    Some(there) => *there,
+                    None => self.ledger.has_value(namespace, &write.key)?,
+                };
+                if !there {
+                    return Ok(Some(index));
+                }
+            }
+            left.insert(&write.key, !delete);
+        }
+        Ok(None)
+    }
+
+    fn on_merge(&mut self, request: MergeRequest) -> Result<(), StoreError> {
+        let MergeRequest { namespace, versions, mut blobs, from, source, permit, reply } = request;
+        let merged = match self.plan_merge(&namespace, versions, &mut blobs, from, source) {
+            Ok(merged) => merged,
+            Err(error) => {
+                if let Some(reply) = reply {
+                    let _asker_is_gone = reply.send(Err(error.clone()));
+                }
+                return self.fail(error);
+            }
+        };
+        if merged.needs_blobs.is_empty() {
+            self.waiting.push(Waiting::Merge { merged, reply, _permit: permit });
+        } else if let Some(reply) = reply {
+            let _asker_is_gone = reply.send(Ok(merged));
+        } else {
+            let versions = merged.needs_blobs;
+            self.society.sessions.cast(SessionsMsg::FetchBlobs { from, namespace, versions });
+        }
+        Ok(())
+    }
+
+    fn plan_merge(
+        &mut self,
+        namespace: &Namespace,
+        versions: Vec<Version>,
+        blobs: &mut BTreeMap<Dot, Bytes>,
+        from: NodeId,
+        source: Source,
+    ) -> Result<Merged, StoreError> {
+        let mut merged = Merged::default();
+        let mut wanted = false;
+        for version in &versions {
+            wanted |= !blobs.contains_key(&version.dot) && self.ledger.wants_blob(namespace, version)?;
+        }
+        if wanted {
+            // The unit is fetched, and then stored, as a whole.
+            merged.needs_blobs = versions;
+            return Ok(merged);
+        }
+        for version in versions {
+            let (dot, hlc) = (version.dot, version.hlc);
+            if dot.origin == self.ledger.origin() && !self.ledger.is_seen(namespace, dot) {
+                self.on_peer_knows_more(dot.origin)?;
+            }
+            let metrics = &self.society.metrics;
+            match self.ledger.receive(namespace, version, blobs.remove(&dot))? {
+                Received::Held => {
+                    metrics.received.inc();
+                    merged.fresh += 1;
+                }
+                Received::Superseded => {
+                    metrics.superseded.inc();
+                    merged.fresh += 1;
+                }
+                Received::Seen => {
+                    metrics.repeated.inc();
+                }
+                Received::Collision => {
+                    metrics.collisions.inc();
+                    tracing::warn!(%dot, %from, "one write has two contents: a node was cloned, or lies");
+                }
+                Received::NeedsBlob => unreachable!("asked for above"),
+            }
+            self.society.clock.observe(hlc);
+            self.operations += 1;
+            if source == Source::Gossip {
+                self.gaps.insert((from, namespace.clone(), dot.origin));
+            }
+        }
+        self.learned |= source == Source::Exchange && merged.fresh > 0;
+        Ok(merged)
+    }
+
+    /// Rule 7: reusing a dot would make replicas diverge, so a new epoch begins. What the old life
+    /// wrote comes back from the peers like anybody's.
+    fn on_peer_knows_more(&mut self, origin: Origin) -> Result<(), StoreError> {
+        if origin != self.ledger.origin() {
+            return Ok(());
+        }
+        self.flush()?;
+        let epoch = life::begin_epoch(&*self.store, &*self.society.entropy)?;
+        self.ledger.set_origin(Origin { node: origin.node, epoch });
+        self.society.epoch.store(epoch, Ordering::Relaxed);
+        self.society.metrics.epochs.inc();
+        let text = "a peer has seen more writes of this node than are stored here (a restored or cloned data \
+                    directory?): a new epoch begins, the rest is fetched from the peers";
+        self.society.tell(NodeEvent::Warning(text.to_owned()));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.operations = 0;
+        let durability = std::mem::replace(&mut self.durability, Durability::Buffer);
+        if waiting.is_empty() && !self.ledger.has_draft() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        match self.ledger.commit(durability, self.society.clock.last()) {
+            Ok(committed) => {
+                self.count_commit(started.elapsed());
+                self.tell(waiting, committed.changes);
+                Ok(())
+            }
+            Err(error) => {
+                for waiter in waiting {
+                    waiter.fail(&error);
+                }
+                self.fail(error)
+            }
+        }
+    }
+
+    fn count_commit(&self, elapsed: Duration) {
+        self.society.metrics.commits.inc();
+        self.society.metrics.commit_seconds.observe(elapsed.as_secs_f64());
+    }
+
+    /// Replies first, then has others told: whoever waits is not made to wait for the mesh.
+    fn tell(&mut self, waiting: Vec<Waiting>, changes: Vec<Change>) {
+        let mut announced: BTreeMap<Namespace, Vec<Vec<Version>>> = BTreeMap::new();
+        for waiter in waiting {
+            match waiter {
+                Waiting::Write { namespace, versions, reply, .. } => {
+                    self.society.metrics.writes.inc_by(versions.len() as u64);
+                    let _writer_is_gone = reply.send(Ok(versions.clone()));
+                    announced.entry(namespace).or_default().push(versions);
+                }
+                Waiting::Merge { merged, reply, .. } => {
+                    if let Some(reply) = reply {
+                        let _asker_is_gone = reply.send(Ok(merged));
+                    }
+                }
+                Waiting::Absorb(reply) => {
+                    let _asker_is_gone = reply.send(Ok(()));
+                }
+            }
+        }
+        for (namespace, groups) in announced {
+            self.society.mesh.cast(MeshMsg::Announce { namespace, groups });
+        }
+        if !changes.is_empty() && self.society.subscribers.load(Ordering::Relaxed) > 0 {
+            self.society.watch.cast(WatchMsg::Changes(changes));
+        }
+        if std::mem::take(&mut self.learned) {
+            self.society.anti_entropy.cast(AntiEntropyMsg::Learned);
+        }
+        self.tell_of_gaps();
+    }
+
+    fn tell_of_gaps(&mut self) {
+        for (from, namespace, origin) in std::mem::take(&mut self.gaps) {
+            let reader = self.ledger.reader();
+            let gap = reader.with_seen(&namespace, |seen| {
+                seen.get(&origin).is_some_and(|seqs| seqs.base() < seqs.max())
+            });
+            if gap == Some(true) {
+                self.society.sessions.cast(SessionsMsg::Gap { from, namespace, origin });
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        self.ledger.sync()?;
+        life::close(&*self.store)
+    }
+
+    /// A store that failed is not to be trusted: the actor ends, and the node with it.
+    fn fail(&self, error: StoreError) -> Result<(), StoreError> {
+        tracing::error!(%error, "the store failed");
+        Err(error)
+    }
+}
+
+impl Waiting {
+    fn fail(self, error: &StoreError) {
+        match self {
+            Self::Write { reply, .. } => drop(reply.send(Err(WriteFailure::Store(error.clone())))),
+            Self::Merge { reply, .. } => {
+                if let Some(reply) = reply {
+                    let _asker_is_gone = reply.send(Err(error.clone()));
+                }
+            }
+            Self::Absorb(reply) => drop(reply.send(Err(error.clone()))),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Watch: fans changes out to subscribers. A subscriber that is slow is told what it missed; it
+//! never slows a write.
+
+use std::collections::BTreeMap;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::mpsc;
+
+use super::society::Society;
+use crate::{
+    storage::Change,
+    types::{Namespace, Prefix},
+};
+use std::sync::Arc;
+
+/// The most changes that wait for one subscriber.
+pub const WATCH_QUEUE_MAX: usize = 1_024;
+
+/// What a subscriber is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Something changed.
+    Change(Change),
+    /// The subscriber was slow; so many changes were not told.
+    Lagged(u64),
+}
+
+/// What Watch is told.
+#[derive(Debug)]
+pub enum WatchMsg {
+    /// These changes were committed.
+    Changes(Vec<Change>),
+    /// Somebody wants to be told of changes below a prefix.
+    Subscribe {
+        /// In which namespace.
+        namespace: Namespace,
+        /// Below which prefix.
+        prefix: Prefix,
+        /// Where to.
+        to: mpsc::Sender<Notice>,
+    },
+}
+
+struct Subscriber {
+    namespace: Namespace,
+    prefix: Prefix,
+    to: mpsc::Sender<Notice>,
+    lagged: u64,
+}
+
+/// The Watch actor.
+pub struct Watch;
+
+/// What it keeps.
+pub struct WatchState {
+    society: Arc<Society>,
+    subscribers: BTreeMap<u64, Subscriber>,
+    next: u64,
+}
+
+impl Actor for Watch {
+    type Msg = WatchMsg;
+    type State = WatchState;
+    type Arguments = Arc<Society>;
+
+    async fn pre_start(&self, _: ActorRef<WatchMsg>, society: Arc<Society>) -> Result<WatchState, ActorProcessingErr> {
+        Ok(WatchState { society, subscribers: BTreeMap::new(), next: 0 })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<WatchMsg>,
+        message: WatchMsg,
+        state: &mut WatchState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            WatchMsg::Changes(changes) => state.on_changes(&changes),
+            WatchMsg::Subscribe { namespace, prefix, to } => {
+                state.subscribers.insert(state.next, Subscriber { namespace, prefix, to, lagged: 0 });
+                state.next += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl WatchState {
+    fn on_changes(&mut self, changes: &[Change]) {
+        let lagged = &self.society.metrics.watch_lagged;
+        self.subscribers.retain(|_, subscriber| {
+            let selected = changes.iter().filter(|change| {
+                change.namespace == subscriber.namespace && subscriber.prefix.selects(&change.version.key)
+            });
+            selected.cloned().all(|change| subscriber.tell(change, lagged))
+        });
+    }
+}
+
+impl Subscriber {
+    /// Tells of a change, or counts it as missed. False if nobody listens any more.
+    fn tell(&mut self, change: Change, missed: &prometheus_client::metrics::counter::Counter) -> bool {
+        if self.lagged > 0 && self.to.try_send(Notice::Lagged(self.lagged)).is_ok() {
+            self.lagged = 0;
+        }
+        let told = if self.lagged > 0 { Err(()) } else { self.to.try_send(Notice::Change(change)).map_err(drop) };
+        if told.is_err() {
+            self.lagged += 1;
+            missed.inc();
+        }
+        !self.to.is_closed()
+    }
+}

@@ -1,0 +1,79 @@
+//! What fjall's errors mean to us.
+
+use std::{any::Any, io, path::Path};
+
+use crate::storage::{OpenError, StoreError};
+
+/// An error while the store is at work.
+pub(super) fn while_running(error: &fjall::Error) -> StoreError {
+    if let Some(error) = io_error(error) {
+        return match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full(error.to_string()),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                StoreError::Damaged(error.to_string())
+            }
+            _ => StoreError::Io(error.to_string()),
+        };
+    }
+    match error {
+        fjall::Error::Poisoned => StoreError::Poisoned("a write or flush was refused by the disk".into()),
+        error if is_damage(error) => StoreError::Damaged(error.to_string()),
+        error => StoreError::Io(error.to_string()),
+    }
+}
+
+/// An error while the store in `path` is opened.
+pub(super) fn while_opening(path: &Path, error: &fjall::Error) -> OpenError {
+    let path = path.to_path_buf();
+    if let Some(error) = io_error(error) {
+        let reason = error.to_string();
+        return match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                OpenError::Permission { path, reason }
+            }
+            // Files that others name are gone, or end early.
+            io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                OpenError::Damaged { path, reason }
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                OpenError::Store(StoreError::Full(reason))
+            }
+            _ => OpenError::Io { path, reason },
+        };
+    }
+    match error {
+        fjall::Error::Locked => OpenError::InUse(path),
+        error if is_damage(error) => OpenError::Damaged { path, reason: error.to_string() },
+        error => OpenError::Io { path, reason: error.to_string() },
+    }
+}
+
+/// A panic while the store in `path` is opened: fjall's answer to some kinds of damage.
+pub(super) fn panicked_opening(path: &Path, panic: &(dyn Any + Send)) -> OpenError {
+    let reason = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the storage library gave up".into());
+    OpenError::Damaged { path: path.to_path_buf(), reason }
+}
+
+fn io_error(error: &fjall::Error) -> Option<&io::Error> {
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// What is on the disk is not what was written. A version that fjall does not know counts: we have
+/// never used another, so it is a flipped bit.
+fn is_damage(error: &fjall::Error) -> bool {
+    !matches!(
+        error,
+        fjall::Error::Io(_)
+            | fjall::Error::Storage(fjall::LsmError::Io(_))
+            | fjall::Error::Poisoned
+            | fjall::Error::KeyspaceDeleted
+            | fjall::Error::Locked
+    )
+}

@@ -1,0 +1,169 @@
+//! The port, spoken to fjall.
+
+use std::{
+    ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, PersistMode, Readable};
+
+use super::{FjallOptions, failure};
+use crate::storage::{
+    Batch, Durability, OpenError, Operation, Pair, Pairs, Snapshot, Store, StoreError, layout,
+};
+
+const KEYSPACE: &str = "tidings";
+
+/// A store on disk.
+///
+/// Bytes go in and come out without a copy: a value that is kept keeps the block of the disk it
+/// came from in memory, and a slice of a larger buffer that is committed keeps that buffer until
+/// the next flush.
+pub struct Fjall {
+    keyspace: Keyspace,
+    database: Database,
+    path: PathBuf,
+}
+
+impl Fjall {
+    /// Opens the store in the directory `path`, or creates it.
+    ///
+    /// A store that lost power in the middle of a batch comes back without that batch. Some damage
+    /// is not found here: a flipped bit may end the journal early, and later batches are then
+    /// missing.
+    ///
+    /// # Errors
+    /// When the directory is in use, damaged, not ours to read and write, or of a newer format.
+    pub fn open(path: impl AsRef<Path>, options: FjallOptions) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        // fjall panics at some kinds of damage. What it had made by then is dropped on the way out,
+        // so nothing half-made is ever seen.
+        catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path, options)))
+            .unwrap_or_else(|panic| Err(failure::panicked_opening(path, &*panic)))
+    }
+
+    fn open_unguarded(path: &Path, options: FjallOptions) -> Result<Self, OpenError> {
+        let refused = |error: fjall::Error| failure::while_opening(path, &error);
+        let database = options.database(path).open().map_err(refused)?;
+        let keyspace = database.keyspace(KEYSPACE, || options.keyspace()).map_err(refused)?;
+        let store = Self { keyspace, database, path: path.to_path_buf() };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    /// Writes the format into a fresh store, and refuses what a newer program wrote.
+    fn check_format(&self) -> Result<(), OpenError> {
+        let path = || self.path.clone();
+        match self.get(layout::FORMAT_KEY)? {
+            Some(found) => {
+                let found = <[u8; 4]>::try_from(&*found).map(u32::from_be_bytes).map_err(|_| {
+                    OpenError::Damaged { path: path(), reason: "the store's format is unreadable".into() }
+                })?;
+                if found > layout::FORMAT {
+                    return Err(OpenError::Newer { path: path(), found, known: layout::FORMAT });
+                }
+                Ok(())
+            }
+            None if self.snapshot().range(&[], &[0xff], false).next().is_some() => {
+                let reason = "there is data, but no format: the beginning of the journal is lost".into();
+                Err(OpenError::Damaged { path: path(), reason })
+            }
+            None => {
+                let mut batch = Batch::new();
+                batch.insert(layout::FORMAT_KEY, layout::FORMAT.to_be_bytes().to_vec());
+                Ok(self.commit(batch, Durability::Fsync)?)
+            }
+        }
+    }
+}
+
+impl Store for Fjall {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        match self.keyspace.get(key) {
+            Ok(value) => Ok(value.map(Bytes::from)),
+            Err(error) => Err(failure::while_running(&error)),
+        }
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        Box::new(View { keyspace: self.keyspace.clone(), snapshot: self.database.snapshot() })
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        let mode = match durability {
+            Durability::Fsync => PersistMode::SyncData,
+            Durability::Buffer => PersistMode::Buffer,
+        };
+        let mut writes = fjall::OwnedWriteBatch::with_capacity(self.database.clone(), batch.len());
+        for operation in batch.into_operations() {
+            match operation {
+                Operation::Insert(key, value) => writes.insert(&self.keyspace, key, value),
+                Operation::Remove(key) => writes.remove(&self.keyspace, key),
+            }
+        }
+        writes.durability(Some(mode)).commit().map_err(|error| failure::while_running(&error))
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.database.persist(PersistMode::SyncAll).map_err(|error| failure::while_running(&error))
+    }
+
+    fn size_bytes(&self) -> u64 {
+        bytes_below(&self.path)
+    }
+}
+
+/// What the files below `path` take. Files come and go while we look; those are not counted.
+fn bytes_below(path: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    let of_entry = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => taken(&metadata),
+        Err(_) => 0,
+    };
+    entries.flatten().map(of_entry).sum()
+}
+
+/// A journal is 64 MiB long from the start, nearly all of it a hole: what counts is what it takes.
+#[cfg(unix)]
+fn taken(metadata: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(metadata) * 512
+}
+
+#[cfg(not(unix))]
+fn taken(metadata: &std::fs::Metadata) -> u64 {
+    metadata.len()
+}
+
+/// A consistent view. While it lives, what it shows is not compacted away.
+struct View {
+    keyspace: Keyspace,
+    snapshot: fjall::Snapshot,
+}
+
+impl Snapshot for View {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        match self.snapshot.get(&self.keyspace, key) {
+            Ok(value) => Ok(value.map(Bytes::from)),
+            Err(error) => Err(failure::while_running(&error)),
+        }
+    }
+
+    fn range<'a>(&'a self, from: &[u8], to: &[u8], reverse: bool) -> Pairs<'a> {
+        if from >= to {
+            return Box::new(std::iter::empty());
+        }
+        let pairs =
+            self.snapshot.range::<&[u8], _>(&self.keyspace, (Bound::Included(from), Bound::Excluded(to)));
+        if reverse { Box::new(pairs.rev().map(owned)) } else { Box::new(pairs.map(owned)) }
+    }
+}
+
+fn owned(guard: fjall::Guard) -> Result<Pair, StoreError> {
+    match guard.into_inner() {
+        Ok((key, value)) => Ok((key.into(), value.into())),
+        Err(error) => Err(failure::while_running(&error)),
+    }
+}

@@ -1,0 +1,112 @@
+//! Reads back what a ledger keeps in memory.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Snapshot, Store, StoreError,
+    layout::{self, NsNo, OriginNo},
+    shared::{Origins, Shared, SpaceState},
+};
+use crate::{
+    causality::{DeadSet, Hlc, Intervals, Origin, SeenSet},
+    types::Namespace,
+    wire,
+};
+
+/// What a store says of itself.
+pub(super) struct Loaded {
+    pub(super) shared: Shared,
+    pub(super) dead: BTreeMap<NsNo, DeadSet>,
+    pub(super) clock: Hlc,
+    pub(super) next_namespace: NsNo,
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(what.to_owned())
+}
+
+/// Reads all that a ledger keeps in memory: origins, namespaces, seen and dead sets, the clock.
+pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
+    let snapshot = store.snapshot();
+    let shared = Shared::default();
+    *shared.origins_mut() = load_origins(&*snapshot)?;
+    let origins = shared.origins();
+    let mut seen = load_seen(&*snapshot, &origins)?;
+    let dead = load_dead(&*snapshot, &origins)?;
+    drop(origins);
+    let mut next_namespace = 0;
+    let (from, to) = layout::all(b'n');
+    for pair in snapshot.range(&from, &to, false) {
+        let (key, name) = pair?;
+        let no = u16::from_be_bytes(tail(&key, 1)?);
+        let name = std::str::from_utf8(&name).ok().and_then(|text| Namespace::new(text).ok());
+        let name = name.ok_or_else(|| damaged("a namespace has no lawful name"))?;
+        let keys = number(snapshot.get(&super::ledger::keys_fact(no))?)?;
+        shared.add_space(name, SpaceState::new(no, seen.remove(&no).unwrap_or_default(), keys));
+        next_namespace = next_namespace.max(no + 1);
+    }
+    let clock = Hlc(number(snapshot.get(&layout::fact(super::ledger::CLOCK))?)?);
+    Ok(Loaded { shared, dead, clock, next_namespace })
+}
+
+fn number(bytes: Option<bytes::Bytes>) -> Result<u64, StoreError> {
+    match bytes {
+        None => Ok(0),
+        Some(bytes) => Ok(u64::from_le_bytes(tail(&bytes, 0)?)),
+    }
+}
+
+/// The `N` bytes of `bytes` from `at` to its end.
+fn tail<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], StoreError> {
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.try_into().ok())
+        .ok_or_else(|| damaged("a key or number of the wrong length"))
+}
+
+fn load_origins(snapshot: &dyn Snapshot) -> Result<Origins, StoreError> {
+    let mut origins = Origins::default();
+    let (from, to) = layout::all(b'o');
+    for pair in snapshot.range(&from, &to, false) {
+        let (key, value) = pair?;
+        let no = OriginNo::from_be_bytes(tail(&key, 1)?);
+        let origin: Origin = wire::decode_stored(&value).map_err(|error| damaged(&error.to_string()))?;
+        if origins.intern(origin) != (no, true) {
+            return Err(damaged("the numbers of origins have a hole"));
+        }
+    }
+    Ok(origins)
+}
+
+fn ns_and_origin(key: &[u8], origins: &Origins) -> Result<(NsNo, Origin), StoreError> {
+    let head = key.get(..7).ok_or_else(|| damaged("a key that is too short"))?;
+    let ns = NsNo::from_be_bytes([head[1], head[2]]);
+    let no = OriginNo::from_be_bytes([head[3], head[4], head[5], head[6]]);
+    let origin = origins.get(no).ok_or_else(|| damaged("an origin without a number"))?;
+    Ok((ns, origin))
+}
+
+fn load_seen(snapshot: &dyn Snapshot, origins: &Origins) -> Result<BTreeMap<NsNo, SeenSet>, StoreError> {
+    let mut seen: BTreeMap<NsNo, SeenSet> = BTreeMap::new();
+    let (from, to) = layout::all(b's');
+    for pair in snapshot.range(&from, &to, false) {
+        let (key, value) = pair?;
+        let (ns, origin) = ns_and_origin(&key, origins)?;
+        let seqs: Intervals = wire::decode_stored(&value).map_err(|error| damaged(&error.to_string()))?;
+        seen.entry(ns).or_default().set(origin, seqs);
+    }
+    Ok(seen)
+}
+
+fn load_dead(snapshot: &dyn Snapshot, origins: &Origins) -> Result<BTreeMap<NsNo, DeadSet>, StoreError> {
+    let mut dead: BTreeMap<NsNo, DeadSet> = BTreeMap::new();
+    let (from, to) = layout::all(b'x');
+    for pair in snapshot.range(&from, &to, false) {
+        let (key, value) = pair?;
+        let (ns, origin) = ns_and_origin(&key, origins)?;
+        let block = u64::from_be_bytes(tail(&key, 7)?);
+        let bits = u64::from_le_bytes(tail(&value, 0)?);
+        dead.entry(ns).or_default().set_block(origin, block, bits);
+    }
+    Ok(dead)
+}

@@ -1,0 +1,111 @@
+//! What the single writer and its readers share: the numbers of origins and namespaces, and what
+//! has been seen.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::layout::{NsNo, OriginNo};
+use crate::{
+    causality::{Origin, SeenSet},
+    types::Namespace,
+};
+
+/// Numbers of origins in one store, both ways. Numbers are never given twice.
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    by_no: Vec<Origin>,
+    numbers: HashMap<Origin, OriginNo>,
+}
+
+impl Origins {
+    pub(super) fn get(&self, no: OriginNo) -> Option<Origin> {
+        self.by_no.get(no as usize).copied()
+    }
+
+    pub(super) fn number(&self, origin: &Origin) -> Option<OriginNo> {
+        self.numbers.get(origin).copied()
+    }
+
+    /// The number of `origin`, and whether it is new.
+    pub(super) fn intern(&mut self, origin: Origin) -> (OriginNo, bool) {
+        if let Some(no) = self.number(&origin) {
+            return (no, false);
+        }
+        let no = OriginNo::try_from(self.by_no.len()).expect("fewer than 2^32 origins");
+        self.by_no.push(origin);
+        self.numbers.insert(origin, no);
+        (no, true)
+    }
+}
+
+/// One namespace of a store.
+#[derive(Debug)]
+pub(super) struct SpaceState {
+    pub(super) no: NsNo,
+    seen: RwLock<SeenSet>,
+    keys: AtomicU64,
+    revision: AtomicU64,
+}
+
+impl SpaceState {
+    pub(super) fn new(no: NsNo, seen: SeenSet, keys: u64) -> Self {
+        Self { no, seen: RwLock::new(seen), keys: keys.into(), revision: 0.into() }
+    }
+
+    pub(super) fn seen(&self) -> RwLockReadGuard<'_, SeenSet> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn seen_mut(&self) -> RwLockWriteGuard<'_, SeenSet> {
+        self.revision.fetch_add(1, Ordering::Relaxed);
+        self.seen.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn keys(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_keys(&self, keys: u64) {
+        self.keys.store(keys, Ordering::Relaxed);
+    }
+
+    /// Rises with every change of what has been seen.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Relaxed)
+    }
+}
+
+/// What writer and readers share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    origins: RwLock<Origins>,
+    spaces: RwLock<BTreeMap<Namespace, Arc<SpaceState>>>,
+}
+
+impl Shared {
+    pub(super) fn origins(&self) -> RwLockReadGuard<'_, Origins> {
+        self.origins.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn origins_mut(&self) -> RwLockWriteGuard<'_, Origins> {
+        self.origins.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn space(&self, name: &Namespace) -> Option<Arc<SpaceState>> {
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    pub(super) fn names(&self) -> Vec<Namespace> {
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    pub(super) fn add_space(&self, name: Namespace, space: SpaceState) {
+        let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
+        spaces.insert(name, Arc::new(space));
+    }
+}

@@ -1,0 +1,188 @@
+//! Records and dot index entries as they lie in a store.
+//!
+//! A record names origins by their numbers in this store, leaves out its key, and leaves out its
+//! context where that follows from the siblings, as it nearly always does. Values are slices of
+//! the bytes read: nothing is copied.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    StoreError,
+    layout::OriginNo,
+    shared::{Origins, Shared},
+};
+use crate::{
+    causality::{Context, Dot, Hlc},
+    conflict::{BaseHash, Body, Payload, Put, Record, Version, VersionHash},
+    types::{ContentType, Key},
+    wire,
+};
+
+/// The format of a stored record and of a dot index entry.
+const STORED_FORMAT: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct StoredRecord<'a> {
+    /// Absent where it follows from the siblings.
+    context: Option<Vec<(OriginNo, u64)>>,
+    #[serde(borrow)]
+    siblings: Vec<StoredVersion<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredVersion<'a> {
+    origin: OriginNo,
+    seq: u64,
+    hlc: u64,
+    base: Option<BaseHash>,
+    context: Vec<(OriginNo, u64)>,
+    #[serde(borrow)]
+    body: StoredBody<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredBody<'a> {
+    Delete,
+    Text(&'a [u8]),
+    Json(&'a [u8]),
+    Octets(&'a [u8]),
+    Other(&'a str, &'a [u8]),
+    Blob(&'a str, [u8; 32], u64),
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(what.to_owned())
+}
+
+/// The bytes of a record. All its origins must have numbers.
+pub(super) fn encode_record(record: &Record, origins: &Origins) -> Bytes {
+    let derived = record.context_of_siblings();
+    let stored = StoredRecord {
+        context: (derived != *record.context()).then(|| numbered(record.context(), origins)),
+        siblings: record.siblings().iter().map(|version| stored_version(version, origins)).collect(),
+    };
+    let body = wire::encode(&stored);
+    let mut out = BytesMut::with_capacity(1 + body.len());
+    out.put_u8(STORED_FORMAT);
+    out.put_slice(&body);
+    out.freeze()
+}
+
+fn numbered(context: &Context, origins: &Origins) -> Vec<(OriginNo, u64)> {
+    let number = |origin| origins.number(&origin).expect("origins are numbered before they are stored");
+    context.iter().map(|(origin, seq)| (number(origin), seq)).collect()
+}
+
+fn stored_version<'a>(version: &'a Version, origins: &Origins) -> StoredVersion<'a> {
+    StoredVersion {
+        origin: origins.number(&version.dot.origin).expect("origins are numbered before they are stored"),
+        seq: version.dot.seq,
+        hlc: version.hlc.0,
+        base: version.base,
+        context: numbered(&version.context, origins),
+        body: stored_body(&version.body),
+    }
+}
+
+fn stored_body(body: &Body) -> StoredBody<'_> {
+    let put = match body {
+        Body::Delete => return StoredBody::Delete,
+        Body::Put(put) => put,
+    };
+    let content_type = put.content_type.as_str();
+    match &put.payload {
+        Payload::Blob { hash, size } => StoredBody::Blob(content_type, *hash, *size),
+        Payload::Inline(bytes) if put.content_type == ContentType::text() => StoredBody::Text(bytes),
+        Payload::Inline(bytes) if put.content_type == ContentType::json() => StoredBody::Json(bytes),
+        Payload::Inline(bytes) if put.content_type == ContentType::octets() => StoredBody::Octets(bytes),
+        Payload::Inline(bytes) => StoredBody::Other(content_type, bytes),
+    }
+}
+
+/// Reads the record of `key`; its values share `bytes`.
+pub(super) fn decode_record(key: &Key, bytes: &Bytes, shared: &Shared) -> Result<Record, StoreError> {
+    let stored: StoredRecord<'_> = decode(bytes, "record")?;
+    let origins = shared.origins();
+    let mut siblings = Vec::with_capacity(stored.siblings.len());
+    for version in stored.siblings {
+        siblings.push(read_version(key, bytes, version, &origins)?);
+    }
+    let record = match stored.context {
+        Some(context) => Record::from_parts(siblings, read_context(&context, &origins)?),
+        None => Record::from_siblings(siblings),
+    };
+    Ok(record)
+}
+
+fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        Some((&STORED_FORMAT, rest)) => {
+            wire::decode_stored(rest).map_err(|error| damaged(&format!("a {what} cannot be read: {error}")))
+        }
+        Some((format, _)) => Err(damaged(&format!("a {what} of unknown format {format}"))),
+        None => Err(damaged(&format!("an empty {what}"))),
+    }
+}
+
+fn read_context(stored: &[(OriginNo, u64)], origins: &Origins) -> Result<Context, StoreError> {
+    stored.iter().map(|(no, seq)| Ok(Dot::new(origin(*no, origins)?, *seq))).collect()
+}
+
+fn origin(no: OriginNo, origins: &Origins) -> Result<crate::causality::Origin, StoreError> {
+    origins.get(no).ok_or_else(|| damaged(&format!("origin number {no} is unknown")))
+}
+
+fn read_version(
+    key: &Key,
+    bytes: &Bytes,
+    stored: StoredVersion<'_>,
+    origins: &Origins,
+) -> Result<Version, StoreError> {
+    Ok(Version {
+        dot: Dot::new(origin(stored.origin, origins)?, stored.seq),
+        hlc: Hlc(stored.hlc),
+        base: stored.base,
+        context: read_context(&stored.context, origins)?,
+        key: key.clone(),
+        body: read_body(bytes, &stored.body)?,
+    })
+}
+
+fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError> {
+    let other = |text: &str| {
+        ContentType::new(text).map_err(|error| damaged(&format!("a record has a bad content type: {error}")))
+    };
+    let (content_type, payload) = match stored {
+        StoredBody::Delete => return Ok(Body::Delete),
+        StoredBody::Text(value) => (ContentType::text(), Payload::Inline(bytes.slice_ref(value))),
+        StoredBody::Json(value) => (ContentType::json(), Payload::Inline(bytes.slice_ref(value))),
+        StoredBody::Octets(value) => (ContentType::octets(), Payload::Inline(bytes.slice_ref(value))),
+        StoredBody::Other(text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
+        StoredBody::Blob(text, hash, size) => (other(text)?, Payload::Blob { hash: *hash, size: *size }),
+    };
+    Ok(Body::Put(Put { content_type, payload }))
+}
+
+/// The bytes of a dot index entry: the hash of the version, and the key it was written to.
+pub(super) fn encode_dot(hash: VersionHash, key: &Key) -> Bytes {
+    let mut out = BytesMut::with_capacity(33 + key.as_bytes().len());
+    out.put_u8(STORED_FORMAT);
+    out.put_slice(&hash.0);
+    out.put_slice(key.as_bytes());
+    out.freeze()
+}
+
+/// Reads a dot index entry.
+pub(super) fn decode_dot(bytes: &[u8]) -> Result<(VersionHash, Key), StoreError> {
+    match bytes.split_first() {
+        Some((&STORED_FORMAT, rest)) if rest.len() > 32 => {
+            let (head, key) = rest.split_at(32);
+            let mut hash = [0; 32];
+            hash.copy_from_slice(head);
+            let key = Key::from_bytes(key).map_err(|error| damaged(&format!("in the dot index: {error}")))?;
+            Ok((VersionHash(hash), key))
+        }
+        _ => Err(damaged("an entry of the dot index cannot be read")),
+    }
+}

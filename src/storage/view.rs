@@ -1,0 +1,250 @@
+//! A consistent view of a store: scans, and what an exchange sends.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Pair, Snapshot, StoreError,
+    layout::{self, NsNo},
+    shared::Shared,
+    stored,
+};
+use crate::{
+    causality::{Dot, Intervals, Origin, SeenSet},
+    conflict::{Payload, Put, Record, Version},
+    types::{Key, Namespace, Prefix, Value},
+    wire,
+};
+
+/// A store as it was when the view was taken.
+pub struct View {
+    snapshot: Box<dyn Snapshot>,
+    shared: Arc<Shared>,
+}
+
+/// Versions of one origin and more, in dot order.
+#[derive(Debug, Default)]
+pub struct VersionPage {
+    /// The versions.
+    pub versions: Vec<Version>,
+    /// The last dot looked at; absent when nothing is left behind it.
+    pub next: Option<Dot>,
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(what.to_owned())
+}
+
+impl View {
+    pub(super) fn new(snapshot: Box<dyn Snapshot>, shared: Arc<Shared>) -> Self {
+        Self { snapshot, shared }
+    }
+
+    /// The record of `key`, and the value that `choose` picks from it.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn get<T>(
+        &self,
+        namespace: &Namespace,
+        key: &Key,
+        choose: impl Fn(&Record) -> Option<(T, Dot, Put)>,
+    ) -> Result<Option<(T, Value)>, StoreError> {
+        let Some(space) = self.shared.space(namespace) else { return Ok(None) };
+        let Some(record) = self.record(space.no, key)? else { return Ok(None) };
+        let Some((chosen, dot, put)) = choose(&record) else { return Ok(None) };
+        let bytes = match put.payload {
+            Payload::Inline(bytes) => bytes,
+            Payload::Blob { .. } => self
+                .blob(namespace, dot)?
+                .ok_or_else(|| damaged("a large value is missing beside its version"))?,
+        };
+        Ok(Some((chosen, Value::new(put.content_type, bytes))))
+    }
+
+    /// The bytes of the large value of the version `dot`, if it is held.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn blob(&self, namespace: &Namespace, dot: Dot) -> Result<Option<Bytes>, StoreError> {
+        let Some(space) = self.shared.space(namespace) else { return Ok(None) };
+        let Some(no) = self.shared.origins().number(&dot.origin) else { return Ok(None) };
+        self.snapshot.get(&layout::blob(space.no, no, dot.seq))
+    }
+
+    fn record(&self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
+        match self.snapshot.get(&layout::record(ns, key.as_bytes()))? {
+            Some(bytes) => stored::decode_record(key, &bytes, &self.shared).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The records that `prefix` selects, in the order of their keys, from behind `after` on.
+    pub fn records<'a>(
+        &'a self,
+        namespace: &Namespace,
+        prefix: &Prefix,
+        after: Option<&Key>,
+        reverse: bool,
+    ) -> Box<dyn Iterator<Item = Result<(Key, Record), StoreError>> + 'a> {
+        let Some(space) = self.shared.space(namespace) else { return Box::new(std::iter::empty()) };
+        let mut ranges = ranges(space.no, prefix);
+        if reverse {
+            ranges.reverse();
+        }
+        let bound = after.map(|key| layout::record(space.no, key.as_bytes()));
+        let pairs = ranges.into_iter().flat_map(move |(mut from, mut to)| {
+            match &bound {
+                Some(bound) if reverse => to = to.min(bound.clone()),
+                Some(bound) => from = from.max([bound, &[0][..]].concat().into()),
+                None => {}
+            }
+            if from < to { self.snapshot.range(&from, &to, reverse) } else { Box::new(std::iter::empty()) }
+        });
+        Box::new(pairs.map(move |pair| self.read_record(pair)))
+    }
+
+    fn read_record(&self, pair: Result<Pair, StoreError>) -> Result<(Key, Record), StoreError> {
+        let (key, value) = pair?;
+        let key = Key::from_bytes(&key[3..]).map_err(|error| damaged(&format!("in a record: {error}")))?;
+        let record = stored::decode_record(&key, &value, &self.shared)?;
+        Ok((key, record))
+    }
+
+    /// What had been seen when the view was taken.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn seen(&self, namespace: &Namespace) -> Result<SeenSet, StoreError> {
+        let mut seen = SeenSet::new();
+        let Some(space) = self.shared.space(namespace) else { return Ok(seen) };
+        let from = [&b"s"[..], &space.no.to_be_bytes()].concat();
+        let origins = self.shared.origins();
+        for pair in self.snapshot.range(&from, &layout::after(&from), false) {
+            let (key, value) = pair?;
+            let no = key.get(3..7).and_then(|no| no.try_into().ok()).map(u32::from_be_bytes);
+            let origin =
+                no.and_then(|no| origins.get(no)).ok_or_else(|| damaged("an origin without a number"))?;
+            let seqs = wire::decode_stored(&value).map_err(|error| damaged(&error.to_string()))?;
+            seen.set(origin, seqs);
+        }
+        Ok(seen)
+    }
+
+    /// The versions held among `dots`, in dot order, from behind `after` on: at least one if there
+    /// is one, at most `count_max`, closed when they fill `bytes_max`.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn versions(
+        &self,
+        namespace: &Namespace,
+        dots: &SeenSet,
+        after: Option<Dot>,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<VersionPage, StoreError> {
+        let mut page = VersionPage::default();
+        let Some(space) = self.shared.space(namespace) else { return Ok(page) };
+        let mut bytes = 0;
+        for (origin, seqs) in dots.iter() {
+            if after.is_some_and(|after| *origin < after.origin) {
+                continue;
+            }
+            let behind = after.filter(|after| after.origin == *origin).map_or(0, |after| after.seq);
+            for (first, last) in seqs.iter() {
+                let first = first.max(behind + 1);
+                for pair in self.dot_entries(space.no, origin, first, last) {
+                    let (key, entry) = pair?;
+                    let dot = Dot::new(*origin, seq_of(&key)?);
+                    let Some(version) = self.version(space.no, dot, &entry)? else { continue };
+                    bytes += version.size_hint();
+                    page.versions.push(version);
+                    if page.versions.len() >= count_max || bytes >= bytes_max {
+                        page.next = Some(dot);
+                        return Ok(page);
+                    }
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    fn version(&self, ns: NsNo, dot: Dot, entry: &[u8]) -> Result<Option<Version>, StoreError> {
+        let (_, key) = stored::decode_dot(entry)?;
+        Ok(self.record(ns, &key)?.and_then(|record| record.get(dot).cloned()))
+    }
+
+    fn dot_entries<'a>(&'a self, ns: NsNo, origin: &Origin, first: u64, last: u64) -> super::Pairs<'a> {
+        match self.shared.origins().number(origin) {
+            Some(no) if first <= last => {
+                let to = [&layout::dot(ns, no, last)[..], &[0]].concat();
+                self.snapshot.range(&layout::dot(ns, no, first), &to, false)
+            }
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// Rule 3: which of `dots`, all of them seen, are neither held nor dead: they were lost, and
+    /// this replica must not vouch for them.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn unaccounted(&self, namespace: &Namespace, dots: &SeenSet) -> Result<SeenSet, StoreError> {
+        let mut lost = SeenSet::new();
+        let Some(space) = self.shared.space(namespace) else { return Ok(lost) };
+        for (origin, seqs) in dots.iter() {
+            let mut accounted = Intervals::new();
+            for (first, last) in seqs.iter() {
+                for pair in self.dot_entries(space.no, origin, first, last) {
+                    accounted.insert(seq_of(&pair?.0)?);
+                }
+                self.dead_within(space.no, origin, first, last, &mut accounted)?;
+            }
+            lost.set(*origin, seqs.difference(&accounted));
+        }
+        Ok(lost)
+    }
+
+    fn dead_within(
+        &self,
+        ns: NsNo,
+        origin: &Origin,
+        first: u64,
+        last: u64,
+        dead: &mut Intervals,
+    ) -> Result<(), StoreError> {
+        let Some(no) = self.shared.origins().number(origin) else { return Ok(()) };
+        let to = [&layout::dead(ns, no, last / 64)[..], &[0]].concat();
+        for pair in self.snapshot.range(&layout::dead(ns, no, first / 64), &to, false) {
+            let (key, bits) = pair?;
+            let block = seq_of(&key)?;
+            let bits = bits[..].try_into().map(u64::from_le_bytes).map_err(|_| damaged("a dead block"))?;
+            let seqs = (0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit| block * 64 + bit);
+            seqs.for_each(|seq| {
+                dead.insert(seq);
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The last eight bytes of a key: a sequence number or the number of a block.
+fn seq_of(key: &[u8]) -> Result<u64, StoreError> {
+    let tail = key.len().checked_sub(8).and_then(|at| key[at..].try_into().ok());
+    tail.map(u64::from_be_bytes).ok_or_else(|| damaged("a key that is too short"))
+}
+
+/// The ranges of record keys that `prefix` selects: the key itself, and what lies below it.
+fn ranges(ns: NsNo, prefix: &Prefix) -> Vec<(Bytes, Bytes)> {
+    let text = prefix.as_str();
+    let own = layout::record(ns, text.as_bytes());
+    if text.is_empty() {
+        let end = layout::after(&own);
+        return vec![(own, end)];
+    }
+    let below = layout::record(ns, format!("{text}/").as_bytes());
+    let end = layout::after(&below);
+    vec![(own.clone(), [&own, &[0][..]].concat().into()), (below, end)]
+}
