@@ -18,7 +18,7 @@ use crate::{
 
 /// One thing that happens. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
-enum Event {
+pub enum Event {
     /// A replica writes (a delete where `value` is none), and some of the others hear of it at once.
     Write { replica: usize, key: usize, value: Option<u8>, heard_by: u8 },
     /// Any version ever written arrives, for the first time or again.
@@ -31,7 +31,7 @@ enum Event {
     Cut { exchange: usize },
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub fn event() -> impl Strategy<Value = Event> {
     let index = || 0..usize::MAX;
     prop_oneof![
         4 => (index(), index(), proptest::option::weighted(0.7, any::<u8>()), any::<u8>(), any::<u8>())
@@ -44,13 +44,13 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 #[derive(Clone, Debug)]
-struct History {
+pub struct History {
     replicas: usize,
     keys: usize,
     events: Vec<Event>,
 }
 
-fn history() -> impl Strategy<Value = History> {
+pub fn history() -> impl Strategy<Value = History> {
     (2..=5_usize, 1..=4_usize, collection::vec(event(), 1..90)).prop_map(|(replicas, keys, events)| History {
         replicas,
         keys,
@@ -67,12 +67,13 @@ struct Delta {
 }
 
 /// The replicas, the model, and what each replica was told.
-struct Play {
+pub struct Play {
     mutation: Mutation,
-    world: World,
-    replicas: Vec<TestReplica>,
-    known: Vec<BTreeSet<Dot>>,
+    pub world: World,
+    pub replicas: Vec<TestReplica>,
+    pub known: Vec<BTreeSet<Dot>>,
     deltas: Vec<Delta>,
+    keys: Vec<Key>,
     now: u64,
 }
 
@@ -86,15 +87,23 @@ impl Play {
             replicas: replicas.collect(),
             known: vec![BTreeSet::new(); history.replicas],
             deltas: vec![],
+            keys: (0..history.keys).map(|n| Key::new(format!("k/{n}")).expect("lawful")).collect(),
             now: 0,
         }
     }
 
-    fn step(&mut self, event: &Event, keys: &[Key]) -> Result<(), String> {
+    /// What there is after `history`, without mistakes.
+    pub fn after(history: &History) -> Self {
+        let mut play = Self::new(history, Mutation::None);
+        history.events.iter().for_each(|event| play.step(event).expect("no mistake is planted"));
+        play
+    }
+
+    pub fn step(&mut self, event: &Event) -> Result<(), String> {
         let count = self.replicas.len();
         match *event {
             Event::Write { replica, key, value, heard_by } => {
-                let (at, key) = (replica % count, &keys[key % keys.len()]);
+                let (at, key) = (replica % count, &self.keys[key % self.keys.len()]);
                 // A stamp of the second replica is always ahead, one of the third always behind.
                 self.now += 1;
                 let now = match at {
@@ -135,7 +144,7 @@ impl Play {
         self.check()
     }
 
-    fn arrive(&mut self, at: usize, version: Version) {
+    pub fn arrive(&mut self, at: usize, version: Version) {
         self.known[at].insert(version.dot);
         self.replicas[at].receive(version);
     }
@@ -172,7 +181,7 @@ impl Play {
         }
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         self.replicas
             .iter()
             .zip(&self.known)
@@ -195,10 +204,9 @@ impl Play {
 }
 
 fn run(history: &History, mutation: Mutation) -> Result<(), String> {
-    let keys: Vec<Key> = (0..history.keys).map(|n| Key::new(format!("k/{n}")).expect("lawful")).collect();
     let mut play = Play::new(history, mutation);
     for event in &history.events {
-        play.step(event, &keys)?;
+        play.step(event)?;
     }
     play.settle()
 }

@@ -11,7 +11,7 @@ mod merge;
 mod write;
 
 #[cfg(test)]
-mod histories;
+pub(crate) mod histories;
 #[cfg(test)]
 pub(crate) mod model;
 
