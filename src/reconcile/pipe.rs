@@ -204,7 +204,7 @@ fn every_third_held(replica: &TestReplica) -> SeenSet {
 
 proptest! {
     #[test]
-    fn an_exchange_ends_with_equal_replicas_however_it_is_scheduled(history in history(), choices in choices()) {
+    fn an_exchange_ends_with_equal_replicas_however_it_is_scheduled(history in history(40), choices in choices()) {
         let mut play = Play::after(&history);
         let mut pipe = Pipe::new(&play, Default::default(), 0);
         pipe.run(&mut play, &choices);
@@ -218,7 +218,7 @@ proptest! {
 
     #[test]
     fn writes_and_gossip_in_the_middle_of_an_exchange_do_no_harm(
-        history in history(), choices in choices(), events in collection::vec(event(), 0..20),
+        history in history(40), choices in choices(), events in collection::vec(event(), 0..20),
     ) {
         let mut play = Play::after(&history);
         let mut pipe = Pipe::new(&play, Default::default(), 0);
@@ -238,7 +238,7 @@ proptest! {
 
     #[test]
     fn an_exchange_that_is_cut_keeps_what_was_applied_and_the_next_one_goes_on(
-        history in history(), cuts in collection::vec(choices(), 1..4),
+        history in history(40), cuts in collection::vec(choices(), 1..4),
     ) {
         let mut play = Play::after(&history);
         for choices in cuts {
@@ -254,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_lost_or_set_aside_is_not_taken_for_dead(history in history(), choices in choices(), every in 0..4_usize) {
+    fn what_is_lost_or_set_aside_is_not_taken_for_dead(history in history(40), choices in choices(), every in 0..4_usize) {
         let mut play = Play::after(&history);
         let lost = [every_third_held(&play.replicas[0]), every_third_held(&play.replicas[1])];
         let mut pipe = Pipe::new(&play, lost.clone(), every);
