@@ -8,6 +8,7 @@
 //! takes, what remains is one consistent past.
 
 mod batch;
+pub mod directory;
 mod error;
 pub mod fjall;
 pub mod layout;
