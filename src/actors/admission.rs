@@ -102,8 +102,10 @@ pub struct Admission {
     pub gossip: Edge,
     /// Pages that arrive in exchanges: they wait, and so does the peer.
     pub pages: Edge,
-    /// Large values being fetched or served: they wait.
+    /// Large values being fetched: they wait.
     pub blobs: Edge,
+    /// Large values being served: over the limit a peer is told that this node is busy.
+    pub served_blobs: Edge,
     /// Exchanges under way: over the limit a peer is told that this node is busy.
     pub exchanges: Edge,
 }
@@ -116,6 +118,7 @@ impl Default for Admission {
             gossip: Edge::new(4_096, 32 * MIB),
             pages: Edge::new(16, 16 * MIB),
             blobs: Edge::new(8, 64 * MIB),
+            served_blobs: Edge::new(16, 64 * MIB),
             exchanges: Edge::new(8, MIB),
         }
     }

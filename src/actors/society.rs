@@ -4,12 +4,12 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
     },
     time::Duration,
 };
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::{
     admission::Admission, anti_entropy::AntiEntropyMsg, clock::{ClockHandle, ClockMsg}, mailbox::Mailbox, mesh::MeshMsg,
@@ -56,6 +56,10 @@ pub struct Society {
     pub(crate) peers: Peers,
     pub(crate) events: Events,
     pub(crate) epoch: AtomicU64,
+    /// Whether reads and writes are answered.
+    pub(crate) ready: AtomicBool,
+    /// Set when the node has stopped; the inner text says why if it was an error.
+    pub(crate) ended: watch::Sender<Option<Option<String>>>,
     pub(crate) subscribers: AtomicUsize,
     pub(crate) listen: Mutex<BTreeSet<String>>,
     pub(crate) reader: RwLock<Reader>,

@@ -374,7 +374,7 @@ impl StorageState {
             return Ok(());
         }
         self.flush()?;
-        let epoch = life::begin_epoch(&*self.store, &*self.society.entropy)?;
+        let epoch = life::renew_life(&*self.store, &*self.society.entropy, life::Reason::PeerKnowsMore)?.epoch;
         self.ledger.set_origin(Origin { node: origin.node, epoch });
         self.society.epoch.store(epoch, Ordering::Relaxed);
         self.society.metrics.epochs.inc();
@@ -459,7 +459,7 @@ impl StorageState {
     fn close(&mut self) -> Result<(), StoreError> {
         self.flush()?;
         self.ledger.sync()?;
-        life::close(&*self.store)
+        life::close_life(&*self.store)
     }
 
     /// A store that failed is not to be trusted: the actor ends, and the node with it.

@@ -88,15 +88,23 @@ impl WatchState {
     fn on_changes(&mut self, changes: &[Change]) {
         let lagged = &self.society.metrics.watch_lagged;
         self.subscribers.retain(|_, subscriber| {
-            let selected = changes.iter().filter(|change| {
-                change.namespace == subscriber.namespace && subscriber.prefix.selects(&change.version.key)
-            });
-            selected.cloned().all(|change| subscriber.tell(change, lagged))
+            let mut listens = true;
+            for change in changes {
+                if !subscriber.wants(change) {
+                    continue;
+                }
+                listens &= subscriber.tell(change.clone(), lagged);
+            }
+            listens
         });
     }
 }
 
 impl Subscriber {
+    fn wants(&self, change: &Change) -> bool {
+        change.namespace == self.namespace && self.prefix.selects(&change.version.key)
+    }
+
     /// Tells of a change, or counts it as missed. False if nobody listens any more.
     fn tell(&mut self, change: Change, missed: &prometheus_client::metrics::counter::Counter) -> bool {
         if self.lagged > 0 && self.to.try_send(Notice::Lagged(self.lagged)).is_ok() {

@@ -145,6 +145,12 @@ impl Version {
         matches!(self.body, Body::Delete)
     }
 
+    /// Whether its value travels and is stored beside it, by hash.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.put().is_some_and(|put| matches!(put.payload, Payload::Blob { .. }))
+    }
+
     /// The value it stored, if it is no delete.
     #[must_use]
     pub fn put(&self) -> Option<&Put> {

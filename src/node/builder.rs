@@ -1,17 +1,23 @@
 //! How a node is made.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
+use super::{Node, StartError, start};
 use crate::{
+    actors::runner::{OwnThread, StorageRunner},
     causality::NodeId,
-    network::Multiaddr,
-    storage::Durability,
+    network::{Multiaddr, Tuning, libp2p::TransportFactory},
+    ports::{Entropy, SystemEntropy, SystemWall, WallClock},
+    storage::{Durability, Store, fjall::FjallOptions, life::Surroundings},
     types::{Limits, Namespace},
 };
 
-use super::{Node, StartError};
-
-/// How nodes find each other beside [`Builder::peer`].
+/// How nodes find each other beside [`Builder::peers`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discovery {
     /// By mDNS on the local network.
@@ -22,8 +28,22 @@ pub struct Discovery {
     pub same_host_directory: Option<PathBuf>,
 }
 
+impl Discovery {
+    /// Neither: only peers that are named, or that dial in.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { mdns: false, same_host: false, same_host_directory: None }
+    }
+
+    /// Both.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self { mdns: true, same_host: true, same_host_directory: None }
+    }
+}
+
 /// Who may join the mesh.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Membership {
     /// Whoever has the same 32-byte key.
     SwarmKey([u8; 32]),
@@ -31,10 +51,39 @@ pub enum Membership {
     Open,
 }
 
-/// Settings of a node; each has the default of the command line.
+impl std::fmt::Debug for Membership {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SwarmKey(_) => "SwarmKey(…)",
+            Self::Open => "Open",
+        })
+    }
+}
+
+/// Where a node keeps what it stores.
 #[derive(Clone)]
+pub(super) enum Keep {
+    Directory(PathBuf),
+    Memory,
+    Store { store: Arc<dyn Store>, surroundings: Surroundings, identity: [u8; 32] },
+}
+
+/// Settings of a node; each has the default of the command line, but for discovery and membership,
+/// which a program states: a node that is embedded finds nobody unless told to.
+///
+/// ```
+/// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+/// node.put("greeting", "hello").await?;
+/// let entry = node.get("greeting").await?.expect("it was just stored");
+/// assert_eq!(&entry.value.bytes[..], b"hello");
+/// node.close().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it is started"]
 pub struct Builder {
-    pub(super) data_dir: Option<PathBuf>,
+    pub(super) keep: Keep,
     pub(super) name: Option<String>,
     pub(super) mesh: String,
     pub(super) listen: Vec<Multiaddr>,
@@ -45,16 +94,177 @@ pub struct Builder {
     pub(super) allow: BTreeSet<NodeId>,
     pub(super) durability: Durability,
     pub(super) sync_interval: Duration,
-    pub(super) namespaces: Vec<Namespace>,
+    pub(super) namespaces: BTreeSet<Namespace>,
     pub(super) limits: Limits,
+    pub(super) tuning: Tuning,
+    pub(super) fjall: FjallOptions,
+    pub(super) wall: Arc<dyn WallClock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) runner: Arc<dyn StorageRunner>,
+    pub(super) transport: Option<TransportFactory>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            keep: Keep::Directory("./tidings-data".into()),
+            name: None,
+            mesh: "default".to_owned(),
+            listen: vec!["/ip4/0.0.0.0/tcp/7701".parse().expect("a lawful multiaddr")],
+            peers: Vec::new(),
+            discovery: Discovery::none(),
+            peer_exchange: true,
+            membership: Membership::Open,
+            allow: BTreeSet::new(),
+            durability: Durability::default(),
+            sync_interval: Duration::from_secs(10),
+            namespaces: BTreeSet::from([Namespace::default()]),
+            limits: Limits::default(),
+            tuning: Tuning::default(),
+            fjall: FjallOptions::default(),
+            wall: Arc::new(SystemWall),
+            entropy: Arc::new(SystemEntropy),
+            runner: Arc::new(OwnThread),
+            transport: None,
+        }
+    }
 }
 
 impl Builder {
-    /// Starts the node.
+    /// Keeps everything in this directory, which is made if it is not there.
+    pub fn data_dir(mut self, path: impl AsRef<Path>) -> Self {
+        self.keep = Keep::Directory(path.as_ref().to_owned());
+        self
+    }
+
+    /// Keeps everything in memory: what the node stored is gone when it ends, and it has a new
+    /// identity every time.
+    pub fn in_memory(mut self) -> Self {
+        self.keep = Keep::Memory;
+        self
+    }
+
+    /// Keeps everything in a store of the caller's, with an identity (32 secret bytes of an ed25519
+    /// key) of the caller's. `surroundings` tell whether the store is where it was last opened.
+    pub fn store(mut self, store: Arc<dyn Store>, surroundings: Surroundings, identity: [u8; 32]) -> Self {
+        self.keep = Keep::Store { store, surroundings, identity };
+        self
+    }
+
+    /// A person's name for the node, at most 128 bytes; the host's name if not given.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The name of the mesh: nodes of another one are refused.
+    pub fn mesh(mut self, mesh: impl Into<String>) -> Self {
+        self.mesh = mesh.into();
+        self
+    }
+
+    /// Where peers reach the node. A TCP port that is taken gives way to any free one.
+    pub fn listen(mut self, addresses: impl IntoIterator<Item = Multiaddr>) -> Self {
+        self.listen = addresses.into_iter().collect();
+        self
+    }
+
+    /// Peers to dial and keep.
+    pub fn peers(mut self, addresses: impl IntoIterator<Item = Multiaddr>) -> Self {
+        self.peers = addresses.into_iter().collect();
+        self
+    }
+
+    /// How other nodes are found.
+    pub fn discovery(mut self, discovery: Discovery) -> Self {
+        self.discovery = discovery;
+        self
+    }
+
+    /// Whether the node connects to peers that its peers tell of, and tells of its own.
+    pub fn peer_exchange(mut self, on: bool) -> Self {
+        self.peer_exchange = on;
+        self
+    }
+
+    /// Who may join the mesh.
+    pub fn membership(mut self, membership: Membership) -> Self {
+        self.membership = membership;
+        self
+    }
+
+    /// Only these peers, if there are any.
+    pub fn allow(mut self, peers: impl IntoIterator<Item = NodeId>) -> Self {
+        self.allow = peers.into_iter().collect();
+        self
+    }
+
+    /// What an acknowledged write has survived.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How often a neighbour is asked whether both still agree.
+    pub fn sync_interval(mut self, interval: Duration) -> Self {
+        self.sync_interval = interval;
+        self
+    }
+
+    /// Carries this namespace beside `default`; at most 64 in all.
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.namespaces.insert(namespace);
+        self
+    }
+
+    /// The limits that can be set.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How the network behaves.
+    pub fn tuning(mut self, tuning: Tuning) -> Self {
+        self.tuning = tuning;
+        self
+    }
+
+    /// How much memory and disk the store takes.
+    pub fn store_options(mut self, options: FjallOptions) -> Self {
+        self.fjall = options;
+        self
+    }
+
+    /// The wall clock to go by.
+    pub fn wall_clock(mut self, wall: Arc<dyn WallClock>) -> Self {
+        self.wall = wall;
+        self
+    }
+
+    /// The dice to roll.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Who runs the Storage actor, whose handlers may block.
+    pub fn storage_runner(mut self, runner: Arc<dyn StorageRunner>) -> Self {
+        self.runner = runner;
+        self
+    }
+
+    /// A transport in the place of TCP.
+    pub fn transport(mut self, transport: TransportFactory) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Starts the node; when this returns it can be reached at [`Node::listen`]. Must be called
+    /// within a tokio runtime, which then runs the node.
     ///
     /// # Errors
-    /// See [`StartError`].
+    /// See [`StartError`]; nothing is left running.
     pub async fn start(self) -> Result<Node, StartError> {
-        unimplemented!()
+        start::start(self).await
     }
 }

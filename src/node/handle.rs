@@ -1,24 +1,133 @@
 //! The handle of a running node.
 
-use crate::{causality::NodeId, types::Namespace};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
-use super::{Builder, ConnectError, Health, PeerInfo, ReadError, Space, Status, SyncReport, SyncStatus};
+use prometheus_client::{encoding::text, registry::Registry};
+use ractor::ActorRef;
+use tokio::{
+    sync::{broadcast, oneshot},
+    time::{self, Instant},
+};
 
-/// A running node. Cloning shares it; when the last clone is dropped it stops.
+use super::{
+    BatchOp, Builder, ConnectError, Digest, Entry, Frontier, Health, NodeEvent, PeerInfo, Queue, ReadError, Scan,
+    ScanPage, Space, Status, SyncReport, SyncStatus, WriteError, Written,
+};
+use crate::{
+    actors::{
+        sessions::SessionsMsg,
+        society::Society,
+        supervisor::{Role, SupervisorMsg},
+    },
+    causality::{NodeId, SeenSet},
+    network::{Command, Multiaddr},
+    storage::{Durability, directory::DataDir},
+    types::{Key, Limits, Namespace, Value},
+};
+
+/// The node has this long to close in good order.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a node is made of.
+pub(super) struct Parts {
+    pub(super) society: Arc<Society>,
+    pub(super) supervisor: ActorRef<SupervisorMsg>,
+    pub(super) registry: Registry,
+    pub(super) network_registry: Arc<Mutex<Registry>>,
+    pub(super) first_events: broadcast::Receiver<NodeEvent>,
+    pub(super) directory: Option<DataDir>,
+    pub(super) namespaces: BTreeSet<Namespace>,
+}
+
+pub(super) struct Inner {
+    pub(super) society: Arc<Society>,
+    supervisor: ActorRef<SupervisorMsg>,
+    registry: Registry,
+    network_registry: Arc<Mutex<Registry>>,
+    first_events: Mutex<Option<broadcast::Receiver<NodeEvent>>>,
+    /// The directory is in use until the node has stopped.
+    directory: Mutex<Option<DataDir>>,
+    namespaces: BTreeSet<Namespace>,
+    started: Instant,
+}
+
+impl Inner {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self {
+            society: parts.society,
+            supervisor: parts.supervisor,
+            registry: parts.registry,
+            network_registry: parts.network_registry,
+            first_events: Mutex::new(Some(parts.first_events)),
+            directory: Mutex::new(parts.directory),
+            namespaces: parts.namespaces,
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// The last handle is gone: nobody can close the node in good order any more.
+    fn drop(&mut self) {
+        self.society.scope.close();
+    }
+}
+
+/// A running node. Cloning shares it; it is `Send` and `Sync`, and any number of nodes live in one
+/// process. When the last clone is dropped the node stops as if its process had died; what was
+/// acknowledged is as durable as it was promised. [`Node::close`] stops it in good order.
+///
+/// Reads and writes without a namespace go to `default`; [`Node::space`] gives the others. Every
+/// method is cancel-safe: a write whose future is dropped happens or does not, as a whole.
 #[derive(Clone)]
-pub struct Node {}
+pub struct Node {
+    pub(super) inner: Arc<Inner>,
+}
 
 impl Node {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Settings for a new node.
-    #[must_use]
     pub fn builder() -> Builder {
-        unimplemented!()
+        Builder::default()
     }
 
     /// The node's id.
     #[must_use]
     pub fn id(&self) -> NodeId {
-        unimplemented!()
+        self.inner.society.node
+    }
+
+    /// The node's name for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.society.settings.name
+    }
+
+    /// Where peers reach the node: multiaddrs, without the node's id at the end.
+    #[must_use]
+    pub fn listen(&self) -> Vec<String> {
+        self.inner.society.listen()
+    }
+
+    /// The limits that the node keeps.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.inner.society.settings.limits
+    }
+
+    /// What happens to the node, from now on; the first caller is told everything since the start.
+    /// A receiver that is slow is told how much it missed.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<NodeEvent> {
+        let mut first = self.inner.first_events.lock().unwrap_or_else(PoisonError::into_inner);
+        first.take().unwrap_or_else(|| self.inner.society.events.subscribe())
     }
 
     /// A namespace of the node.
@@ -26,50 +135,160 @@ impl Node {
     /// # Errors
     /// [`ReadError::NoNamespace`] when the node does not carry it.
     pub fn space(&self, namespace: &Namespace) -> Result<Space, ReadError> {
-        let _ = namespace;
-        unimplemented!()
+        if self.inner.namespaces.contains(namespace) {
+            Ok(Space { node: self.clone(), namespace: namespace.clone() })
+        } else {
+            Err(ReadError::NoNamespace(namespace.clone()))
+        }
+    }
+
+    fn default_space(&self) -> Space {
+        Space { node: self.clone(), namespace: Namespace::default() }
+    }
+
+    /// Stores `value` under `key`; see [`Space::put`].
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn put<K>(&self, key: K, value: impl Into<Value>) -> Result<Written, WriteError>
+    where
+        K: TryInto<Key>,
+        K::Error: Into<WriteError>,
+    {
+        self.default_space().put(key, value).await
+    }
+
+    /// Deletes `key`; see [`Space::delete`].
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn delete<K>(&self, key: K) -> Result<Written, WriteError>
+    where
+        K: TryInto<Key>,
+        K::Error: Into<WriteError>,
+    {
+        self.default_space().delete(key).await
+    }
+
+    /// All operations or none, as one unit; see [`Space::batch`].
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn batch(&self, operations: Vec<BatchOp>) -> Result<Vec<Written>, WriteError> {
+        self.default_space().batch(operations).await
+    }
+
+    /// What readers see under `key`; see [`Space::get`].
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn get<K>(&self, key: K) -> Result<Option<Entry>, ReadError>
+    where
+        K: TryInto<Key>,
+        K::Error: Into<ReadError>,
+    {
+        self.default_space().get(key).await
+    }
+
+    /// Keys in order, a page at a time; see [`Space::scan`].
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn scan(&self, scan: Scan) -> Result<ScanPage, ReadError> {
+        self.default_space().scan(scan).await
+    }
+
+    /// What the node holds, in one hash; see [`Space::digest`].
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn digest(&self) -> Result<Digest, ReadError> {
+        self.default_space().digest().await
     }
 
     /// What the node is and does.
+    #[expect(clippy::unused_async, reason = "later numbers are asked of actors")]
     pub async fn status(&self) -> Status {
-        unimplemented!()
+        let society = &self.inner.society;
+        let reader = society.reader();
+        let twins = society.peers.twins();
+        Status {
+            peer_id: self.id().to_string(),
+            name: society.settings.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mesh: society.settings.mesh.clone(),
+            epoch: format!("{:016x}", society.epoch.load(Ordering::Relaxed)),
+            listen: society.listen(),
+            namespaces: self.inner.namespaces.iter().cloned().collect(),
+            keys: self.inner.namespaces.iter().map(|namespace| reader.keys(namespace)).sum(),
+            peers: society.peers.connected().len(),
+            uptime: self.inner.started.elapsed().as_secs_f64(),
+            disk_bytes: reader.size_bytes(),
+            durability: match society.settings.durability {
+                Durability::Fsync => "fsync".to_owned(),
+                Durability::Buffer => "buffer".to_owned(),
+            },
+            queues: queues(society),
+            warnings: twins.iter().map(|id| format!("two processes share the identity {id}")).collect(),
+        }
     }
 
     /// Whether reads and writes are answered.
+    #[must_use]
     pub fn health(&self) -> Health {
-        unimplemented!()
+        let ended = self.inner.society.ended.borrow().clone();
+        match ended {
+            Some(reason) => Health {
+                ready: false,
+                reason: Some(reason.unwrap_or_else(|| "the node is closed".to_owned())),
+            },
+            None if self.inner.society.ready.load(Ordering::Relaxed) => Health { ready: true, reason: None },
+            None => Health { ready: false, reason: Some("the node is closing".to_owned()) },
+        }
     }
 
     /// The peers that are connected or known.
+    #[expect(clippy::unused_async, reason = "later numbers are asked of actors")]
     pub async fn peers(&self) -> Vec<PeerInfo> {
-        unimplemented!()
+        self.inner.society.peers.infos()
     }
 
-    /// Dials a peer and keeps it, as `--peer` does.
+    async fn command(&self, command: Command) -> Result<(), ConnectError> {
+        let network = self.inner.society.network().ok_or(ConnectError::Closed)?;
+        network.commands.send(command).await.map_err(|_| ConnectError::Closed)
+    }
+
+    /// Dials a peer and keeps it, as `--peer` does. The peer shows in [`Node::peers`] when it is
+    /// connected; a failed dial is told by [`Node::events`], and tried again.
     ///
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(&self, address: &str) -> Result<(), ConnectError> {
-        let _ = address;
-        unimplemented!()
+        let parsed: Multiaddr = address.parse().map_err(|_| ConnectError::Address(address.to_owned()))?;
+        if parsed.is_empty() {
+            return Err(ConnectError::Address(address.to_owned()));
+        }
+        self.command(Command::Dial(parsed)).await
     }
 
-    /// Cuts a peer off and refuses it from now on.
+    /// Cuts a peer off and refuses it from now on, also after a restart.
     ///
     /// # Errors
     /// When the node is closed.
     pub async fn block(&self, peer: NodeId) -> Result<(), ConnectError> {
-        let _ = peer;
-        unimplemented!()
+        self.command(Command::Block(peer)).await?;
+        self.inner.society.peers.set_blocked(peer, true);
+        Ok(())
     }
 
-    /// Lets a blocked peer in again.
+    /// Lets a blocked peer in again, and dials it if its address is known.
     ///
     /// # Errors
     /// When the node is closed.
     pub async fn unblock(&self, peer: NodeId) -> Result<(), ConnectError> {
-        let _ = peer;
-        unimplemented!()
+        self.command(Command::Unblock(peer)).await?;
+        self.inner.society.peers.set_blocked(peer, false);
+        Ok(())
     }
 
     /// One round of exchanges with every neighbour, now.
@@ -77,27 +296,107 @@ impl Node {
     /// # Errors
     /// When the node is closed.
     pub async fn sync(&self) -> Result<SyncReport, ReadError> {
-        unimplemented!()
+        let (reply, report) = oneshot::channel();
+        self.inner.society.sessions.cast(SessionsMsg::SyncAll(reply));
+        report.await.map_err(|_| ReadError::Closed)
     }
 
     /// Whether the node knows of anything it lacks, and how it stands with each peer.
+    #[expect(clippy::unused_async, reason = "later numbers are asked of actors")]
     pub async fn sync_status(&self) -> SyncStatus {
-        unimplemented!()
+        let society = &self.inner.society;
+        let reader = society.reader();
+        let gaps = |namespace| reader.with_seen(namespace, |seen| seen.gaps().count()).unwrap_or(0);
+        SyncStatus {
+            missing: self.inner.namespaces.iter().map(gaps).sum(),
+            peers: society.peers.standings(|namespace| reader.revision(namespace)),
+        }
     }
 
-    /// The node's metrics in the text format of Prometheus (OpenMetrics).
+    /// The node's metrics in the OpenMetrics text format.
     #[must_use]
     pub fn metrics(&self) -> String {
-        unimplemented!()
+        let mut out = String::new();
+        let network = self.inner.network_registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let encoded = text::encode_registry(&mut out, &self.inner.registry)
+            .and_then(|()| text::encode_registry(&mut out, &network))
+            .and_then(|()| queue_metrics(&mut out, &self.inner.society))
+            .and_then(|()| text::encode_eof(&mut out));
+        encoded.expect("writing to a string cannot fail");
+        out
     }
 
-    /// Stops the node: everything acknowledged is on disk when this returns.
+    /// Stops the node in good order: everything acknowledged is on disk when this returns. At the
+    /// latest after 5 s it stops in any case.
     pub async fn close(&self) {
-        unimplemented!()
+        let (reply, closed) = oneshot::channel();
+        if self.inner.supervisor.cast(SupervisorMsg::Close(reply)).is_ok() {
+            let _closed_in_time = time::timeout(CLOSE_PATIENCE, closed).await;
+        }
+        let society = &self.inner.society;
+        society.scope.close();
+        let _nobody_waits = society.ended.send_if_modified(|ended| {
+            let open = ended.is_none();
+            if open {
+                *ended = Some(None);
+            }
+            open
+        });
+        self.inner.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Waits until the node has stopped, for whatever reason; the text says why if it was an error.
     pub async fn closed(&self) -> Option<String> {
-        unimplemented!()
+        let mut ended = self.inner.society.ended.subscribe();
+        let end = ended.wait_for(Option::is_some).await;
+        end.ok().and_then(|end| end.clone().flatten())
     }
+
+    /// What the node has seen of a namespace.
+    pub(super) fn seen(&self, namespace: &Namespace) -> Frontier {
+        Frontier(self.inner.society.reader().with_seen(namespace, SeenSet::clone).unwrap_or_default())
+    }
+
+    /// Kills the actor that plays `role`, as a bug in it would (for tests).
+    #[doc(hidden)]
+    pub async fn kill_actor(&self, role: Role) -> bool {
+        let (reply, cell) = oneshot::channel();
+        if self.inner.supervisor.cast(SupervisorMsg::Who(role, reply)).is_err() {
+            return false;
+        }
+        match cell.await {
+            Ok(Some(cell)) => {
+                cell.kill();
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn queues(society: &Society) -> BTreeMap<String, Queue> {
+    let admission = &society.admission;
+    let edges = [
+        ("writes", &admission.writes),
+        ("gossip", &admission.gossip),
+        ("pages", &admission.pages),
+        ("blobs", &admission.blobs),
+        ("served_blobs", &admission.served_blobs),
+        ("exchanges", &admission.exchanges),
+    ];
+    edges.into_iter().map(|(name, edge)| (name.to_owned(), edge.queue())).collect()
+}
+
+fn queue_metrics(out: &mut String, society: &Society) -> std::fmt::Result {
+    use std::fmt::Write;
+    let queues = queues(society);
+    writeln!(out, "# HELP tidings_queue_depth Work that waits or is under way.\n# TYPE tidings_queue_depth gauge")?;
+    for (name, queue) in &queues {
+        writeln!(out, "tidings_queue_depth{{queue=\"{name}\"}} {}", queue.depth)?;
+    }
+    writeln!(out, "# HELP tidings_shed Work refused for lack of room.\n# TYPE tidings_shed counter")?;
+    for (name, queue) in &queues {
+        writeln!(out, "tidings_shed_total{{queue=\"{name}\"}} {}", queue.shed)?;
+    }
+    Ok(())
 }

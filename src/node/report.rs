@@ -186,6 +186,23 @@ pub struct ExchangeReport {
     pub elapsed: Duration,
 }
 
+impl ExchangeReport {
+    pub(crate) fn failed(peer_id: String, namespace: Namespace, error: String) -> Self {
+        Self {
+            peer_id,
+            namespace,
+            how: None,
+            error: Some(error),
+            bytes_in: 0,
+            bytes_out: 0,
+            versions_in: 0,
+            versions_out: 0,
+            rounds: 0,
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
 fn millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64() * 1e3)
 }

@@ -1,13 +1,22 @@
 //! Reading and writing one namespace.
 
-use crate::{
-    causality::{Dot, Hlc},
-    conflict::VersionHash,
-    replica::Precondition,
-    types::{Key, Namespace, Prefix, Value},
-};
+use std::{sync::atomic::Ordering, time::Duration};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use super::{Frontier, Node, ReadError, WriteError};
+use crate::{
+    actors::{
+        society::Society,
+        storage::{StorageMsg, WriteFailure, WriteRequest},
+    },
+    causality::{Dot, Hlc, SeenSet},
+    conflict::{Body, Payload, Put, Record, Strategy, Version, VersionHash},
+    replica::{Precondition, Refused},
+    storage::Write,
+    types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Key, Namespace, Prefix, Value},
+};
 
 /// One namespace of a node. Cloning is cheap.
 #[derive(Clone)]
@@ -94,8 +103,30 @@ pub struct ScanPage {
     pub next: Option<Key>,
 }
 
+/// The most entries in a page of a scan.
+const SCAN_LIMIT_MAX: usize = 10_000;
+/// A page of a scan is closed when its values have so many bytes.
+const SCAN_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Larger values are left out of scans; their size is told.
+const SCAN_VALUE_BYTES_MAX: u64 = 64 * 1024;
+/// A writer waits for room so long, then is told that the node is busy.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// A reader of everything lets others run after so many records.
+const RECORDS_AT_ONCE: usize = 512;
+
 impl Space {
-    /// Stores `value` under `key`.
+    /// The name of the namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    fn society(&self) -> &Society {
+        &self.node.inner.society
+    }
+
+    /// Stores `value` under `key`. When this returns, the write has survived what the node's
+    /// [`Durability`](crate::storage::Durability) promises. Cancel-safe: the write happens or not.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -104,35 +135,30 @@ impl Space {
         K: TryInto<Key>,
         K::Error: Into<WriteError>,
     {
-        let _ = (key.try_into(), value.into());
-        unimplemented!()
+        let key = key.try_into().map_err(Into::into)?;
+        self.put_with(key, value.into(), WriteOptions::default()).await
     }
 
     /// Stores `value` under `key` if `options` allow it.
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub async fn put_with(
-        &self,
-        key: Key,
-        value: Value,
-        options: WriteOptions,
-    ) -> Result<Written, WriteError> {
-        let _ = (key, value, options);
-        unimplemented!()
+    pub async fn put_with(&self, key: Key, value: Value, options: WriteOptions) -> Result<Written, WriteError> {
+        let write = self.prepare_put(key, value, options.precondition)?;
+        self.write_one(write).await
     }
 
     /// Deletes `key`.
     ///
     /// # Errors
-    /// See [`WriteError`].
+    /// [`WriteError::NothingThere`] when there is no value; else see [`WriteError`].
     pub async fn delete<K>(&self, key: K) -> Result<Written, WriteError>
     where
         K: TryInto<Key>,
         K::Error: Into<WriteError>,
     {
-        let _ = key.try_into();
-        unimplemented!()
+        let key = key.try_into().map_err(Into::into)?;
+        self.delete_with(key, WriteOptions::default()).await
     }
 
     /// Deletes `key` if `options` allow it.
@@ -140,47 +166,170 @@ impl Space {
     /// # Errors
     /// See [`WriteError`].
     pub async fn delete_with(&self, key: Key, options: WriteOptions) -> Result<Written, WriteError> {
-        let _ = (key, options);
-        unimplemented!()
+        self.write_one(Write { key, body: Body::Delete, blob: None, precondition: options.precondition }).await
     }
 
-    /// All operations or none, as one unit.
+    /// All operations or none, on this node and as one unit at every node that receives them by
+    /// gossip. At most 1,000 operations and 1 MiB of keys and values.
     ///
     /// # Errors
     /// See [`WriteError`].
     pub async fn batch(&self, operations: Vec<BatchOp>) -> Result<Vec<Written>, WriteError> {
-        let _ = operations;
-        unimplemented!()
+        let size = |operation: &BatchOp| match operation {
+            BatchOp::Put(key, value) => key.as_bytes().len() + value.bytes.len(),
+            BatchOp::Delete(key) => key.as_bytes().len(),
+        };
+        let bytes = operations.iter().map(size).sum();
+        if operations.len() > BATCH_OPERATIONS_MAX || bytes > BATCH_BYTES_MAX {
+            return Err(WriteError::BatchTooLarge { operations: operations.len(), bytes });
+        }
+        if operations.is_empty() {
+            return Ok(Vec::new());
+        }
+        let prepare = |operation| match operation {
+            BatchOp::Put(key, value) => self.prepare_put(key, value, Precondition::None),
+            BatchOp::Delete(key) => {
+                Ok(Write { key, body: Body::Delete, blob: None, precondition: Precondition::None })
+            }
+        };
+        self.write(operations.into_iter().map(prepare).collect::<Result<_, _>>()?).await
+    }
+
+    fn prepare_put(&self, key: Key, value: Value, precondition: Precondition) -> Result<Write, WriteError> {
+        let limit = self.society().settings.limits.value_bytes_max;
+        let size = value.bytes.len();
+        if size > limit {
+            return Err(WriteError::ValueTooLarge { size, limit });
+        }
+        let Value { content_type, bytes } = value;
+        let (payload, blob) = if size > INLINE_BYTES_MAX {
+            let hash = *blake3::hash(&bytes).as_bytes();
+            (Payload::Blob { hash, size: size as u64 }, Some(bytes))
+        } else {
+            (Payload::Inline(bytes), None)
+        };
+        Ok(Write { key, body: Body::Put(Put { content_type, payload }), blob, precondition })
+    }
+
+    async fn write_one(&self, write: Write) -> Result<Written, WriteError> {
+        let written = self.write(vec![write]).await?;
+        Ok(written.into_iter().next().expect("one write became one version"))
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<Vec<Written>, WriteError> {
+        let society = self.society();
+        let bytes = writes.iter().map(write_bytes).sum();
+        let permit = society.admission.writes.admit(bytes, WRITE_PATIENCE).await;
+        let permit = permit.ok_or(WriteError::Busy { retry_after: Duration::from_secs(1) })?;
+        let (reply, written) = oneshot::channel();
+        let namespace = self.namespace.clone();
+        let request = WriteRequest { namespace, writes, permit, reply };
+        if !society.storage.cast(StorageMsg::Write(request)) {
+            return Err(WriteError::Closed);
+        }
+        match written.await {
+            Ok(Ok(versions)) => Ok(versions.into_iter().map(written_of).collect()),
+            Ok(Err(WriteFailure::Refused { index, refused })) => Err(match refused {
+                Refused::NothingThere => WriteError::NothingThere { index },
+                Refused::Precondition => WriteError::Precondition,
+                Refused::TooManyWriters => WriteError::TooManyWriters,
+            }),
+            Ok(Err(WriteFailure::Store(error))) => Err(error.into()),
+            Err(_) => Err(WriteError::Closed),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), ReadError> {
+        if self.society().ready.load(Ordering::Relaxed) { Ok(()) } else { Err(ReadError::Closed) }
     }
 
     /// What readers see under `key`.
     ///
     /// # Errors
     /// See [`ReadError`].
+    #[expect(clippy::unused_async, reason = "reads may have to wait for a frontier in the future")]
     pub async fn get<K>(&self, key: K) -> Result<Option<Entry>, ReadError>
     where
         K: TryInto<Key>,
         K::Error: Into<ReadError>,
     {
-        let _ = key.try_into();
-        unimplemented!()
+        self.check_open()?;
+        let key = key.try_into().map_err(Into::into)?;
+        let reader = self.society().reader();
+        let found = reader.get(&self.namespace, &key, |record| {
+            let (version, put) = record.visible(Strategy::default())?;
+            Some((seen_of(record, version), version.dot, put.clone()))
+        })?;
+        Ok(found.map(|(seen, value)| seen.entry(key, value)))
     }
 
-    /// Keys in order, a page at a time.
+    /// Keys in order, a page at a time: at most `limit` entries, and at most 4 MiB of values.
+    /// Values above 64 KiB are left out; their size is told.
     ///
     /// # Errors
     /// See [`ReadError`].
+    #[expect(clippy::unused_async, reason = "reads may have to wait for a frontier in the future")]
     pub async fn scan(&self, scan: Scan) -> Result<ScanPage, ReadError> {
-        let _ = scan;
-        unimplemented!()
+        self.check_open()?;
+        let limit = scan.limit.clamp(1, SCAN_LIMIT_MAX);
+        let view = self.society().reader().view();
+        let mut page = ScanPage { entries: Vec::new(), next: None };
+        let mut bytes = 0;
+        for pair in view.records(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
+            let (key, record) = pair?;
+            let Some((version, put)) = record.visible(Strategy::default()) else { continue };
+            let size = put.payload.size();
+            let shown = !scan.keys_only && size <= SCAN_VALUE_BYTES_MAX;
+            let full = page.entries.len() >= limit || (shown && bytes > 0 && bytes + size > SCAN_BYTES_MAX);
+            if full {
+                page.next = page.entries.last().map(|entry: &Entry| entry.key.clone());
+                break;
+            }
+            let value = match (&put.payload, shown) {
+                (_, false) => Bytes::new(),
+                (Payload::Inline(bytes), true) => bytes.clone(),
+                (Payload::Blob { .. }, true) => view.blob(&self.namespace, version.dot)?.unwrap_or_default(),
+            };
+            bytes += value.len() as u64;
+            let value = Value::new(put.content_type.clone(), value);
+            page.entries.push(seen_of(&record, version).entry(key, value));
+        }
+        Ok(page)
     }
 
-    /// What the node holds of this namespace, in one hash. Reads everything.
+    /// What the node holds of this namespace, in one hash: two nodes with equal roots hold the same
+    /// data. Reads everything.
     ///
     /// # Errors
     /// See [`ReadError`].
     pub async fn digest(&self) -> Result<super::Digest, ReadError> {
-        unimplemented!()
+        self.check_open()?;
+        let view = self.society().reader().view();
+        let mut hasher = blake3::Hasher::new();
+        let mut keys = 0;
+        let mut after: Option<Key> = None;
+        loop {
+            let mut last = None;
+            for pair in view
+                .records(&self.namespace, &Prefix::all(), after.as_ref(), false)
+                .take(RECORDS_AT_ONCE)
+            {
+                let (key, record) = pair?;
+                keys += u64::from(record.visible(Strategy::default()).is_some());
+                // Deletes that stand alone are not compared: one side may have forgotten them.
+                if record.siblings().iter().any(|sibling| !sibling.is_delete()) {
+                    for sibling in record.siblings() {
+                        hasher.update(&sibling.hash().0);
+                    }
+                }
+                last = Some(key);
+            }
+            let Some(last) = last else { break };
+            after = Some(last);
+            tokio::task::yield_now().await;
+        }
+        let frontier = Frontier(view.seen(&self.namespace)?);
+        Ok(super::Digest { root: hasher.finalize().to_hex().to_string(), keys, frontier })
     }
 
     /// What the node has seen of this namespace.
@@ -188,6 +337,47 @@ impl Space {
     /// # Errors
     /// See [`ReadError`].
     pub fn frontier(&self) -> Result<Frontier, ReadError> {
-        unimplemented!()
+        self.check_open()?;
+        Ok(self.node.seen(&self.namespace))
+    }
+}
+
+fn write_bytes(write: &Write) -> usize {
+    let inline = match &write.body {
+        Body::Put(Put { payload: Payload::Inline(bytes), .. }) => bytes.len(),
+        _ => 0,
+    };
+    write.key.as_bytes().len() + inline + write.blob.as_ref().map_or(0, Bytes::len)
+}
+
+fn written_of(version: Version) -> Written {
+    let mut seen: SeenSet = version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
+    seen.insert(version.dot);
+    Written { key: version.key, dot: version.dot, hlc: version.hlc, frontier: Frontier(seen) }
+}
+
+/// What a reader sees of a record beside the value.
+struct Seen {
+    dot: Dot,
+    hlc: Hlc,
+    size: u64,
+    siblings: usize,
+    etag: VersionHash,
+}
+
+fn seen_of(record: &Record, version: &Version) -> Seen {
+    Seen {
+        dot: version.dot,
+        hlc: version.hlc,
+        size: version.put().map_or(0, |put| put.payload.size()),
+        siblings: record.siblings().len(),
+        etag: record.etag(),
+    }
+}
+
+impl Seen {
+    fn entry(self, key: Key, value: Value) -> Entry {
+        let Self { dot, hlc, size, siblings, etag } = self;
+        Entry { key, value, size, dot, hlc, siblings, etag }
     }
 }

@@ -1,7 +1,7 @@
 //! Every task of a node is spawned through, or adopted by, one scope: so the node can be stopped,
 //! dropped or crashed at any await without orphans.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures::future::BoxFuture;
 use tokio::{runtime::Handle, task::AbortHandle};
@@ -18,6 +18,7 @@ struct Tasks {
     closed: bool,
     handles: Vec<AbortHandle>,
     prune_at: usize,
+    children: Vec<Weak<Mutex<Tasks>>>,
 }
 
 impl Scope {
@@ -25,6 +26,18 @@ impl Scope {
     #[must_use]
     pub fn new(runtime: Handle) -> Self {
         Self { runtime, tasks: Arc::default() }
+    }
+
+    /// A scope of its own that is closed together with this one, or before it.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let child = Self::new(self.runtime.clone());
+        let mut tasks = self.lock();
+        child.lock().closed = tasks.closed;
+        tasks.children.retain(|other| other.strong_count() > 0);
+        tasks.children.push(Arc::downgrade(&child.tasks));
+        drop(tasks);
+        child
     }
 
     /// Starts a task; does nothing once the scope is closed.
@@ -58,10 +71,16 @@ impl Scope {
 
     /// Ends all tasks at their next await and takes in no more.
     pub fn close(&self) {
-        let mut tasks = self.lock();
-        tasks.closed = true;
-        for task in &tasks.handles {
-            task.abort();
+        let children = {
+            let mut tasks = self.lock();
+            tasks.closed = true;
+            for task in &tasks.handles {
+                task.abort();
+            }
+            std::mem::take(&mut tasks.children)
+        };
+        for tasks in children.iter().filter_map(Weak::upgrade) {
+            Self { runtime: self.runtime.clone(), tasks }.close();
         }
     }
 

@@ -87,16 +87,18 @@ impl Ledger {
         namespaces: &[Namespace],
     ) -> Result<(Self, Hlc), StoreError> {
         let loaded = super::load::load(&*store)?;
-        let mut ledger =
-            Self { store, shared: Arc::new(loaded.shared), me, dead: loaded.dead, draft: Draft::default() };
+        let mut ledger = Self {
+            store,
+            shared: Arc::new(loaded.shared),
+            me,
+            dead: loaded.dead,
+            draft: Draft::default(),
+        };
         ledger.number(me);
         let mut next = loaded.next_namespace;
         for name in namespaces {
             if ledger.shared.space(name).is_none() {
-                ledger
-                    .draft
-                    .batch
-                    .insert(layout::namespace(next), Bytes::copy_from_slice(name.as_str().as_bytes()));
+                ledger.draft.batch.insert(layout::namespace(next), Bytes::copy_from_slice(name.as_str().as_bytes()));
                 ledger.shared.add_space(name.clone(), SpaceState::new(next, SeenSet::new(), 0));
                 next += 1;
             }
@@ -166,8 +168,7 @@ impl Ledger {
         Ok(Ok(version))
     }
 
-    /// Whether a write of `body` to `key` would find something to delete, given that earlier
-    /// operations of its batch leave `pending` (the key has a value, or not).
+    /// Whether a delete of `key` would find something to delete.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -175,6 +176,36 @@ impl Ledger {
         let space = self.space(namespace);
         let record = self.record(space.no, key)?;
         Ok(record.is_some_and(|record| record.siblings().iter().any(|sibling| !sibling.is_delete())))
+    }
+
+    /// Whether `dot` has been seen, committed or planned.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    #[must_use]
+    pub fn is_seen(&self, namespace: &Namespace, dot: Dot) -> bool {
+        self.has_seen(namespace, &self.space(namespace), dot)
+    }
+
+    /// Whether `version` would be held and its large value is needed for that.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    pub fn wants_blob(&self, namespace: &Namespace, version: &Version) -> Result<bool, StoreError> {
+        if !version.is_large() {
+            return Ok(false);
+        }
+        let space = self.space(namespace);
+        if self.has_seen(namespace, &space, version.dot) {
+            let Some(no) = self.shared.origins().number(&version.dot.origin) else { return Ok(false) };
+            let held = self.held(space.no, no, version.dot)?;
+            return Ok(held.is_some_and(|held| held.hash() < version.hash()));
+        }
+        let record = self.record(space.no, &version.key)?;
+        Ok(!record.is_some_and(|record| record.context().covers(version.dot)))
     }
 
     /// Rule 2: plans the merge of a version from elsewhere. `blob` is its large value, verified by
@@ -197,8 +228,7 @@ impl Ledger {
             return self.receive_again(namespace, &space, version, blob);
         }
         let before = self.record(space.no, &version.key)?;
-        if blob.is_none() && needs_blob(&version) && !before.as_ref().is_some_and(|r| r.context().covers(dot))
-        {
+        if blob.is_none() && version.is_large() && !before.as_ref().is_some_and(|r| r.context().covers(dot)) {
             return Ok(Received::NeedsBlob);
         }
         let key = version.key.clone();
@@ -224,7 +254,7 @@ impl Ledger {
         if held.hash() > version.hash() {
             return Ok(Received::Collision);
         }
-        if blob.is_none() && needs_blob(&version) {
+        if blob.is_none() && version.is_large() {
             return Ok(Received::NeedsBlob);
         }
         self.replace(namespace, space, &held, version, blob)?;
@@ -437,7 +467,7 @@ impl Ledger {
     fn forget_version(&mut self, ns: NsNo, version: &Version) {
         let no = self.number_of(&version.dot.origin);
         self.draft.batch.remove(layout::dot(ns, no, version.dot.seq));
-        if needs_blob(version) {
+        if version.is_large() {
             self.draft.batch.remove(layout::blob(ns, no, version.dot.seq));
         }
     }
@@ -455,10 +485,6 @@ impl Ledger {
         self.draft.batch.insert(layout::origin(no), wire::encode(&origin));
         no
     }
-}
-
-fn needs_blob(version: &Version) -> bool {
-    version.put().is_some_and(|put| matches!(put.payload, Payload::Blob { .. }))
 }
 
 fn inline_bytes(version: &Version) -> usize {

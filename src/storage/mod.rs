@@ -9,6 +9,7 @@
 
 mod batch;
 mod draft;
+pub mod directory;
 mod error;
 pub mod fjall;
 pub mod layout;

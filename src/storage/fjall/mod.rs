@@ -9,3 +9,6 @@ mod store;
 
 pub use options::FjallOptions;
 pub use store::Fjall;
+
+#[cfg(test)]
+mod tests;

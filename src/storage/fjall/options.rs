@@ -10,6 +10,10 @@ const MIB: u64 = 1024 * 1024;
 /// The least that fjall takes for its journals.
 const JOURNAL_BYTES_LEAST: u64 = 64 * MIB;
 
+/// A worker sends messages into the bounded queue that workers drain. A single one blocks for ever
+/// when writers have filled that queue: flushing ends, and memory grows without a limit.
+const WORKERS_LEAST: usize = 2;
+
 /// Values of at least so many bytes lie in files of their own, and compactions leave them there:
 /// else each level of the tree would write them again.
 const SEPARATE_BYTES: u32 = 32 * 1024;
@@ -26,7 +30,7 @@ pub struct FjallOptions {
     /// Writes kept in memory until they are flushed; up to four times as much while the disk is
     /// slow. A store keeps what it was created with.
     pub memtable_bytes: u64,
-    /// Threads that flush and compact; at least 1.
+    /// Threads that flush and compact; never less than 2, whatever is asked for.
     pub workers: usize,
 }
 
@@ -36,7 +40,7 @@ impl Default for FjallOptions {
             cache_bytes: 64 * MIB,
             journal_bytes_max: JOURNAL_BYTES_LEAST,
             memtable_bytes: 16 * MIB,
-            workers: 1,
+            workers: WORKERS_LEAST,
         }
     }
 }
@@ -46,7 +50,7 @@ impl FjallOptions {
         fjall::Database::builder(path)
             .cache_size(self.cache_bytes)
             .max_journaling_size(self.journal_bytes_max.max(JOURNAL_BYTES_LEAST))
-            .worker_threads(self.workers.max(1))
+            .worker_threads(self.workers.max(WORKERS_LEAST))
     }
 
     pub(super) fn keyspace(&self) -> KeyspaceCreateOptions {

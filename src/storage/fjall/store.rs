@@ -55,27 +55,26 @@ impl Fjall {
 
     /// Writes the format into a fresh store, and refuses what a newer program wrote.
     fn check_format(&self) -> Result<(), OpenError> {
-        let path = || self.path.clone();
-        match self.get(layout::FORMAT_KEY)? {
-            Some(found) => {
-                let found = <[u8; 4]>::try_from(&*found).map(u32::from_be_bytes).map_err(|_| {
-                    OpenError::Damaged { path: path(), reason: "the store's format is unreadable".into() }
-                })?;
-                if found > layout::FORMAT {
-                    return Err(OpenError::Newer { path: path(), found, known: layout::FORMAT });
-                }
-                Ok(())
+        let damaged = |reason| OpenError::Damaged { path: self.path.clone(), reason };
+        let refused = |error| match error {
+            StoreError::Damaged(reason) => damaged(reason),
+            error => OpenError::Store(error),
+        };
+        let Some(found) = self.get(layout::FORMAT_KEY).map_err(refused)? else {
+            if self.snapshot().range(&[], &[0xff], false).next().is_some() {
+                return Err(damaged("there is data, but no format: a part is lost".into()));
             }
-            None if self.snapshot().range(&[], &[0xff], false).next().is_some() => {
-                let reason = "there is data, but no format: the beginning of the journal is lost".into();
-                Err(OpenError::Damaged { path: path(), reason })
-            }
-            None => {
-                let mut batch = Batch::new();
-                batch.insert(layout::FORMAT_KEY, layout::FORMAT.to_be_bytes().to_vec());
-                Ok(self.commit(batch, Durability::Fsync)?)
-            }
+            let mut batch = Batch::new();
+            batch.insert(layout::FORMAT_KEY, layout::FORMAT.to_be_bytes().to_vec());
+            return self.commit(batch, Durability::Fsync).map_err(refused);
+        };
+        let Ok(found) = <[u8; 4]>::try_from(&*found).map(u32::from_be_bytes) else {
+            return Err(damaged("its format cannot be read".into()));
+        };
+        if found > layout::FORMAT {
+            return Err(OpenError::Newer { path: self.path.clone(), found, known: layout::FORMAT });
         }
+        Ok(())
     }
 }
 

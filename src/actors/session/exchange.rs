@@ -1,0 +1,417 @@
+//! Carries out an exchange over a stream: reading, writing and applying go on side by side.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{AsyncReadExt, AsyncWriteExt, io};
+use thiserror::Error;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{self, Instant},
+};
+
+use super::{
+    blobs,
+    frames::{ANSWER_PATIENCE, StreamBroken, read_frame, send_frame},
+};
+use crate::{
+    actors::{
+        peers::Standing,
+        society::Society,
+        storage::{MergeRequest, Source, StorageMsg},
+    },
+    causality::{Dot, NodeId, Origin, SeenSet},
+    conflict::Version,
+    network::Stream,
+    node::{ExchangeKind, ExchangeReport},
+    reconcile::{Effect, Exchange, Input, Outcome, Report, Violation},
+    storage::{StoreError, View},
+    types::Namespace,
+    wire::{ExchangeFrame, PAGE_BYTES, PAGE_VERSIONS, Page},
+};
+
+/// Large values are asked for twice more, for they are there as long as their version is.
+const BLOB_TRY_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+
+/// Why an exchange ended before its end.
+#[derive(Debug, Error)]
+pub enum Broken {
+    /// The stream broke.
+    #[error(transparent)]
+    Stream(#[from] StreamBroken),
+    /// The peer broke the rules.
+    #[error("the peer broke the rules of an exchange: {0}")]
+    Violation(#[from] Violation),
+    /// Nothing moved for too long.
+    #[error("nothing moved for {} s", ANSWER_PATIENCE.as_secs())]
+    Stalled,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node is closing, or a part of it was started again.
+    #[error("this node is busy with itself")]
+    Closing,
+}
+
+/// One exchange of this node with a peer.
+pub struct Conversation {
+    /// What all actors share.
+    pub society: Arc<Society>,
+    /// The peer.
+    pub peer: NodeId,
+    /// The namespace compared.
+    pub namespace: Namespace,
+    /// The stream.
+    pub stream: Stream,
+    /// The frame that the peer opened the stream with, if it did.
+    pub first: Option<ExchangeFrame>,
+    /// Bytes of it.
+    pub first_bytes: u64,
+}
+
+#[derive(Default)]
+struct Counted {
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+/// The parts of a conversation that its loops share.
+struct Talk<'a> {
+    society: &'a Society,
+    peer: NodeId,
+    namespace: &'a Namespace,
+    view: &'a View,
+    seen: &'a SeenSet,
+    revision: u64,
+    out: mpsc::UnboundedSender<(Bytes, bool)>,
+    pages: mpsc::UnboundedSender<Work>,
+    own: mpsc::UnboundedSender<Input>,
+}
+
+/// What Storage is to do, in order.
+enum Work {
+    Apply(Page),
+    Absorb(SeenSet),
+}
+
+impl Conversation {
+    /// Carries it out. Dropping the future breaks the exchange off; what was applied stays.
+    pub async fn run(self) -> ExchangeReport {
+        let started = Instant::now();
+        let counted = Counted::default();
+        counted.bytes_in.store(self.first_bytes, Ordering::Relaxed);
+        let (society, peer, namespace) = (self.society.clone(), self.peer, self.namespace.clone());
+        let outcome = self.talk(&counted).await;
+        let metrics = &society.metrics;
+        let mut report = ExchangeReport {
+            peer_id: peer.to_string(),
+            namespace,
+            how: None,
+            error: None,
+            bytes_in: counted.bytes_in.into_inner(),
+            bytes_out: counted.bytes_out.into_inner(),
+            versions_in: 0,
+            versions_out: 0,
+            rounds: 0,
+            elapsed: started.elapsed(),
+        };
+        metrics.exchange_bytes_in.inc_by(report.bytes_in);
+        metrics.exchange_bytes_out.inc_by(report.bytes_out);
+        match outcome {
+            Ok(done) => fill(&mut report, &done),
+            Err(broken) => report.error = Some(broken.to_string()),
+        }
+        let counter = if report.how.is_some() { &metrics.exchanges } else { &metrics.exchanges_failed };
+        counter.inc();
+        report
+    }
+
+    async fn talk(self, counted: &Counted) -> Result<Report, Broken> {
+        let Self { society, peer, namespace, stream, first, .. } = self;
+        let revision = society.reader().revision(&namespace);
+        let view = society.reader().view();
+        let seen = view.seen(&namespace)?;
+        let (out, mut outbox) = mpsc::unbounded_channel();
+        let (pages, worklist) = mpsc::unbounded_channel();
+        let (own, mut inputs) = mpsc::unbounded_channel();
+        let (frames_in, mut frames) = mpsc::channel(1);
+        let (mut reader, mut writer) = stream.split();
+        let talk = Talk {
+            society: &society,
+            peer,
+            namespace: &namespace,
+            view: &view,
+            seen: &seen,
+            revision,
+            out,
+            pages,
+            own: own.clone(),
+        };
+        let read = read_all(&mut reader, &counted.bytes_in, frames_in);
+        let mut write = pin!(write_all(&mut writer, &counted.bytes_out, &mut outbox, own.clone()));
+        let work = apply_all(&society, peer, &namespace, worklist, own);
+        let converse = talk.converse(first, &mut frames, &mut inputs);
+        let done = tokio::select! {
+            biased;
+            done = converse => done?,
+            broken = &mut write => return Err(broken.err().map_or(Broken::Closing, Broken::Stream)),
+            broken = work => return Err(broken.err().unwrap_or(Broken::Closing)),
+            broken = read => return Err(broken.err().map_or(Broken::Closing, Broken::Stream)),
+        };
+        // The conversation has dropped its end of the outbox: what is in it is written, then the
+        // stream is closed.
+        time::timeout(ANSWER_PATIENCE, write).await.map_err(|_| Broken::Stalled)??;
+        Ok(done)
+    }
+}
+
+fn fill(report: &mut ExchangeReport, done: &Report) {
+    report.versions_in = done.versions_in;
+    report.versions_out = done.versions_out;
+    report.rounds = done.rounds;
+    match done.outcome {
+        Outcome::Equal => report.how = Some(ExchangeKind::Equal),
+        Outcome::Delta => report.how = Some(ExchangeKind::Delta),
+        Outcome::Busy => report.error = Some("the peer is busy".to_owned()),
+        Outcome::NotCarried => report.error = Some("the peer does not carry the namespace".to_owned()),
+    }
+}
+
+async fn read_all(
+    reader: &mut (impl AsyncReadExt + Unpin),
+    bytes: &AtomicU64,
+    frames: mpsc::Sender<ExchangeFrame>,
+) -> Result<(), StreamBroken> {
+    while let Some(frame) = read_frame(reader, bytes).await? {
+        if frames.send(ExchangeFrame::from_frame(&frame)?).await.is_err() {
+            break;
+        }
+    }
+    drop(frames);
+    // The end of what the peer says ends nothing by itself: the conversation knows if it was due.
+    futures::future::pending().await
+}
+
+async fn write_all(
+    writer: &mut (impl AsyncWriteExt + Unpin),
+    bytes: &AtomicU64,
+    outbox: &mut mpsc::UnboundedReceiver<(Bytes, bool)>,
+    own: mpsc::UnboundedSender<Input>,
+) -> Result<(), StreamBroken> {
+    while let Some((frame, page)) = outbox.recv().await {
+        send_frame(writer, &frame, bytes).await?;
+        if page {
+            let _conversation_is_over = own.send(Input::PageSent);
+        }
+    }
+    let _peer_closed_first = writer.close().await;
+    Ok(())
+}
+
+async fn apply_all(
+    society: &Society,
+    peer: NodeId,
+    namespace: &Namespace,
+    mut worklist: mpsc::UnboundedReceiver<Work>,
+    own: mpsc::UnboundedSender<Input>,
+) -> Result<(), Broken> {
+    while let Some(work) = worklist.recv().await {
+        let done = match work {
+            Work::Apply(page) => Input::Applied { set_aside: apply(society, peer, namespace, page).await? },
+            Work::Absorb(frontier) => {
+                let (reply, absorbed) = oneshot::channel();
+                society.storage.cast(StorageMsg::Absorb { namespace: namespace.clone(), frontier, reply });
+                absorbed.await.map_err(|_| Broken::Closing)??;
+                Input::Absorbed
+            }
+        };
+        let _conversation_is_over = own.send(done);
+    }
+    futures::future::pending().await
+}
+
+/// Has a page stored, and answers with the versions whose large values were not to be had.
+async fn apply(
+    society: &Society,
+    peer: NodeId,
+    namespace: &Namespace,
+    page: Page,
+) -> Result<Vec<Dot>, Broken> {
+    let bytes = page.versions.iter().map(Version::size_hint).sum();
+    let permit = society.admission.pages.admit(bytes, ANSWER_PATIENCE).await.ok_or(Broken::Stalled)?;
+    let mut request = MergeRequest {
+        namespace: namespace.clone(),
+        versions: page.versions,
+        blobs: std::collections::BTreeMap::new(),
+        from: peer,
+        source: Source::Exchange,
+        permit,
+        reply: None,
+    };
+    let mut set_aside = Vec::new();
+    // One version at a time, for a page of large values is larger than memory should be.
+    let (large, small): (Vec<_>, Vec<_>) = request.versions.into_iter().partition(Version::is_large);
+    request.versions = small;
+    if request.versions.is_empty() {
+        drop(request);
+    } else {
+        merge(society, request).await?;
+    }
+    for version in large {
+        let dot = version.dot;
+        let unit = [version];
+        match blobs::fetch_all(society, peer, namespace, &unit, &BLOB_TRY_AGAIN).await {
+            Some((blobs, permit)) => {
+                let [version] = unit;
+                let request = MergeRequest {
+                    namespace: namespace.clone(),
+                    versions: vec![version],
+                    blobs,
+                    from: peer,
+                    source: Source::Exchange,
+                    permit,
+                    reply: None,
+                };
+                merge(society, request).await?;
+            }
+            None => set_aside.push(dot),
+        }
+    }
+    Ok(set_aside)
+}
+
+async fn merge(society: &Society, mut request: MergeRequest) -> Result<(), Broken> {
+    let (reply, merged) = oneshot::channel();
+    request.reply = Some(reply);
+    society.storage.cast(StorageMsg::Merge(request));
+    merged.await.map_err(|_| Broken::Closing)??;
+    Ok(())
+}
+
+impl Talk<'_> {
+    async fn converse(
+        self,
+        first: Option<ExchangeFrame>,
+        frames: &mut mpsc::Receiver<ExchangeFrame>,
+        inputs: &mut mpsc::UnboundedReceiver<Input>,
+    ) -> Result<Report, Broken> {
+        let (mut exchange, effects) = Exchange::new(self.namespace.clone(), self.seen.clone());
+        if let Some(report) = self.carry_out(effects).await? {
+            return Ok(report);
+        }
+        let mut first = first;
+        loop {
+            let input = match first.take() {
+                Some(frame) => Input::Frame(frame),
+                None => next_input(&exchange, frames, inputs).await?,
+            };
+            let effects = exchange.handle(input)?;
+            if let Some(report) = self.carry_out(effects).await? {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn carry_out(&self, effects: Vec<Effect>) -> Result<Option<Report>, Broken> {
+        for effect in effects {
+            match effect {
+                Effect::Send(frame) => {
+                    let page = matches!(frame, ExchangeFrame::Page(_));
+                    self.out.send((frame.to_bytes(), page)).map_err(|_| Broken::Closing)?;
+                }
+                Effect::PeerSeen(seen) => self.on_peer_seen(&seen).await,
+                Effect::ReadPage { missing, after } => {
+                    let input = self.read_page(&missing, after)?;
+                    self.own.send(input).map_err(|_| Broken::Closing)?;
+                }
+                Effect::Apply(page) => self.pages.send(Work::Apply(page)).map_err(|_| Broken::Closing)?,
+                Effect::Absorb(rest) => self.pages.send(Work::Absorb(rest)).map_err(|_| Broken::Closing)?,
+                Effect::Done(report) => {
+                    self.on_done(&report);
+                    return Ok(Some(report));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Rule 7: a peer that has seen more of our own writes than we have tells that our past is
+    /// missing.
+    async fn on_peer_seen(&self, theirs: &SeenSet) {
+        let behind = theirs.difference(self.seen).count();
+        let ahead = self.seen.difference(theirs).count();
+        self.stand(|standing| {
+            standing.behind = behind;
+            standing.ahead = ahead;
+        });
+        let me = Origin { node: self.society.node, epoch: self.society.epoch.load(Ordering::Relaxed) };
+        let shown = theirs.get(&me).map_or(0, crate::causality::Intervals::max);
+        let written = self
+            .society
+            .reader()
+            .with_seen(self.namespace, |seen| seen.get(&me).map_or(0, crate::causality::Intervals::max))
+            .unwrap_or(0);
+        if shown > written {
+            let (reply, begun) = oneshot::channel();
+            self.society.storage.cast(StorageMsg::PeerKnowsMore { origin: me, reply });
+            let _storage_is_gone = begun.await;
+        }
+    }
+
+    fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, StoreError> {
+        let page = self.view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
+        let last = page.next.is_none();
+        let lost =
+            if last { self.view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
+        if !lost.is_empty() {
+            self.society.metrics.lost.inc_by(lost.count());
+            tracing::warn!(count = lost.count(), "seen writes are neither held nor superseded: they were lost here");
+        }
+        Ok(Input::PageRead { page: Page { versions: page.versions }, lost, last })
+    }
+
+    fn on_done(&self, report: &Report) {
+        let now = self.society.clock.wall_ms();
+        match report.outcome {
+            Outcome::Equal => self.stand(|standing| {
+                *standing =
+                    Standing { behind: 0, ahead: 0, last_match: Some(now), revision: self.revision };
+            }),
+            Outcome::Delta => self.stand(|standing| {
+                standing.behind = report.set_aside;
+                standing.ahead = 0;
+            }),
+            Outcome::Busy | Outcome::NotCarried => {}
+        }
+    }
+
+    fn stand(&self, change: impl FnOnce(&mut Standing)) {
+        let namespace = self.namespace.clone();
+        self.society.peers.update(self.peer, |peer| change(peer.standing.entry(namespace).or_default()));
+    }
+}
+
+async fn next_input(
+    exchange: &Exchange,
+    frames: &mut mpsc::Receiver<ExchangeFrame>,
+    inputs: &mut mpsc::UnboundedReceiver<Input>,
+) -> Result<Input, Broken> {
+    let next = async {
+        tokio::select! {
+            biased;
+            Some(input) = inputs.recv() => Ok(input),
+            frame = frames.recv(), if exchange.wants_frame() => match frame {
+                Some(frame) => Ok(Input::Frame(frame)),
+                None => Err(Broken::Stream(io::Error::from(io::ErrorKind::UnexpectedEof).into())),
+            },
+        }
+    };
+    time::timeout(ANSWER_PATIENCE * 2, next).await.map_err(|_| Broken::Stalled)?
+}

@@ -1,0 +1,223 @@
+//! Which exchanges are under way with a peer: one at a time, others wait; where both ends start at
+//! once, the one of the end with the lesser id wins.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use ractor::ActorRef;
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time,
+};
+
+use super::{
+    SessionMsg,
+    exchange::Conversation,
+    frames::{ANSWER_PATIENCE, send_frame},
+};
+use crate::{
+    actors::society::Society,
+    causality::NodeId,
+    network::{Protocol, Stream},
+    node::ExchangeReport,
+    ports::Scope,
+    types::Namespace,
+    wire::ExchangeFrame,
+};
+
+/// An exchange that ended early is tried again after this time …
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// … which doubles so many times.
+const TRY_AGAIN_DOUBLINGS_MAX: u32 = 8;
+
+type Reply = oneshot::Sender<ExchangeReport>;
+
+struct Running {
+    number: u64,
+    namespace: Namespace,
+    outgoing: bool,
+    scope: Scope,
+    replies: Vec<Reply>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.scope.close();
+    }
+}
+
+/// The exchanges with one peer.
+pub struct Exchanges {
+    society: Arc<Society>,
+    peer: NodeId,
+    scope: Scope,
+    running: Option<Running>,
+    /// One entry per namespace at most, so it is bounded by their number.
+    waiting: VecDeque<Namespace>,
+    replies: BTreeMap<Namespace, Vec<Reply>>,
+    compared: BTreeSet<Namespace>,
+    next: u64,
+    failures: u32,
+}
+
+impl Exchanges {
+    /// None yet.
+    pub fn new(society: Arc<Society>, peer: NodeId, scope: Scope) -> Self {
+        Self {
+            society,
+            peer,
+            scope,
+            running: None,
+            waiting: VecDeque::new(),
+            replies: BTreeMap::new(),
+            compared: BTreeSet::new(),
+            next: 0,
+            failures: 0,
+        }
+    }
+
+    /// Whether an exchange about `namespace` was begun with this peer.
+    pub fn has_compared(&self, namespace: &Namespace) -> bool {
+        self.compared.contains(namespace)
+    }
+
+    /// Asks for an exchange; one that waits already serves all who ask.
+    pub fn ask(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace, reply: Option<Reply>) {
+        self.replies.entry(namespace.clone()).or_default().extend(reply);
+        if !self.waiting.contains(&namespace) {
+            self.waiting.push_back(namespace);
+        }
+        self.start_next(myself);
+    }
+
+    fn start_next(&mut self, myself: &ActorRef<SessionMsg>) {
+        if self.running.is_some() {
+            return;
+        }
+        let Some(namespace) = self.waiting.pop_front() else { return };
+        let replies = self.replies.remove(&namespace).unwrap_or_default();
+        let (number, scope) = self.run(namespace.clone(), true, replies);
+        let (society, peer, myself) = (self.society.clone(), self.peer, myself.clone());
+        scope.spawn(async move {
+            let report = outgoing(society, peer, namespace).await;
+            let _session_is_ending = myself.cast(SessionMsg::Compared(number, report));
+        });
+    }
+
+    fn run(&mut self, namespace: Namespace, outgoing: bool, replies: Vec<Reply>) -> (u64, Scope) {
+        self.compared.insert(namespace.clone());
+        let (number, scope) = (self.next, self.scope.child());
+        self.next += 1;
+        self.running = Some(Running { number, namespace, outgoing, scope: scope.clone(), replies });
+        (number, scope)
+    }
+
+    /// The peer has begun an exchange.
+    pub fn accept(
+        &mut self,
+        myself: &ActorRef<SessionMsg>,
+        stream: Stream,
+        first: ExchangeFrame,
+        bytes: u64,
+        place: OwnedSemaphorePermit,
+    ) {
+        let ExchangeFrame::Hello(hello) = &first else {
+            tracing::debug!(peer = %self.peer, "an exchange did not begin with a hello");
+            return;
+        };
+        let namespace = hello.namespace.clone();
+        if !self.society.reader().carries(&namespace) {
+            return self.refuse(stream, ExchangeFrame::NotCarried, place);
+        }
+        let ours_wins = |running: &Running| !running.outgoing || self.society.node < self.peer;
+        if self.running.as_ref().is_some_and(ours_wins) {
+            return self.refuse(stream, ExchangeFrame::Busy, place);
+        }
+        let Some(permit) = self.society.admission.exchanges.admit_now(1) else {
+            return self.refuse(stream, ExchangeFrame::Busy, place);
+        };
+        let mut replies = self.replies.remove(&namespace).unwrap_or_default();
+        self.waiting.retain(|waiting| *waiting != namespace);
+        if let Some(mut lost) = self.running.take() {
+            let unanswered = std::mem::take(&mut lost.replies);
+            if lost.namespace == namespace {
+                replies.extend(unanswered);
+            } else {
+                self.waiting.push_front(lost.namespace.clone());
+                self.replies.entry(lost.namespace.clone()).or_default().extend(unanswered);
+            }
+        }
+        let (number, scope) = self.run(namespace.clone(), false, replies);
+        let conversation = Conversation {
+            society: self.society.clone(),
+            peer: self.peer,
+            namespace,
+            stream,
+            first: Some(first),
+            first_bytes: bytes,
+        };
+        let myself = myself.clone();
+        scope.spawn(async move {
+            let report = conversation.run().await;
+            drop((permit, place));
+            let _session_is_ending = myself.cast(SessionMsg::Compared(number, report));
+        });
+    }
+
+    fn refuse(&self, mut stream: Stream, frame: ExchangeFrame, place: OwnedSemaphorePermit) {
+        self.scope.spawn(async move {
+            let uncounted = std::sync::atomic::AtomicU64::new(0);
+            if let Err(broken) = send_frame(&mut stream, &frame.to_bytes(), &uncounted).await {
+                tracing::debug!(%broken, "an exchange could not be refused");
+            }
+            let _peer_closed_first = futures::AsyncWriteExt::close(&mut stream).await;
+            drop(place);
+        });
+    }
+
+    /// A peer that was busy, or a stream that broke, is tried again before the next beacon.
+    fn try_again_later(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace) {
+        self.failures = (self.failures + 1).min(TRY_AGAIN_DOUBLINGS_MAX);
+        let base = TRY_AGAIN * 2_u32.pow(self.failures - 1);
+        let jitter = self.society.entropy.between(75, 125);
+        let wait = base.mul_f64(jitter as f64 / 100.0);
+        let myself = myself.clone();
+        self.scope.spawn(async move {
+            time::sleep(wait).await;
+            let _session_is_ending = myself.cast(SessionMsg::Compare { namespace, reply: None });
+        });
+    }
+
+    /// An exchange is over: tells who waited, and starts the next.
+    pub fn on_compared(&mut self, myself: &ActorRef<SessionMsg>, number: u64, report: ExchangeReport) {
+        let Some(mut running) = self.running.take_if(|running| running.number == number) else { return };
+        match &report.error {
+            Some(error) => {
+                tracing::debug!(peer = %self.peer, error, "an exchange ended early");
+                self.try_again_later(myself, running.namespace.clone());
+            }
+            None => self.failures = 0,
+        }
+        for reply in running.replies.drain(..) {
+            let _asker_is_gone = reply.send(report.clone());
+        }
+        drop(running);
+        self.start_next(myself);
+    }
+}
+
+async fn outgoing(society: Arc<Society>, peer: NodeId, namespace: Namespace) -> ExchangeReport {
+    let failed = |error: String| ExchangeReport::failed(peer.to_string(), namespace.clone(), error);
+    let Some(_permit) = society.admission.exchanges.admit(1, ANSWER_PATIENCE).await else {
+        return failed("this node is busy with other exchanges".to_owned());
+    };
+    let Some(network) = society.network() else { return failed("the network is down".to_owned()) };
+    let stream = match network.streams.open(peer, Protocol::Sync).await {
+        Ok(stream) => stream,
+        Err(error) => return failed(error.to_string()),
+    };
+    Conversation { society, peer, namespace: namespace.clone(), stream, first: None, first_bytes: 0 }.run().await
+}

@@ -1,0 +1,83 @@
+//! Frames on a stream.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{AsyncReadExt, AsyncWriteExt, io};
+use thiserror::Error;
+use tokio::time;
+
+use crate::wire::{self, FRAME_HEAD_BYTES, Frame, FrameError};
+
+/// A peer that is expected to say something says it within this time.
+pub const ANSWER_PATIENCE: Duration = Duration::from_secs(15);
+
+/// A stream broke, or carries what it must not.
+#[derive(Debug, Error)]
+pub enum StreamBroken {
+    /// The connection is gone.
+    #[error("the stream broke: {0}")]
+    Io(#[from] io::Error),
+    /// The bytes are no frames of ours.
+    #[error("the peer sent what is no frame: {0}")]
+    Frame(#[from] FrameError),
+    /// Nothing came for too long.
+    #[error("the peer did not answer within {} s", ANSWER_PATIENCE.as_secs())]
+    Silent,
+}
+
+/// Reads one frame; `None` at the end of the stream. Not cancel-safe: what was read of a frame is
+/// lost with the future.
+pub async fn read_frame(
+    stream: &mut (impl AsyncReadExt + Unpin),
+    bytes: &AtomicU64,
+) -> Result<Option<Frame>, StreamBroken> {
+    let mut head = [0; FRAME_HEAD_BYTES];
+    let mut filled = 0;
+    while filled < head.len() {
+        match stream.read(&mut head[filled..]).await? {
+            0 if filled == 0 => return Ok(None),
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            n => filled += n,
+        }
+    }
+    let head = wire::read_head(head)?;
+    let mut payload = vec![0; head.length];
+    stream.read_exact(&mut payload).await?;
+    bytes.fetch_add((FRAME_HEAD_BYTES + head.length) as u64, Ordering::Relaxed);
+    Ok(Some(Frame { kind: head.kind, payload: payload.into() }))
+}
+
+/// Reads one frame that must come, and soon.
+pub async fn expect_frame(
+    stream: &mut (impl AsyncReadExt + Unpin),
+    bytes: &AtomicU64,
+) -> Result<Frame, StreamBroken> {
+    match time::timeout(ANSWER_PATIENCE, read_frame(stream, bytes)).await {
+        Ok(Ok(Some(frame))) => Ok(frame),
+        Ok(Ok(None)) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Ok(Err(broken)) => Err(broken),
+        Err(_) => Err(StreamBroken::Silent),
+    }
+}
+
+/// Writes one frame and hands it to the network.
+pub async fn send_frame(
+    stream: &mut (impl AsyncWriteExt + Unpin),
+    frame: &Bytes,
+    bytes: &AtomicU64,
+) -> Result<(), StreamBroken> {
+    let send = async {
+        stream.write_all(frame).await?;
+        stream.flush().await
+    };
+    match time::timeout(ANSWER_PATIENCE, send).await {
+        Ok(sent) => sent?,
+        Err(_) => return Err(StreamBroken::Silent),
+    }
+    bytes.fetch_add(frame.len() as u64, Ordering::Relaxed);
+    Ok(())
+}

@@ -1,0 +1,464 @@
+//! Session: everything between this node and one connected peer. It lives as long as the
+//! connection, and is never restarted.
+
+mod blobs;
+mod exchange;
+mod exchanges;
+mod frames;
+mod gaps;
+mod link;
+mod needs;
+
+use std::{sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::{
+    sync::oneshot,
+    time::{self, Instant},
+};
+
+use self::{
+    exchanges::Exchanges,
+    gaps::{Asking, Gaps},
+    link::{Link, Said},
+};
+use super::{clock::ClockMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society};
+use crate::{
+    causality::{NodeId, Origin},
+    conflict::Version,
+    network::{Command, Multiaddr, Protocol, Stream, StreamError},
+    node::{ExchangeReport, NodeEvent},
+    ports::Scope,
+    types::Namespace,
+    wire::{Beacon, ExchangeFrame, LinkFrame, LinkHello, PeerAddresses},
+};
+
+/// A control stream must stand, and its first frame have come, within this time.
+const LINK_PATIENCE: Duration = Duration::from_secs(15);
+/// The end with the greater id starts its first exchange so much later, if the other has not.
+const SECOND_TO_COMPARE: Duration = Duration::from_millis(500);
+/// Gossip that overtakes itself is given so long before its gaps are asked for.
+const GAP_PATIENCE: Duration = Duration::from_millis(30);
+/// The most streams of one kind that a peer may have open here at once.
+const INBOUND_MAX: usize = 32;
+/// Below this degree a link is protected whatever its ends share.
+const DEGREE_SPARSE: usize = 3;
+
+/// What a Session is told.
+pub enum SessionMsg {
+    /// The control stream that this end opened stands, or does not.
+    LinkOpened(Result<Stream, StreamError>),
+    /// The peer opened the control stream.
+    Link(Stream),
+    /// The peer said something on it.
+    Said(Said),
+    /// It is gone.
+    LinkClosed(String),
+    /// The peer should have said who it is by now.
+    LinkDue,
+    /// The peer wants to compare.
+    InboundSync(Stream),
+    /// The peer wants to compare, and has said what.
+    InboundHello {
+        /// The stream.
+        stream: Stream,
+        /// Its first frame.
+        first: ExchangeFrame,
+        /// Bytes of it.
+        bytes: u64,
+        /// One of the places for inbound streams.
+        place: tokio::sync::OwnedSemaphorePermit,
+    },
+    /// The peer wants a large value.
+    InboundBlob(Stream),
+    /// Compare with the peer, and tell what came of it.
+    Compare {
+        /// What to compare.
+        namespace: Namespace,
+        /// Whom to tell.
+        reply: Option<oneshot::Sender<ExchangeReport>>,
+    },
+    /// An exchange is over.
+    Compared(u64, ExchangeReport),
+    /// The end with the greater id compares, if nobody has yet.
+    CompareUnlessDone,
+    /// Send a beacon.
+    Beacon,
+    /// A write of the peer's came whose predecessors did not.
+    Gap {
+        /// Where it belongs.
+        namespace: Namespace,
+        /// Whose it is.
+        origin: Origin,
+    },
+    /// Gaps have had their time to close.
+    AskForGaps,
+    /// Versions came whose large values did not.
+    FetchBlobs {
+        /// Where they belong.
+        namespace: Namespace,
+        /// The versions, one unit.
+        versions: Vec<Version>,
+    },
+    /// Tell the peer of others.
+    Introduce(Vec<PeerAddresses>),
+}
+
+/// What a Session needs to start.
+pub struct SessionArgs {
+    /// What all actors share.
+    pub society: Arc<Society>,
+    /// The peer.
+    pub peer: NodeId,
+}
+
+/// The Session actor.
+pub struct Session;
+
+/// What it keeps.
+pub struct SessionState {
+    society: Arc<Society>,
+    peer: NodeId,
+    scope: Scope,
+    link: Option<Link>,
+    met: Option<LinkHello>,
+    exchanges: Exchanges,
+    gaps: Gaps,
+    inbound: Arc<tokio::sync::Semaphore>,
+}
+
+impl Drop for SessionState {
+    fn drop(&mut self) {
+        self.scope.close();
+    }
+}
+
+impl Actor for Session {
+    type Msg = SessionMsg;
+    type State = SessionState;
+    type Arguments = SessionArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        args: SessionArgs,
+    ) -> Result<SessionState, ActorProcessingErr> {
+        let SessionArgs { society, peer } = args;
+        let scope = society.scope.child();
+        let state = SessionState {
+            exchanges: Exchanges::new(society.clone(), peer, scope.clone()),
+            society,
+            peer,
+            scope,
+            link: None,
+            met: None,
+            gaps: Gaps::default(),
+            inbound: Arc::new(tokio::sync::Semaphore::new(INBOUND_MAX)),
+        };
+        if state.is_first() {
+            state.open_link(&myself);
+        }
+        state.later(&myself, LINK_PATIENCE, SessionMsg::LinkDue);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        message: SessionMsg,
+        state: &mut SessionState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SessionMsg::LinkOpened(Ok(stream)) | SessionMsg::Link(stream) => state.on_link(&myself, stream),
+            SessionMsg::LinkOpened(Err(error)) => state.end(&error.to_string()),
+            SessionMsg::Said(said) => state.on_said(&myself, said),
+            SessionMsg::LinkClosed(reason) => state.end(&reason),
+            SessionMsg::LinkDue if state.met.is_none() => state.end("the peer did not say who it is"),
+            SessionMsg::LinkDue => {}
+            SessionMsg::InboundSync(stream) => state.on_inbound_sync(&myself, stream),
+            SessionMsg::InboundHello { stream, first, bytes, place } => {
+                state.exchanges.accept(&myself, stream, first, bytes, place);
+            }
+            SessionMsg::InboundBlob(stream) => state.on_inbound_blob(stream),
+            SessionMsg::Compare { namespace, reply } => state.exchanges.ask(&myself, namespace, reply),
+            SessionMsg::Compared(number, report) => state.exchanges.on_compared(&myself, number, report),
+            SessionMsg::CompareUnlessDone => state.compare_unless_done(&myself),
+            SessionMsg::Beacon => state.send_beacon(),
+            SessionMsg::Gap { namespace, origin } => {
+                if state.gaps.notice(namespace, origin) {
+                    state.later(&myself, GAP_PATIENCE, SessionMsg::AskForGaps);
+                }
+            }
+            SessionMsg::AskForGaps => state.ask_for_gaps(&myself),
+            SessionMsg::FetchBlobs { namespace, versions } => state.fetch_blobs(&myself, namespace, versions),
+            SessionMsg::Introduce(peers) => state.say(&LinkFrame::Addresses(peers)),
+        }
+        Ok(())
+    }
+}
+
+impl SessionState {
+    /// Of two ends the one with the lesser id opens the control stream and compares first.
+    fn is_first(&self) -> bool {
+        self.society.node < self.peer
+    }
+
+    fn open_link(&self, myself: &ActorRef<SessionMsg>) {
+        let Some(network) = self.society.network() else { return };
+        let (myself, peer) = (myself.clone(), self.peer);
+        self.scope.spawn(async move {
+            let stream = network.streams.open(peer, Protocol::Link).await;
+            let _session_is_ending = myself.cast(SessionMsg::LinkOpened(stream));
+        });
+    }
+
+    fn later(&self, myself: &ActorRef<SessionMsg>, wait: Duration, message: SessionMsg) {
+        let myself = myself.clone();
+        self.scope.spawn(async move {
+            time::sleep(wait).await;
+            let _session_is_ending = myself.cast(message);
+        });
+    }
+
+    fn on_link(&mut self, myself: &ActorRef<SessionMsg>, stream: Stream) {
+        // A second one is of a second process with the identity of the peer: its hello will tell.
+        let link = Link::start(&self.scope, stream, myself);
+        link.send(&LinkFrame::Hello(self.hello()));
+        if self.link.is_none() {
+            self.link = Some(link);
+        }
+    }
+
+    fn hello(&self) -> LinkHello {
+        LinkHello {
+            mesh: self.society.settings.mesh.clone(),
+            name: self.society.settings.name.clone(),
+            epoch: self.society.epoch.load(std::sync::atomic::Ordering::Relaxed),
+            wall_ms: self.society.clock.wall_ms(),
+            listen: self.society.listen(),
+        }
+    }
+
+    fn say(&self, frame: &LinkFrame) {
+        if let Some(link) = &self.link {
+            link.send(frame);
+        }
+    }
+
+    /// Has the connection closed; with it this Session ends.
+    fn end(&self, reason: &str) {
+        tracing::debug!(peer = %self.peer, reason, "closing a connection");
+        if let Some(network) = self.society.network()
+            && network.commands.try_send(Command::Disconnect(self.peer)).is_err()
+        {
+            tracing::warn!(peer = %self.peer, "the network is too busy to close a connection");
+        }
+    }
+
+    fn on_said(&mut self, myself: &ActorRef<SessionMsg>, said: Said) {
+        match said.frame {
+            LinkFrame::Hello(hello) => self.on_hello(myself, hello),
+            _ if self.met.is_none() => self.end("the peer did not begin with a hello"),
+            LinkFrame::Beacon(beacon) => self.on_beacon(myself, &beacon),
+            LinkFrame::Addresses(peers) => self.on_addresses(peers),
+            LinkFrame::Need(need) => {
+                for needed in needs::answer(&self.society.reader(), &need) {
+                    self.say(&LinkFrame::Needed(needed));
+                }
+            }
+            LinkFrame::Needed(needed) => {
+                let namespace = needed.namespace.clone();
+                if needs::store(&self.society, self.peer, needed) {
+                    self.exchanges.ask(myself, namespace, None);
+                }
+            }
+            LinkFrame::Blocked => self.society.tell(NodeEvent::Warning(format!(
+                "{} has blocked this node",
+                self.met.as_ref().map_or_else(|| self.peer.to_string(), |met| met.name.clone())
+            ))),
+        }
+    }
+
+    fn on_hello(&mut self, myself: &ActorRef<SessionMsg>, hello: LinkHello) {
+        if hello.mesh != self.society.settings.mesh {
+            let reason = format!(
+                "{} belongs to the mesh {:?}, this node to {:?}",
+                self.peer, hello.mesh, self.society.settings.mesh
+            );
+            self.society.tell(NodeEvent::Warning(reason.clone()));
+            return self.end(&reason);
+        }
+        if let Some(met) = &self.met {
+            return self.on_second_hello(met.epoch, hello.epoch);
+        }
+        let skew = super::clock::skew_ms(hello.wall_ms, self.society.clock.wall_ms());
+        let address = self.society.peers.update(self.peer, |known| {
+            known.name = Some(hello.name.clone());
+            known.listen.clone_from(&hello.listen);
+            known.epoch = Some(hello.epoch);
+            known.skew_ms = Some(skew);
+            known.address.clone()
+        });
+        self.society.clock_box.cast(ClockMsg::PeerWall { peer: self.peer, wall_ms: hello.wall_ms });
+        self.society.tell(NodeEvent::PeerFound {
+            peer_id: self.peer.to_string(),
+            name: hello.name.clone(),
+            addr: address.as_ref().map(Multiaddr::to_string).unwrap_or_default(),
+        });
+        self.society.sessions.cast(SessionsMsg::Met { peer: self.peer, listen: hello.listen.clone() });
+        self.met = Some(hello);
+        let wait = if self.is_first() { Duration::ZERO } else { SECOND_TO_COMPARE };
+        self.later(myself, wait, SessionMsg::CompareUnlessDone);
+        self.send_beacon();
+    }
+
+    /// The same identity with another epoch: two processes, or a store that began a new life
+    /// without a new connection.
+    fn on_second_hello(&self, known: u64, told: u64) {
+        if known != told && self.society.peers.mark_twins(self.peer) {
+            self.society.tell(NodeEvent::Warning(format!(
+                "two processes share the identity {}: one of them needs a data directory of its own",
+                self.peer
+            )));
+        }
+    }
+
+    fn compare_unless_done(&mut self, myself: &ActorRef<SessionMsg>) {
+        for namespace in self.society.reader().namespaces() {
+            if !self.exchanges.has_compared(&namespace) {
+                self.exchanges.ask(myself, namespace, None);
+            }
+        }
+    }
+
+    fn send_beacon(&self) {
+        let reader = self.society.reader();
+        let seen = reader
+            .namespaces()
+            .into_iter()
+            .filter_map(|namespace| {
+                let tag = reader.with_seen(&namespace, crate::causality::SeenSet::tag)?;
+                Some((namespace, tag))
+            })
+            .collect();
+        let neighbours = self.society.peers.connected().iter().map(neighbour_tag).collect();
+        self.say(&LinkFrame::Beacon(Beacon { seen, neighbours }));
+    }
+
+    fn on_beacon(&mut self, myself: &ActorRef<SessionMsg>, beacon: &Beacon) {
+        let reader = self.society.reader();
+        let now = self.society.clock.wall_ms();
+        for (namespace, theirs) in &beacon.seen {
+            let revision = reader.revision(namespace);
+            match reader.with_seen(namespace, crate::causality::SeenSet::tag) {
+                Some(ours) if ours == *theirs => self.society.peers.update(self.peer, |known| {
+                    let standing = known.standing.entry(namespace.clone()).or_default();
+                    *standing =
+                        super::peers::Standing { behind: 0, ahead: 0, last_match: Some(now), revision };
+                }),
+                Some(_) => self.exchanges.ask(myself, namespace.clone(), None),
+                None => {}
+            }
+        }
+        let protect = is_protected(&self.society.peers.connected(), &beacon.neighbours);
+        self.society.mesh.cast(MeshMsg::Protect { peer: self.peer, protect });
+    }
+
+    fn on_addresses(&self, peers: Vec<PeerAddresses>) {
+        if !self.society.settings.peer_exchange {
+            return;
+        }
+        let parsed = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+        let known = peers.into_iter().map(|peer| (peer.peer, parsed(peer.addresses))).collect();
+        if let Some(network) = self.society.network()
+            && network.commands.try_send(Command::Learn(known)).is_err()
+        {
+            tracing::debug!("the network is too busy to learn addresses");
+        }
+    }
+
+    fn ask_for_gaps(&mut self, myself: &ActorRef<SessionMsg>) {
+        let reader = self.society.reader();
+        let missing = |namespace: &Namespace, origin: &Origin| {
+            let gaps = reader.with_seen(namespace, |seen| {
+                seen.get(origin).map(crate::causality::Intervals::gaps).unwrap_or_default()
+            });
+            gaps.unwrap_or_default()
+        };
+        for asking in self.gaps.ask(Instant::now(), missing) {
+            match asking {
+                Asking::Needs(needs) => {
+                    for need in needs {
+                        self.society.metrics.needs.inc();
+                        self.say(&LinkFrame::Need(need));
+                    }
+                }
+                Asking::Exchange(namespace) => self.exchanges.ask(myself, namespace, None),
+            }
+        }
+    }
+
+    fn fetch_blobs(&self, myself: &ActorRef<SessionMsg>, namespace: Namespace, versions: Vec<Version>) {
+        let (society, peer, myself) = (self.society.clone(), self.peer, myself.clone());
+        self.scope.spawn(async move {
+            if !blobs::fetch_unit(&society, peer, namespace.clone(), versions).await {
+                let _session_is_ending = myself.cast(SessionMsg::Compare { namespace, reply: None });
+            }
+        });
+    }
+
+    fn on_inbound_sync(&self, myself: &ActorRef<SessionMsg>, mut stream: Stream) {
+        let Ok(place) = self.inbound.clone().try_acquire_owned() else { return };
+        let myself = myself.clone();
+        self.scope.spawn(async move {
+            let bytes = std::sync::atomic::AtomicU64::new(0);
+            let first = frames::expect_frame(&mut stream, &bytes).await;
+            let first = first.and_then(|frame| Ok(ExchangeFrame::from_frame(&frame)?));
+            match first {
+                Ok(first) => {
+                    let bytes = bytes.into_inner();
+                    let _session_is_ending =
+                        myself.cast(SessionMsg::InboundHello { stream, first, bytes, place });
+                }
+                Err(broken) => tracing::debug!(%broken, "an exchange did not begin"),
+            }
+        });
+    }
+
+    fn on_inbound_blob(&self, stream: Stream) {
+        let Ok(place) = self.inbound.clone().try_acquire_owned() else { return };
+        let society = self.society.clone();
+        self.scope.spawn(async move {
+            blobs::serve(society, stream).await;
+            drop(place);
+        });
+    }
+}
+
+/// The short tag of a neighbour in a beacon.
+fn neighbour_tag(peer: &NodeId) -> u32 {
+    let [a, b, c, d, ..] = *blake3::hash(&peer.0).as_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// A link is protected when its ends share no other neighbour, or either end has few: both come to
+/// the same answer, from both lists.
+fn is_protected(ours: &[NodeId], theirs: &[u32]) -> bool {
+    let sparse = ours.len() <= DEGREE_SPARSE || theirs.len() <= DEGREE_SPARSE;
+    sparse || !ours.iter().any(|peer| theirs.contains(&neighbour_tag(peer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bridge_and_a_sparse_end_are_protected_and_a_link_within_a_clique_is_not() {
+        let ids: Vec<NodeId> = (0..10).map(|n| NodeId([n; 32])).collect();
+        let tags = |range: std::ops::Range<usize>| ids[range].iter().map(neighbour_tag).collect::<Vec<_>>();
+        assert!(!is_protected(&ids[0..5], &tags(3..8)), "they share 3 and 4");
+        assert!(is_protected(&ids[0..5], &tags(5..10)), "they share nobody");
+        assert!(is_protected(&ids[0..3], &tags(0..8)), "one end has three");
+        assert!(is_protected(&ids[0..8], &tags(0..3)), "the other end has three");
+    }
+}

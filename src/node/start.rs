@@ -1,0 +1,306 @@
+//! Puts the parts of a node together.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize},
+    },
+    time::Duration,
+};
+
+use prometheus_client::registry::Registry;
+use ractor::Actor;
+use tokio::{
+    runtime::Handle,
+    sync::{broadcast, oneshot, watch},
+    time,
+};
+
+use super::{
+    Builder, Membership, Node, NodeEvent, StartError,
+    builder::Keep,
+    handle::{Inner, Parts},
+};
+use crate::{
+    actors::{
+        admission::Admission,
+        clock::ClockHandle,
+        mailbox::Mailbox,
+        mesh::StartNetwork,
+        metrics::Metrics,
+        peers::Peers,
+        society::{Settings, Society},
+        supervisor::{Supervisor, SupervisorArgs},
+    },
+    causality::{Hlc, NodeId, Origin},
+    network::{NetworkConfig, libp2p},
+    ports::Scope,
+    storage::{
+        Ledger, Store,
+        directory::DataDir,
+        fjall::{Fjall, FjallOptions},
+        life::{self, Surroundings},
+        memory::Memory,
+    },
+    types::NAMESPACES_MAX,
+    wire::LINK_HELLO_NAME_BYTES_MAX,
+};
+
+/// The most events that wait for a listener.
+const EVENTS_MAX: usize = 1_024;
+/// The network can be reached within this time, or something is wrong.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was opened: the store, where it is, who the node is.
+struct Opened {
+    store: Arc<dyn Store>,
+    surroundings: Surroundings,
+    identity: [u8; 32],
+    directory: Option<DataDir>,
+}
+
+pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
+    check(&builder)?;
+    let opened = open(builder.keep.clone(), builder.fjall).await?;
+    let node = libp2p::node_id(&opened.identity);
+    let life = life::open_life(&*opened.store, &opened.surroundings, &*builder.entropy, builder.durability)
+        .map_err(|error| StartError::Open(error.into()))?;
+    if let Some(reason) = life.began {
+        tracing::info!(?reason, epoch = %format_args!("{:016x}", life.epoch), "a new epoch begins");
+    }
+    let mut registry = Registry::with_prefix("tidings");
+    let metrics = Metrics::new(&mut registry);
+    let network_registry = Arc::new(Mutex::new(Registry::default()));
+    let (events, first_events) = broadcast::channel(EVENTS_MAX);
+    let mut listening = events.subscribe();
+    let society = Arc::new(society(&builder, node, life.epoch, &opened, metrics, events)?);
+    let args = SupervisorArgs {
+        society: society.clone(),
+        store: opened.store,
+        namespaces: builder.namespaces.iter().cloned().collect(),
+        runner: builder.runner.clone(),
+        network: network(&builder, &opened.identity, opened.directory.as_ref(), &society, &network_registry),
+    };
+    let (supervisor, task) = spawn_supervisor(args).await.map_err(|reason| {
+        society.scope.close();
+        reason
+    })?;
+    society.scope.adopt(task);
+    let inner = Inner::new(Parts {
+        society: society.clone(),
+        supervisor,
+        registry,
+        network_registry,
+        first_events,
+        directory: opened.directory,
+        namespaces: builder.namespaces,
+    });
+    let node = Node::new(inner);
+    if !builder.listen.is_empty() {
+        wait_until_listening(&mut listening, society.ended.subscribe()).await?;
+    }
+    Ok(node)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the root of the tree has no supervisor to be linked to")]
+async fn spawn_supervisor(
+    args: SupervisorArgs,
+) -> Result<
+    (ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle),
+    StartError,
+> {
+    match Actor::spawn(None, Supervisor, args).await {
+        Ok((supervisor, task)) => Ok((supervisor, task.abort_handle())),
+        Err(error) => Err(StartError::Internal(error.to_string())),
+    }
+}
+
+fn check(builder: &Builder) -> Result<(), StartError> {
+    let refuse = |text: String| Err(StartError::Config(text));
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if builder.mesh.is_empty() || builder.mesh.len() > 64 || !builder.mesh.bytes().all(plain) {
+        return refuse(format!(
+            "{:?} is no name of a mesh: use 1 to 64 of a-z, A-Z, 0-9, `.`, `_`, `-`",
+            builder.mesh
+        ));
+    }
+    if builder.mesh.starts_with('.') {
+        return refuse(format!("{:?} is no name of a mesh: it begins with a dot", builder.mesh));
+    }
+    if builder.name.as_ref().is_some_and(|name| name.len() > LINK_HELLO_NAME_BYTES_MAX) {
+        return refuse(format!("the name of a node has at most {LINK_HELLO_NAME_BYTES_MAX} bytes"));
+    }
+    if builder.namespaces.len() > NAMESPACES_MAX {
+        return refuse(format!("a node carries at most {NAMESPACES_MAX} namespaces"));
+    }
+    if builder.sync_interval < Duration::from_millis(10) {
+        return refuse("the sync interval is at least 10ms".to_owned());
+    }
+    Ok(())
+}
+
+/// Opens the store. A large journal takes seconds, so it is done on a thread.
+async fn open(keep: Keep, options: FjallOptions) -> Result<Opened, StartError> {
+    let path = match keep {
+        Keep::Memory => {
+            return Ok(Opened {
+                store: Arc::new(Memory::new()),
+                surroundings: Surroundings::default(),
+                identity: libp2p::draw_secret(),
+                directory: None,
+            });
+        }
+        Keep::Store { store, surroundings, identity } => {
+            return Ok(Opened { store, surroundings, identity, directory: None });
+        }
+        Keep::Directory(path) => path,
+    };
+    let (told, opened) = oneshot::channel();
+    let open = move || {
+        let open = || {
+            let directory = DataDir::open(&path)?;
+            let store = Arc::new(Fjall::open(directory.store_path(), options)?);
+            let surroundings = Surroundings::of(directory.path());
+            let identity = directory.identity();
+            Ok(Opened { store, surroundings, identity, directory: Some(directory) })
+        };
+        drop(told.send(open().map_err(StartError::Open)));
+    };
+    std::thread::Builder::new()
+        .name("tidings-open".into())
+        .spawn(open)
+        .map_err(|error| StartError::Internal(format!("no thread to open the store: {error}")))?;
+    opened.await.map_err(|_| StartError::Internal("the store could not be opened: a panic".to_owned()))?
+}
+
+fn society(
+    builder: &Builder,
+    node: NodeId,
+    epoch: u64,
+    opened: &Opened,
+    metrics: Metrics,
+    events: broadcast::Sender<NodeEvent>,
+) -> Result<Society, StartError> {
+    let namespaces: Vec<_> = builder.namespaces.iter().cloned().collect();
+    let (ledger, clock) = Ledger::open(opened.store.clone(), Origin { node, epoch }, &namespaces)
+        .map_err(|error| StartError::Open(error.into()))?;
+    let clock_handle = ClockHandle::new(Hlc::default(), builder.wall.clone());
+    clock_handle.observe(clock);
+    Ok(Society {
+        node,
+        settings: Settings {
+            name: builder.name.clone().unwrap_or_else(host_name),
+            mesh: builder.mesh.clone(),
+            durability: builder.durability,
+            sync_interval: builder.sync_interval,
+            peer_exchange: builder.peer_exchange,
+            limits: builder.limits,
+        },
+        scope: Scope::new(Handle::current()),
+        entropy: builder.entropy.clone(),
+        clock: clock_handle,
+        metrics,
+        admission: Admission::default(),
+        peers: Peers::default(),
+        events,
+        epoch: AtomicU64::new(epoch),
+        ready: AtomicBool::new(true),
+        ended: watch::Sender::new(None),
+        subscribers: AtomicUsize::new(0),
+        listen: Mutex::default(),
+        reader: RwLock::new(ledger.reader()),
+        network: RwLock::default(),
+        clock_box: Mailbox::default(),
+        storage: Mailbox::default(),
+        mesh: Mailbox::default(),
+        sessions: Mailbox::default(),
+        anti_entropy: Mailbox::default(),
+        watch: Mailbox::default(),
+    })
+}
+
+/// The name of the host, for people.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().chars().take(64).collect()
+}
+
+fn network(
+    builder: &Builder,
+    identity: &[u8; 32],
+    directory: Option<&DataDir>,
+    society: &Arc<Society>,
+    registry: &Arc<Mutex<Registry>>,
+) -> StartNetwork {
+    let discovery = &builder.discovery;
+    let same_host = discovery.same_host.then(|| {
+        discovery.same_host_directory.clone().or_else(libp2p::same_host_directory)
+    });
+    let config = NetworkConfig {
+        secret: *identity,
+        mesh: builder.mesh.clone(),
+        listen: builder.listen.clone(),
+        peers: builder.peers.clone(),
+        mdns: discovery.mdns,
+        same_host: same_host.flatten(),
+        peer_exchange: builder.peer_exchange,
+        swarm_key: match builder.membership {
+            Membership::SwarmKey(key) => Some(key),
+            Membership::Open => None,
+        },
+        allow: builder.allow.clone(),
+        namespaces: builder.namespaces.iter().cloned().collect(),
+        directory: directory.map(|directory| directory.path().to_owned()),
+        tuning: builder.tuning,
+    };
+    let transport = builder.transport.clone();
+    let (entropy, wall) = (builder.entropy.clone(), builder.wall.clone());
+    let (society, registry) = (Arc::downgrade(society), registry.clone());
+    Arc::new(move |scope, sink| {
+        let mut fresh = Registry::with_prefix("tidings_network");
+        let society = society.clone();
+        let is_new = Arc::new(move |envelope: &crate::wire::Envelope| {
+            society.upgrade().is_some_and(|society| is_new(&society, envelope))
+        });
+        let ports = libp2p::Ports { entropy: entropy.clone(), wall: wall.clone(), sink, is_new };
+        let network = libp2p::start(config.clone(), transport.clone(), scope, ports, &mut fresh)
+            .map_err(|error| error.to_string())?;
+        *registry.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(network)
+    })
+}
+
+/// Whether there is anything in an envelope that was not seen here.
+fn is_new(society: &Society, envelope: &crate::wire::Envelope) -> bool {
+    let seen = society.reader().with_seen(&envelope.namespace, |seen| {
+        envelope.versions.iter().all(|version| seen.contains(version.dot))
+    });
+    seen == Some(false)
+}
+
+async fn wait_until_listening(
+    events: &mut broadcast::Receiver<NodeEvent>,
+    mut ended: watch::Receiver<Option<Option<String>>>,
+) -> Result<(), StartError> {
+    let listening = async {
+        loop {
+            tokio::select! {
+                biased;
+                end = ended.wait_for(Option::is_some) => {
+                    let reason = end.ok().and_then(|end| end.clone().flatten());
+                    return Err(StartError::Network(reason.unwrap_or_else(|| "it stopped".to_owned())));
+                }
+                event = events.recv() => match event {
+                    Ok(NodeEvent::Listening(_)) | Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),
+                    Ok(_) => {}
+                    Err(broadcast::error::RecvError::Closed) => {
+                        return Err(StartError::Network("it stopped".to_owned()));
+                    }
+                },
+            }
+        }
+    };
+    match time::timeout(LISTEN_PATIENCE, listening).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(StartError::Network("it could not listen on any of the addresses given".to_owned())),
+    }
+}
