@@ -87,18 +87,16 @@ impl Ledger {
         namespaces: &[Namespace],
     ) -> Result<(Self, Hlc), StoreError> {
         let loaded = super::load::load(&*store)?;
-        let mut ledger = Self {
-            store,
-            shared: Arc::new(loaded.shared),
-            me,
-            dead: loaded.dead,
-            draft: Draft::default(),
-        };
+        let mut ledger =
+            Self { store, shared: Arc::new(loaded.shared), me, dead: loaded.dead, draft: Draft::default() };
         ledger.number(me);
         let mut next = loaded.next_namespace;
         for name in namespaces {
             if ledger.shared.space(name).is_none() {
-                ledger.draft.batch.insert(layout::namespace(next), Bytes::copy_from_slice(name.as_str().as_bytes()));
+                ledger
+                    .draft
+                    .batch
+                    .insert(layout::namespace(next), Bytes::copy_from_slice(name.as_str().as_bytes()));
                 ledger.shared.add_space(name.clone(), SpaceState::new(next, SeenSet::new(), 0));
                 next += 1;
             }

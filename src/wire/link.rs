@@ -21,7 +21,8 @@ pub const LINK_HELLO_NAME_BYTES_MAX: usize = 128;
 /// The most neighbours in one beacon.
 pub const BEACON_NEIGHBOURS_MAX: usize = 1_024;
 /// The most sequence numbers in one request for missing writes.
-pub const NEED_SEQS_MAX: u64 = 256;
+pub const NEED_SEQS_MAX: u64 = NEEDED_ANSWERS_MAX as u64;
+const NEEDED_ANSWERS_MAX: usize = 256;
 /// An answer is closed when the versions in it hold this many bytes; one version always fits.
 pub const NEEDED_BYTES: usize = 256 * 1024;
 
@@ -109,6 +110,7 @@ pub struct Needed {
 
 /// What a peer knows of a write that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly every answer is a version")]
 pub enum Answer {
     /// Here it is.
     Version(Version),
@@ -145,7 +147,7 @@ impl TryFrom<UncheckedNeed> for Need {
 struct UncheckedNeeded {
     namespace: Namespace,
     origin: Origin,
-    #[serde(deserialize_with = "bounds::list::<_, _, { NEED_SEQS_MAX as usize }>")]
+    #[serde(deserialize_with = "bounds::list::<_, _, NEEDED_ANSWERS_MAX>")]
     answers: Vec<(u64, Answer)>,
 }
 
