@@ -1,8 +1,10 @@
 //! The causal context of one key.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{Dot, Origin};
+use super::{Dot, Origin, SEQ_MAX};
 
 /// A version vector for one key: per origin, up to which sequence number its writes of *this key*
 /// are covered. Sorted by origin; most have none, one or two entries.
@@ -44,6 +46,9 @@ impl Context {
 
     /// Covers `dot` and every earlier write of its origin.
     pub fn insert(&mut self, dot: Dot) {
+        if dot.seq == 0 {
+            return;
+        }
         match self.0.binary_search_by(|(o, _)| o.cmp(&dot.origin)) {
             Ok(at) => self.0[at].1 = self.0[at].1.max(dot.seq),
             Err(at) => self.0.insert(at, (dot.origin, dot.seq)),
@@ -52,9 +57,22 @@ impl Context {
 
     /// Covers all that `other` covers.
     pub fn extend(&mut self, other: &Self) {
-        for (origin, seq) in &other.0 {
-            self.insert(Dot::new(*origin, *seq));
+        if self.includes(other) {
+            return;
         }
+        // In one pass: entries put in one by one would move the tail for each.
+        let mine = std::mem::take(&mut self.0);
+        let (mut mine, mut theirs) = (mine.into_iter().peekable(), other.0.iter().copied().peekable());
+        while let (Some((a, _)), Some((b, _))) = (mine.peek(), theirs.peek()) {
+            let next = match a.cmp(b) {
+                Ordering::Less => mine.next(),
+                Ordering::Greater => theirs.next(),
+                Ordering::Equal => mine.next().zip(theirs.next()).map(|(a, b)| a.max(b)),
+            };
+            self.0.extend(next);
+        }
+        self.0.extend(mine);
+        self.0.extend(theirs);
     }
 
     /// The same without `origin`.
@@ -90,7 +108,7 @@ impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entries = Vec::<(Origin, u64)>::deserialize(deserializer)?;
         let ascending = entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        if !ascending || entries.iter().any(|(_, seq)| *seq == 0) {
+        if !ascending || entries.iter().any(|(_, seq)| !(1..=SEQ_MAX).contains(seq)) {
             return Err(de::Error::custom("a context is not in canonical form"));
         }
         Ok(Self(entries))

@@ -8,9 +8,58 @@ use super::{Dot, Intervals, Origin};
 /// forgotten: 64 bits for each block of 64 sequence numbers.
 ///
 /// Every seen dot is either held or dead. One that is neither has been lost, and only this set
-/// can tell the two apart.
+/// can tell the two apart. Blocks that are dead to the last bit take no room of their own, for old
+/// writes mostly are: memory follows what is held, not how much was ever written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeadSet(BTreeMap<Origin, BTreeMap<u64, u64>>);
+pub struct DeadSet(pub(super) BTreeMap<Origin, Blocks>);
+
+/// The blocks of one origin. No block is in both, and no bits in `partial` are all or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Blocks {
+    /// One more than the number of each block that is dead to the last bit.
+    pub(super) full: Intervals,
+    /// The bits of the others.
+    pub(super) partial: BTreeMap<u64, u64>,
+}
+
+impl Blocks {
+    fn get(&self, index: u64) -> u64 {
+        if self.full.contains(index + 1) {
+            return u64::MAX;
+        }
+        self.partial.get(&index).copied().unwrap_or(0)
+    }
+
+    fn set(&mut self, index: u64, bits: u64) {
+        if bits == u64::MAX {
+            self.full.insert(index + 1);
+        } else {
+            self.full.remove(index + 1);
+        }
+        if bits == 0 || bits == u64::MAX {
+            self.partial.remove(&index);
+        } else {
+            self.partial.insert(index, bits);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.partial.is_empty()
+    }
+
+    /// How many of `first..=last` are dead.
+    fn count_within(&self, first: u64, last: u64) -> u64 {
+        let (low, high) = (DeadSet::block_of(first), DeadSet::block_of(last));
+        let of_full = |(start, end): (u64, u64)| {
+            let (start, end) = ((start - 1) * 64, (end - 1) * 64 + 63);
+            end.min(last) - start.max(first) + 1
+        };
+        let full: u64 = self.full.within(low + 1, high + 1).map(of_full).sum();
+        let partial = self.partial.range(low..=high);
+        let bits = |(index, bits): (&u64, &u64)| u64::from((bits & mask(*index, first, last)).count_ones());
+        full + partial.map(bits).sum::<u64>()
+    }
+}
 
 impl DeadSet {
     /// The set that holds nothing.
@@ -33,48 +82,58 @@ impl DeadSet {
 
     /// Marks `dot` dead and returns the new bits of its block.
     pub fn insert(&mut self, dot: Dot) -> u64 {
-        let block = self.0.entry(dot.origin).or_default().entry(Self::block_of(dot.seq)).or_default();
-        *block |= 1 << (dot.seq % 64);
-        *block
+        let index = Self::block_of(dot.seq);
+        let bits = self.block(&dot.origin, index) | 1 << (dot.seq % 64);
+        self.set_block(dot.origin, index, bits);
+        bits
     }
 
     /// Takes `dot` out and returns the new bits of its block.
     pub fn remove(&mut self, dot: Dot) -> u64 {
-        let Some(blocks) = self.0.get_mut(&dot.origin) else { return 0 };
         let index = Self::block_of(dot.seq);
-        let Some(block) = blocks.get_mut(&index) else { return 0 };
-        *block &= !(1 << (dot.seq % 64));
-        let left = *block;
-        if left == 0 {
-            blocks.remove(&index);
-        }
-        left
+        let bits = self.block(&dot.origin, index) & !(1 << (dot.seq % 64));
+        self.set_block(dot.origin, index, bits);
+        bits
     }
 
     /// The bits of block number `index` of `origin`.
     #[must_use]
     pub fn block(&self, origin: &Origin, index: u64) -> u64 {
-        self.0.get(origin).and_then(|blocks| blocks.get(&index)).copied().unwrap_or(0)
+        self.0.get(origin).map_or(0, |blocks| blocks.get(index))
     }
 
     /// Puts `bits` in the place of block number `index` of `origin`.
     pub fn set_block(&mut self, origin: Origin, index: u64, bits: u64) {
         if bits != 0 {
-            self.0.entry(origin).or_default().insert(index, bits);
+            self.0.entry(origin).or_default().set(index, bits);
         } else if let Some(blocks) = self.0.get_mut(&origin) {
-            blocks.remove(&index);
+            blocks.set(index, 0);
+            if blocks.is_empty() {
+                self.0.remove(&origin);
+            }
         }
     }
 
-    /// Marks all of `first..=last` dead, calling `changed` with each block and its new bits.
+    /// Marks all of `first..=last` dead, calling `changed` with each block that was not all dead
+    /// before, and its new bits.
+    ///
+    /// Costs a call for each of those blocks: whoever takes ranges from a peer bounds them first
+    /// ([`ABSORB_DOTS_MAX`](crate::reconcile::ABSORB_DOTS_MAX)).
     pub fn insert_range(&mut self, origin: Origin, first: u64, last: u64, mut changed: impl FnMut(u64, u64)) {
+        let first = first.max(1);
+        if first > last {
+            return;
+        }
         let blocks = self.0.entry(origin).or_default();
-        for index in Self::block_of(first)..=Self::block_of(last) {
-            let bits = mask(index, first, last);
-            let block = blocks.entry(index).or_default();
-            if *block | bits != *block {
-                *block |= bits;
-                changed(index, *block);
+        let touched = Intervals::from_range(Self::block_of(first) + 1, Self::block_of(last) + 1);
+        for (start, end) in touched.difference(&blocks.full).iter() {
+            for index in start - 1..end {
+                let before = blocks.get(index);
+                let bits = before | mask(index, first, last);
+                if bits != before {
+                    blocks.set(index, bits);
+                    changed(index, bits);
+                }
             }
         }
     }
@@ -83,17 +142,13 @@ impl DeadSet {
     #[must_use]
     pub fn count_within(&self, origin: &Origin, seqs: &Intervals) -> u64 {
         let Some(blocks) = self.0.get(origin) else { return 0 };
-        let of_interval = |(first, last): (u64, u64)| -> u64 {
-            let range = blocks.range(Self::block_of(first)..=Self::block_of(last));
-            range.map(|(index, bits)| u64::from((bits & mask(*index, first, last)).count_ones())).sum()
-        };
-        seqs.iter().map(of_interval).sum()
+        seqs.iter().map(|(first, last)| blocks.count_within(first, last)).sum()
     }
 
     /// How many dots are dead in all.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.values().flat_map(BTreeMap::values).map(|bits| u64::from(bits.count_ones())).sum()
+        self.0.values().map(|blocks| blocks.count_within(0, u64::MAX)).fold(0, u64::saturating_add)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 
 /// A node: its ed25519 public key. Shown and read as a libp2p peer id (`12D3Koo…`).
@@ -73,14 +73,26 @@ impl fmt::Debug for Origin {
     }
 }
 
+/// The greatest sequence number: a million writes a second for nine years. Greater ones are refused
+/// wherever they arrive, so that no sum of them overflows.
+pub const SEQ_MAX: u64 = (1 << 48) - 1;
+
 /// One write: its origin and sequence number. Numbers run 1, 2, 3, … per origin and namespace,
 /// without a hole.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Dot {
     /// Who wrote.
     pub origin: Origin,
-    /// The how-manieth write of that origin, from 1.
+    /// The how-manieth write of that origin, from 1 to [`SEQ_MAX`].
+    #[serde(deserialize_with = "lawful_seq")]
     pub seq: u64,
+}
+
+fn lawful_seq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match u64::deserialize(deserializer)? {
+        seq @ 1..=SEQ_MAX => Ok(seq),
+        seq => Err(de::Error::custom(format_args!("{seq} is no sequence number"))),
+    }
 }
 
 impl Dot {
@@ -106,6 +118,17 @@ impl fmt::Debug for Dot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{decode, encode};
+
+    #[test]
+    fn a_dot_with_no_sequence_number_is_refused() {
+        let origin = Origin { node: NodeId([7; 32]), epoch: 3 };
+        for (seq, lawful) in [(0, false), (1, true), (SEQ_MAX, true), (SEQ_MAX + 1, false), (u64::MAX, false)]
+        {
+            let dot = Dot::new(origin, seq);
+            assert_eq!(decode::<Dot>(&encode(&dot)).is_ok(), lawful, "{seq}");
+        }
+    }
 
     #[test]
     fn a_node_id_reads_as_it_is_written() {

@@ -76,14 +76,15 @@ impl HlcClock {
         self.last
     }
 
-    /// The greatest stamp the clock follows while the wall shows `wall_ms`.
+    /// The greatest stamp the clock gives while the wall shows `wall_ms`: the last one of the
+    /// millisecond that lies `max_drift` ahead.
     #[must_use]
     pub const fn horizon(&self, wall_ms: u64) -> Hlc {
-        Hlc::from_millis(wall_ms.saturating_add(self.max_drift_ms))
+        Hlc(Hlc::from_millis(wall_ms.saturating_add(self.max_drift_ms)).0 | 0xffff)
     }
 
     /// A new stamp: at least the wall's, later than the last one, and later than `superseded` where
-    /// that lies within the drift allowed.
+    /// that lies within the drift allowed; never beyond the [`horizon`](Self::horizon).
     ///
     /// A clock that had run ahead by more than that (the wall was wrong, and was put right) starts
     /// from the wall again, so that its writer is not ahead of everybody for ever.
@@ -91,7 +92,7 @@ impl HlcClock {
         let horizon = self.horizon(wall_ms);
         let mut stamp = Hlc::from_millis(wall_ms);
         for earlier in [self.last, superseded] {
-            if earlier <= horizon {
+            if earlier < horizon {
                 stamp = stamp.max(earlier.next());
             }
         }
@@ -103,7 +104,7 @@ impl HlcClock {
     ///
     /// Returns by how many milliseconds the stamp is ahead of the wall, 0 if it is not.
     pub fn observe(&mut self, wall_ms: u64, seen: Hlc) -> u64 {
-        if seen <= self.horizon(wall_ms) {
+        if seen < self.horizon(wall_ms) {
             self.last = self.last.max(seen);
         }
         seen.millis().saturating_sub(wall_ms)
@@ -112,9 +113,62 @@ impl HlcClock {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DRIFT: Duration = Duration::from_secs(60);
+
+    proptest! {
+        #[test]
+        fn a_stamp_is_later_than_what_it_supersedes_within_the_drift(
+            last in 0..200_000_u64, wall in 0..200_000_u64, superseded in 0..400_000_u64, counter in any::<u16>(),
+        ) {
+            let mut clock = HlcClock::new(Hlc::from_millis(last), DRIFT);
+            let superseded = Hlc(Hlc::from_millis(superseded).0 | u64::from(counter));
+            let horizon = clock.horizon(wall);
+            let stamp = clock.tick(wall, superseded);
+            prop_assert!(stamp > superseded || superseded >= horizon);
+            prop_assert!(stamp >= Hlc::from_millis(wall) && stamp <= horizon, "{stamp} {horizon}");
+            prop_assert!(stamp > Hlc::from_millis(last) || last > wall + 60_000);
+            prop_assert_eq!(clock.last(), stamp);
+        }
+
+        #[test]
+        fn stamps_rise_while_the_wall_does_not_step_back(
+            steps in proptest::collection::vec((0..50_u64, 0..200_000_u64, any::<bool>()), 1..40),
+        ) {
+            let mut clock = HlcClock::new(Hlc::default(), DRIFT);
+            let (mut wall, mut last) = (100_000, Hlc::default());
+            for (step, remote, write) in steps {
+                wall += step;
+                if write {
+                    let stamp = clock.tick(wall, Hlc::from_millis(remote));
+                    prop_assert!(stamp > last, "{stamp} after {last}");
+                    last = stamp;
+                } else {
+                    let ahead = clock.observe(wall, Hlc::from_millis(remote));
+                    prop_assert_eq!(ahead, remote.saturating_sub(wall));
+                    prop_assert!(clock.last() <= clock.horizon(wall).max(last));
+                }
+            }
+        }
+
+        #[test]
+        fn no_stamp_and_no_wall_makes_the_clock_fail(last: u64, wall: u64, superseded: u64, drift: u64) {
+            let mut clock = HlcClock::new(Hlc(last), Duration::from_millis(drift));
+            clock.observe(wall, Hlc(superseded));
+            clock.tick(wall, Hlc(superseded));
+        }
+    }
+
+    #[test]
+    fn the_clock_stays_at_its_horizon_instead_of_falling_back_from_it() {
+        let mut clock = HlcClock::new(Hlc::default(), DRIFT);
+        clock.observe(1_000, Hlc::from_millis(61_000));
+        let first = clock.tick(1_000, Hlc::default());
+        assert!(clock.tick(1_000, Hlc::default()) > first);
+    }
 
     #[test]
     fn stamps_rise_while_the_wall_stands_still_or_steps_back() {

@@ -14,10 +14,12 @@ mod dot;
 mod hlc;
 mod intervals;
 mod seen;
+#[cfg(test)]
+mod tests;
 
 pub use context::Context;
 pub use dead::DeadSet;
-pub use dot::{Dot, NodeId, NodeIdError, Origin};
+pub use dot::{Dot, NodeId, NodeIdError, Origin, SEQ_MAX};
 pub use hlc::{Hlc, HlcClock, MAX_DRIFT};
 pub use intervals::Intervals;
 pub use seen::SeenSet;

@@ -32,7 +32,7 @@ impl SeenSet {
     /// How many writes it names.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.0.values().map(Intervals::count).sum()
+        self.0.values().map(Intervals::count).fold(0, u64::saturating_add)
     }
 
     /// Whether the write `dot` is in it.
@@ -54,6 +54,13 @@ impl SeenSet {
             self.0.remove(&dot.origin);
         }
         was
+    }
+
+    /// Adds `first..=last` of `origin`.
+    pub fn insert_range(&mut self, origin: Origin, first: u64, last: u64) {
+        if first.max(1) <= last {
+            self.0.entry(origin).or_default().insert_range(first, last);
+        }
     }
 
     /// Puts `seqs` in the place of what was known of `origin`.

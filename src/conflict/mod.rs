@@ -8,6 +8,6 @@ mod record;
 mod strategy;
 mod version;
 
-pub use record::Record;
+pub use record::{Merged, Record};
 pub use strategy::Strategy;
-pub use version::{BaseHash, Body, Payload, Put, Version, VersionHash};
+pub use version::{BaseHash, Body, CONTEXT_ENTRIES_MAX, Payload, Put, Version, VersionHash};

@@ -7,9 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     causality::{Context, Dot, Hlc},
-    types::{ContentType, Key},
+    types::{BLOB_BYTES_MAX, ContentType, INLINE_BYTES_MAX, Key},
     wire,
 };
+
+/// The most writers that the context of one version names. With a full context, the largest key
+/// and the largest value that travels inline, a version still fits a frame.
+pub const CONTEXT_ENTRIES_MAX: usize = 16_384;
 
 /// The keyed hash of a version in its canonical form, key included. Equal hashes are equal content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,6 +35,7 @@ const HASH_KEY: [u8; 32] = *b"tidings: hash of a version, no 1";
 
 /// One write: what was written, by whom, when, and what its writer had in front of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Version {
     /// The name of this write.
     pub dot: Dot,
@@ -44,6 +49,42 @@ pub struct Version {
     pub key: Key,
     /// What was written.
     pub body: Body,
+}
+
+/// A version as it arrives, field by field like [`Version`].
+#[derive(Deserialize)]
+struct Unchecked {
+    dot: Dot,
+    hlc: Hlc,
+    base: Option<BaseHash>,
+    context: Context,
+    key: Key,
+    body: Body,
+}
+
+impl TryFrom<Unchecked> for Version {
+    type Error = &'static str;
+
+    fn try_from(version: Unchecked) -> Result<Self, Self::Error> {
+        let Unchecked { dot, hlc, base, context, key, body } = version;
+        // Its own past is implied. Were it named, it could name its own future too, and swallow
+        // what this origin is yet to write.
+        if context.get(&dot.origin) > 0 {
+            return Err("the context of a version names its own origin");
+        }
+        if context.len() > CONTEXT_ENTRIES_MAX {
+            return Err("the context of a version names too many origins");
+        }
+        match &body {
+            Body::Put(Put { payload: Payload::Inline(bytes), .. }) if bytes.len() > INLINE_BYTES_MAX => {
+                Err("a value that travels with its version is too large for it")
+            }
+            Body::Put(Put { payload: Payload::Blob { size, .. }, .. }) if *size > BLOB_BYTES_MAX => {
+                Err("a value is larger than any can be")
+            }
+            _ => Ok(Self { dot, hlc, base, context, key, body }),
+        }
+    }
 }
 
 /// What a write did. Append-only: variants keep their places.
@@ -139,5 +180,79 @@ impl Version {
     #[must_use]
     pub fn rank(&self) -> (Hlc, Dot) {
         (self.hlc, self.dot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        causality::{NodeId, Origin},
+        wire::{decode, encode},
+    };
+
+    fn version() -> Version {
+        let origin = Origin { node: NodeId([1; 32]), epoch: 1 };
+        let content_type = ContentType::octets();
+        let body = Body::Put(Put { content_type, payload: Payload::Inline(Bytes::from_static(b"worm")) });
+        let key = Key::new("nest").expect("lawful");
+        Version { dot: Dot::new(origin, 2), hlc: Hlc(3), base: None, context: Context::new(), key, body }
+    }
+
+    fn with_payload(payload: Payload) -> Version {
+        let content_type = ContentType::octets();
+        Version { body: Body::Put(Put { content_type, payload }), ..version() }
+    }
+
+    #[test]
+    fn a_version_that_names_its_own_origin_is_refused() {
+        let lawful = version();
+        assert_eq!(decode(&encode(&lawful)), Ok(lawful.clone()));
+        let context = [Dot::new(lawful.dot.origin, 9)].into_iter().collect();
+        let greedy = Version { context, ..lawful };
+        assert!(decode::<Version>(&encode(&greedy)).is_err());
+    }
+
+    #[test]
+    fn a_version_that_breaks_a_limit_is_refused() {
+        let zeros = |length| Payload::Inline(Bytes::from(vec![0; length]));
+        let blob = |size| Payload::Blob { hash: [0; 32], size };
+        let writers = |count: usize| {
+            let node = |n: usize| {
+                let mut bytes = [9; 32];
+                bytes[..8].copy_from_slice(&n.to_le_bytes());
+                NodeId(bytes)
+            };
+            (0..count).map(|n| Dot::new(Origin { node: node(n), epoch: u64::MAX }, 1)).collect()
+        };
+        for (version, lawful) in [
+            (with_payload(zeros(INLINE_BYTES_MAX)), true),
+            (with_payload(zeros(INLINE_BYTES_MAX + 1)), false),
+            (with_payload(blob(BLOB_BYTES_MAX)), true),
+            (with_payload(blob(BLOB_BYTES_MAX + 1)), false),
+            (
+                Version { context: writers(CONTEXT_ENTRIES_MAX), ..with_payload(zeros(INLINE_BYTES_MAX)) },
+                true,
+            ),
+            (Version { context: writers(CONTEXT_ENTRIES_MAX + 1), ..version() }, false),
+        ] {
+            assert_eq!(decode::<Version>(&encode(&version)).is_ok(), lawful);
+        }
+    }
+
+    #[test]
+    fn the_hash_names_all_that_was_written() {
+        let base = version();
+        let others = [
+            Version { dot: Dot::new(base.dot.origin, 3), ..base.clone() },
+            Version { hlc: Hlc(4), ..base.clone() },
+            Version { base: Some([0; 32]), ..base.clone() },
+            Version { key: Key::new("tree").expect("lawful"), ..base.clone() },
+            Version { body: Body::Delete, ..base.clone() },
+            with_payload(Payload::Inline(Bytes::from_static(b"moth"))),
+        ];
+        for other in others {
+            assert_ne!(other.hash(), base.hash(), "{other:?}");
+        }
     }
 }

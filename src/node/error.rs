@@ -43,6 +43,9 @@ pub enum WriteError {
     /// The precondition does not hold of the record as it is now.
     #[error("the precondition does not hold: the record is another by now; read it again")]
     Precondition,
+    /// More stores have written this key than one version can name; write under another key.
+    #[error("too many stores have written this key: write under another key")]
+    TooManyWriters,
     /// The node does not carry this namespace.
     #[error("this node does not carry the namespace {0}")]
     NoNamespace(Namespace),

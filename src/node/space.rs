@@ -232,6 +232,7 @@ impl Space {
             Ok(Err(WriteFailure::Refused { index, refused })) => Err(match refused {
                 Refused::NothingThere => WriteError::NothingThere { index },
                 Refused::Precondition => WriteError::Precondition,
+                Refused::TooManyWriters => WriteError::TooManyWriters,
             }),
             Ok(Err(WriteFailure::Store(error))) => Err(error.into()),
             Err(_) => Err(WriteError::Closed),

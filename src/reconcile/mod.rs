@@ -18,6 +18,11 @@ mod parts;
 mod report;
 mod violation;
 
+#[cfg(test)]
+mod pipe;
+#[cfg(test)]
+mod rules;
+
 pub use exchange::{Effect, Exchange, Input, PAGES_AHEAD_MAX, PAGES_UNAPPLIED_MAX};
 pub use parts::{ABSORB_DOTS_MAX, SEEN_FRAGMENTS_MAX, SEEN_PART_BYTES};
 pub use report::{Outcome, Report};

@@ -6,12 +6,16 @@
 //! Invariant: a plan accounts for every dot it touches. What it adds is *held*; what it supersedes,
 //! or what came too late to be held, is *dead*; nothing is both, nothing is neither.
 
+mod collision;
 mod merge;
 mod write;
 
 #[cfg(test)]
-mod model;
+pub(crate) mod histories;
+#[cfg(test)]
+pub(crate) mod model;
 
+pub use collision::{Collision, plan_collision};
 pub use merge::plan_merge;
 pub use write::{Precondition, Refused, WritePlan, plan_write};
 

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::Plan;
 use crate::{
     causality::{Context, Dot, Hlc},
-    conflict::{Body, Record, Strategy, Version, VersionHash},
+    conflict::{Body, CONTEXT_ENTRIES_MAX, Record, Strategy, Version, VersionHash},
     types::Key,
 };
 
@@ -34,6 +34,9 @@ pub enum Refused {
     /// The precondition does not hold of the record as it is now.
     #[error("the precondition does not hold: the record is another by now; read it again")]
     Precondition,
+    /// More different lives of nodes wrote this key than a version can name.
+    #[error("more than {CONTEXT_ENTRIES_MAX} different origins wrote this key: write to another key")]
+    TooManyWriters,
 }
 
 /// A planned write: the version, and what it does to the record.
@@ -50,7 +53,8 @@ pub struct WritePlan {
 /// `stamp` is given the greatest stamp that the write supersedes and answers with a new one.
 ///
 /// # Errors
-/// [`Refused`] when a delete finds nothing, or the precondition does not hold.
+/// [`Refused`] when a delete finds nothing, the precondition does not hold, or more than
+/// [`CONTEXT_ENTRIES_MAX`] origins wrote the key.
 pub fn plan_write(
     current: Option<&Record>,
     key: Key,
@@ -72,11 +76,13 @@ pub fn plan_write(
     if body == Body::Delete && !current.is_some_and(has_value) {
         return Err(Refused::NothingThere);
     }
+    let context = current.map_or_else(Context::new, |record| record.context().clone()).without(&dot.origin);
+    if context.len() > CONTEXT_ENTRIES_MAX {
+        return Err(Refused::TooManyWriters);
+    }
     let siblings = current.map_or(&[][..], Record::siblings);
     let latest = siblings.iter().map(|sibling| sibling.hlc).max().unwrap_or_default();
-    let context = current.map_or_else(Context::new, |record| record.context().clone());
-    let version =
-        Version { dot, hlc: stamp(latest), base: None, context: context.without(&dot.origin), key, body };
+    let version = Version { dot, hlc: stamp(latest), base: None, context, key, body };
     let mut record = current.cloned().unwrap_or_default();
     let merged = record.merge(version.clone());
     debug_assert!(merged.added, "a fresh dot is covered by no context");

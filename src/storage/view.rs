@@ -124,7 +124,8 @@ impl View {
         for pair in self.snapshot.range(&from, &layout::after(&from), false) {
             let (key, value) = pair?;
             let no = key.get(3..7).and_then(|no| no.try_into().ok()).map(u32::from_be_bytes);
-            let origin = no.and_then(|no| origins.get(no)).ok_or_else(|| damaged("an origin without a number"))?;
+            let origin =
+                no.and_then(|no| origins.get(no)).ok_or_else(|| damaged("an origin without a number"))?;
             let seqs = wire::decode_stored(&value).map_err(|error| damaged(&error.to_string()))?;
             seen.set(origin, seqs);
         }

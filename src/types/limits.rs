@@ -11,6 +11,9 @@ pub const NAMESPACES_MAX: usize = 64;
 /// The largest value that travels and is stored with its version; a larger one is announced by
 /// its hash and fetched on a stream of its own.
 pub const INLINE_BYTES_MAX: usize = 32 * 1024;
+/// The largest value that any setting can allow, and that a version from elsewhere can announce:
+/// 4 GiB.
+pub const BLOB_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// The limits that can be set for a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

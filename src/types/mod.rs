@@ -12,7 +12,8 @@ mod value;
 pub use content_type::{ContentType, ContentTypeError};
 pub use key::{KEY_BYTES_MAX, Key, KeyError, Prefix};
 pub use limits::{
-    BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Limits, NAMESPACES_MAX, VALUE_BYTES_MAX,
+    BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, BLOB_BYTES_MAX, INLINE_BYTES_MAX, Limits, NAMESPACES_MAX,
+    VALUE_BYTES_MAX,
 };
 pub use namespace::{Namespace, NamespaceError};
 pub use value::Value;

@@ -72,8 +72,19 @@ impl Serialize for Namespace {
 
 impl<'de> Deserialize<'de> for Namespace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(&text).map_err(de::Error::custom)
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Namespace;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a namespace")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Namespace, E> {
+                Namespace::new(text).map_err(de::Error::custom)
+            }
+        }
+        deserializer.deserialize_str(Visitor)
     }
 }
 

@@ -1,6 +1,6 @@
 //! How messages stand on a stream: version byte, kind, u32 length, payload.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
 /// The protocol this node speaks. It also speaks the one before, once there is one.
@@ -77,4 +77,47 @@ pub fn write_frame(kind: u8, payload: &[u8]) -> Bytes {
     out.put_u32_le(u32::try_from(payload.len()).expect("checked above"));
     out.put_slice(payload);
     out.freeze()
+}
+
+/// Makes frames out of the bytes of a stream, however they are split.
+///
+/// Keeps what was pushed and not taken yet; whoever reads a stream takes all frames before the
+/// next push, so that it holds one incomplete frame and one read's bytes at most.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    buffer: BytesMut,
+}
+
+impl FrameReader {
+    /// A reader at the start of a stream.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the next bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next frame, if all of it is there.
+    ///
+    /// # Errors
+    /// When the stream does not carry frames of ours. As soon as the head is there: nobody waits
+    /// for the rest of a frame that will be refused.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        let Some(head) = self.buffer.first_chunk::<FRAME_HEAD_BYTES>() else { return Ok(None) };
+        let FrameHead { kind, length } = read_head(*head)?;
+        if self.buffer.len() < FRAME_HEAD_BYTES + length {
+            return Ok(None);
+        }
+        self.buffer.advance(FRAME_HEAD_BYTES);
+        Ok(Some(Frame { kind, payload: self.buffer.split_to(length).freeze() }))
+    }
+
+    /// Whether the stream may end here: no frame is incomplete.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
 }

@@ -15,7 +15,8 @@ pub use codec::{DecodeError, decode, decode_stored, encode};
 pub use envelope::{Envelope, EnvelopeError, SignedEnvelope};
 pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart};
 pub use frame::{
-    FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Frame, FrameError, FrameHead, PROTOCOL_VERSION, read_head, write_frame,
+    FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Frame, FrameError, FrameHead, FrameReader, PROTOCOL_VERSION,
+    read_head, write_frame,
 };
 pub use link::{
     Answer, Beacon, LINK_ADDRESSES_MAX, LINK_HELLO_NAME_BYTES_MAX, LinkFrame, LinkHello, NEED_SEQS_MAX, Need,
