@@ -101,8 +101,10 @@ impl Actor for Mesh {
     type State = MeshState;
     type Arguments = MeshArgs;
 
-    async fn pre_start(&self, _: ActorRef<MeshMsg>, args: MeshArgs) -> Result<MeshState, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<MeshMsg>, args: MeshArgs) -> Result<MeshState, ActorProcessingErr> {
         let MeshArgs { society, start } = args;
+        // The swarm speaks before this actor has started; what it says waits in the mailbox.
+        society.mesh.set(myself);
         // Sessions of a swarm that is gone are gone too.
         society.sessions.cast(SessionsMsg::Reset);
         let scope = society.scope.child();

@@ -257,9 +257,9 @@ impl StorageState {
         writes: Vec<Write>,
     ) -> Result<Result<Vec<Version>, WriteFailure>, StoreError> {
         if writes.len() > 1
-            && let Some(index) = self.first_vain_delete(namespace, &writes)?
+            && let Some((index, refused)) = self.first_refused(namespace, &writes)?
         {
-            return Ok(Err(WriteFailure::Refused { index, refused: Refused::NothingThere }));
+            return Ok(Err(WriteFailure::Refused { index, refused }));
         }
         let mut versions = Vec::with_capacity(writes.len());
         for (index, write) in writes.into_iter().enumerate() {
@@ -273,11 +273,18 @@ impl StorageState {
         Ok(Ok(versions))
     }
 
-    /// All or none: the first delete in a batch that would find nothing, given what the operations
-    /// before it leave.
-    fn first_vain_delete(&self, namespace: &Namespace, writes: &[Write]) -> Result<Option<usize>, StoreError> {
+    /// All or none: the first operation of a batch that would be refused, given what those before
+    /// it leave.
+    fn first_refused(
+        &self,
+        namespace: &Namespace,
+        writes: &[Write],
+    ) -> Result<Option<(usize, Refused)>, StoreError> {
         let mut left: BTreeMap<&Key, bool> = BTreeMap::new();
         for (index, write) in writes.iter().enumerate() {
+            if self.ledger.is_crowded(namespace, &write.key)? {
+                return Ok(Some((index, Refused::TooManyWriters)));
+            }
             let delete = write.body == Body::Delete;
             if delete {
                 let there = match left.get(&write.key) {
@@ -285,7 +292,7 @@ impl StorageState {
                     None => self.ledger.has_value(namespace, &write.key)?,
                 };
                 if !there {
-                    return Ok(Some(index));
+                    return Ok(Some((index, Refused::NothingThere)));
                 }
             }
             left.insert(&write.key, !delete);

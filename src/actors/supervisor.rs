@@ -180,7 +180,6 @@ impl SupervisorState {
             Role::Mesh => {
                 let args = MeshArgs { society: society.clone(), start: self.args.network.clone() };
                 let (actor, task) = Actor::spawn_linked(None, Mesh, args, boss).await?;
-                society.mesh.set(actor.clone());
                 (actor.get_cell(), task)
             }
             Role::Storage => {

@@ -206,6 +206,15 @@ impl Ledger {
         Ok(!record.is_some_and(|record| record.context().covers(version.dot)))
     }
 
+    /// Whether a write of `key` would be refused because too many origins wrote it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_crowded(&self, namespace: &Namespace, key: &Key) -> Result<bool, StoreError> {
+        let record = self.record(self.space(namespace).no, key)?;
+        Ok(record.is_some_and(|record| record.context().len() > CONTEXT_ENTRIES_MAX))
+    }
+
     /// Rule 2: plans the merge of a version from elsewhere. `blob` is its large value, verified by
     /// the caller.
     ///
