@@ -220,8 +220,7 @@ impl Actor for Storage {
                 myself.stop(None);
             }
         }
-        let full =
-            state.operations >= COMMIT_OPERATIONS_MAX || state.ledger.draft_bytes() >= COMMIT_BYTES_MAX;
+        let full = state.operations >= COMMIT_OPERATIONS_MAX || state.ledger.draft_bytes() >= COMMIT_BYTES_MAX;
         if full {
             state.flush()?;
         } else if idle && !state.waiting.is_empty() {
@@ -258,9 +257,9 @@ impl StorageState {
         writes: Vec<Write>,
     ) -> Result<Result<Vec<Version>, WriteFailure>, StoreError> {
         if writes.len() > 1
-            && let Some(index) = self.first_vain_delete(namespace, &writes)?
+            && let Some((index, refused)) = self.first_refused(namespace, &writes)?
         {
-            return Ok(Err(WriteFailure::Refused { index, refused: Refused::NothingThere }));
+            return Ok(Err(WriteFailure::Refused { index, refused }));
         }
         let mut versions = Vec::with_capacity(writes.len());
         for (index, write) in writes.into_iter().enumerate() {
@@ -274,15 +273,18 @@ impl StorageState {
         Ok(Ok(versions))
     }
 
-    /// All or none: the first delete in a batch that would find nothing, given what the operations
-    /// before it leave.
-    fn first_vain_delete(
+    /// All or none: the first operation of a batch that would be refused, given what those before
+    /// it leave.
+    fn first_refused(
         &self,
         namespace: &Namespace,
         writes: &[Write],
-    ) -> Result<Option<usize>, StoreError> {
+    ) -> Result<Option<(usize, Refused)>, StoreError> {
         let mut left: BTreeMap<&Key, bool> = BTreeMap::new();
         for (index, write) in writes.iter().enumerate() {
+            if self.ledger.is_crowded(namespace, &write.key)? {
+                return Ok(Some((index, Refused::TooManyWriters)));
+            }
             let delete = write.body == Body::Delete;
             if delete {
                 let there = match left.get(&write.key) {
@@ -290,7 +292,7 @@ impl StorageState {
                     None => self.ledger.has_value(namespace, &write.key)?,
                 };
                 if !there {
-                    return Ok(Some(index));
+                    return Ok(Some((index, Refused::NothingThere)));
                 }
             }
             left.insert(&write.key, !delete);
@@ -379,8 +381,7 @@ impl StorageState {
             return Ok(());
         }
         self.flush()?;
-        let epoch =
-            life::renew_life(&*self.store, &*self.society.entropy, life::Reason::PeerKnowsMore)?.epoch;
+        let epoch = life::renew_life(&*self.store, &*self.society.entropy, life::Reason::PeerKnowsMore)?.epoch;
         self.ledger.set_origin(Origin { node: origin.node, epoch });
         self.society.epoch.store(epoch, Ordering::Relaxed);
         self.society.metrics.epochs.inc();
@@ -453,8 +454,9 @@ impl StorageState {
     fn tell_of_gaps(&mut self) {
         for (from, namespace, origin) in std::mem::take(&mut self.gaps) {
             let reader = self.ledger.reader();
-            let gap = reader
-                .with_seen(&namespace, |seen| seen.get(&origin).is_some_and(|seqs| seqs.base() < seqs.max()));
+            let gap = reader.with_seen(&namespace, |seen| {
+                seen.get(&origin).is_some_and(|seqs| seqs.base() < seqs.max())
+            });
             if gap == Some(true) {
                 self.society.sessions.cast(SessionsMsg::Gap { from, namespace, origin });
             }

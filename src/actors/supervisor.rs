@@ -153,11 +153,7 @@ impl Actor for Supervisor {
 }
 
 impl SupervisorState {
-    async fn start(
-        &mut self,
-        myself: &ActorRef<SupervisorMsg>,
-        role: Role,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn start(&mut self, myself: &ActorRef<SupervisorMsg>, role: Role) -> Result<(), ActorProcessingErr> {
         let society = self.args.society.clone();
         let boss = myself.get_cell();
         let (cell, task) = match role {
@@ -184,7 +180,6 @@ impl SupervisorState {
             Role::Mesh => {
                 let args = MeshArgs { society: society.clone(), start: self.args.network.clone() };
                 let (actor, task) = Actor::spawn_linked(None, Mesh, args, boss).await?;
-                society.mesh.set(actor.clone());
                 (actor.get_cell(), task)
             }
             Role::Storage => {

@@ -80,24 +80,6 @@ impl Record {
         Merged { added, superseded }
     }
 
-    /// One dot, two contents: takes the sibling `dot` out, to make room for the other content.
-    pub fn remove(&mut self, dot: Dot) -> Option<Version> {
-        let at = self.siblings.iter().position(|sibling| sibling.dot == dot)?;
-        Some(self.siblings.remove(at))
-    }
-
-    /// One dot, two contents: merges `version` although the context covers its dot.
-    pub fn merge_again(&mut self, version: Version) -> Merged {
-        let (superseded, mut kept): (Vec<_>, Vec<_>) =
-            self.siblings.drain(..).partition(|sibling| version.supersedes(sibling.dot));
-        self.context.extend(&version.context);
-        self.context.insert(version.dot);
-        let at = kept.partition_point(|sibling| sibling.dot < version.dot);
-        kept.insert(at, version);
-        self.siblings = kept;
-        Merged { added: true, superseded }
-    }
-
     /// The sibling named `dot`.
     #[must_use]
     pub fn get(&self, dot: Dot) -> Option<&Version> {

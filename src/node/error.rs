@@ -43,8 +43,8 @@ pub enum WriteError {
     /// The precondition does not hold of the record as it is now.
     #[error("the precondition does not hold: the record is another by now; read it again")]
     Precondition,
-    /// More different lives of nodes wrote the key than a version can name.
-    #[error("too many different nodes wrote this key: write to another key")]
+    /// More stores have written this key than one version can name; write under another key.
+    #[error("too many stores have written this key: write under another key")]
     TooManyWriters,
     /// The node does not carry this namespace.
     #[error("this node does not carry the namespace {0}")]

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     causality::{DeadSet, Dot, Hlc, Intervals, Origin, SeenSet},
     conflict::{Body, Payload, Record, Strategy, Version},
-    replica::{Plan, Precondition, Refused, plan_merge, plan_write},
+    replica::{Plan, Precondition, Refused, plan_collision, plan_merge, plan_write},
     types::{Key, Namespace},
     wire,
 };
@@ -206,6 +206,15 @@ impl Ledger {
         Ok(!record.is_some_and(|record| record.context().covers(version.dot)))
     }
 
+    /// Whether a write of `key` would be refused because too many origins wrote it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_crowded(&self, namespace: &Namespace, key: &Key) -> Result<bool, StoreError> {
+        let record = self.record(self.space(namespace).no, key)?;
+        Ok(record.is_some_and(|record| record.context().len() > CONTEXT_ENTRIES_MAX))
+    }
+
     /// Rule 2: plans the merge of a version from elsewhere. `blob` is its large value, verified by
     /// the caller.
     ///
@@ -244,49 +253,27 @@ impl Ledger {
         version: Version,
         blob: Option<Bytes>,
     ) -> Result<Received, StoreError> {
-        let Some(no) = self.shared.origins().number(&version.dot.origin) else { return Ok(Received::Seen) };
-        let held = match self.held(space.no, no, version.dot)? {
-            Some(held) if held.hash() != version.hash() => held,
-            _ => return Ok(Received::Seen),
+        let dot = version.dot;
+        let Some(no) = self.shared.origins().number(&dot.origin) else { return Ok(Received::Seen) };
+        let Some(held) = self.held(space.no, no, dot)? else { return Ok(Received::Seen) };
+        let Some(record) = self.record(space.no, &held.key)? else { return Ok(Received::Seen) };
+        let others = if version.key == held.key { None } else { self.record(space.no, &version.key)? };
+        let needs_blob = version.is_large() && blob.is_none();
+        let Some(collision) = plan_collision(&record, others.as_ref(), &held, version) else {
+            return Ok(Received::Seen);
         };
-        if held.hash() > version.hash() {
-            return Ok(Received::Collision);
-        }
-        if blob.is_none() && version.is_large() {
+        if needs_blob && collision.plans.iter().any(|(_, plan)| plan.held.is_some()) {
             return Ok(Received::NeedsBlob);
         }
-        self.replace(namespace, space, &held, version, blob)?;
+        if held.is_large() && collision.kept != held.hash() {
+            self.draft.batch.remove(layout::blob(space.no, no, dot.seq));
+        }
+        for (key, plan) in collision.plans {
+            let before = self.record(space.no, &key)?;
+            let blob = blob.clone().filter(|_| plan.held.is_some());
+            self.apply(namespace, space, before.as_ref(), plan, key, dot, blob, false);
+        }
         Ok(Received::Collision)
-    }
-
-    /// Puts `version` in the place of `held`, whose dot it shares; they may have different keys.
-    fn replace(
-        &mut self,
-        namespace: &Namespace,
-        space: &Arc<SpaceState>,
-        held: &Version,
-        version: Version,
-        blob: Option<Bytes>,
-    ) -> Result<(), StoreError> {
-        let dot = version.dot;
-        let before = self.record(space.no, &held.key)?;
-        let mut left = before.clone().unwrap_or_default();
-        left.remove(dot);
-        self.count_keys(namespace, before.as_ref(), &left);
-        self.forget_version(space.no, held);
-        self.draft.records.insert((space.no, held.key.clone()), left);
-        let key = version.key.clone();
-        let current = self.record(space.no, &key)?;
-        let mut record = current.clone().unwrap_or_default();
-        let merged = record.merge_again(version.clone());
-        let plan = Plan {
-            record,
-            dead: merged.superseded.iter().map(|sibling| sibling.dot).collect(),
-            superseded: merged.superseded,
-            held: Some(version),
-        };
-        self.apply(namespace, space, current.as_ref(), plan, key, dot, blob, false);
-        Ok(())
     }
 
     /// Rule 4: merges the frontier that ended a delta. What it names and was neither seen before

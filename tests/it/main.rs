@@ -1,0 +1,4 @@
+//! Whole nodes, in one process and as processes of their own.
+
+mod mesh;
+mod support;
