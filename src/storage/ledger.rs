@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     causality::{DeadSet, Dot, Hlc, Intervals, Origin, SeenSet},
-    conflict::{Body, Payload, Record, Strategy, Version},
+    conflict::{Body, CONTEXT_ENTRIES_MAX, Payload, Record, Strategy, Version},
     replica::{Plan, Precondition, Refused, plan_collision, plan_merge, plan_write},
     types::{Key, Namespace},
     wire,
