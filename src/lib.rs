@@ -4,6 +4,7 @@
 mod actors;
 pub mod causality;
 pub mod conflict;
+pub mod docs;
 pub mod network;
 pub mod node;
 pub mod ports;
