@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{DecodeError, decode, encode};
+use super::{DecodeError, bounds, decode, encode};
 use crate::{
     causality::{NodeId, Origin},
     conflict::Version,
@@ -16,7 +16,8 @@ use crate::{
 pub struct Envelope {
     /// Where the versions belong.
     pub namespace: Namespace,
-    /// The versions, ascending in sequence, all of one origin.
+    /// The versions, ascending in sequence, all of one origin; at most [`BATCH_OPERATIONS_MAX`].
+    #[serde(deserialize_with = "bounds::list::<_, _, BATCH_OPERATIONS_MAX>")]
     pub versions: Vec<Version>,
 }
 

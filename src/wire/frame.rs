@@ -38,7 +38,7 @@ pub enum FrameError {
     )]
     Version(u8),
     /// The frame would be longer than a frame may be.
-    #[error("a frame of {0} bytes, the limit is {FRAME_BYTES_MAX}")]
+    #[error("a frame of {0} bytes is longer than one of its kind may be")]
     TooLong(usize),
     /// No message of this stream has this kind.
     #[error("a frame of unknown kind {0}")]
