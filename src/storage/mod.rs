@@ -24,6 +24,8 @@ mod view;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod ledger_tests;
 
 use bytes::Bytes;
 
