@@ -69,7 +69,7 @@ fn violations(module: &str, name: &str, text: &str) -> Vec<String> {
     for (line, import) in imports(&code) {
         let names_item = import.starts_with(char::is_uppercase);
         let lawful = |allowed: &&[&[&str]]| allowed.iter().any(|names| names.contains(&&*import));
-        if import != module && !names_item && allowed.is_some_and(|allowed| !lawful(&allowed)) {
+        if import != module && !names_item && allowed.is_some_and(|allowed| !lawful(allowed)) {
             out.push(format!("{name}:{line}: `{module}` may not import `{import}`"));
         }
     }

@@ -21,6 +21,25 @@ pub struct Envelope {
     pub versions: Vec<Version>,
 }
 
+/// The most bytes of an encoded envelope: with its signature it fits a message.
+pub const ENVELOPE_BYTES_MAX: usize = super::FRAME_BYTES_MAX - 256;
+
+impl Envelope {
+    /// The same in as many envelopes as it takes for each to fit a message; nearly always one. A
+    /// batch of versions that name very many writers stops being one unit to those who hear of it
+    /// by gossip; what it says arrives all the same.
+    #[must_use]
+    pub fn fitted(self) -> Vec<Self> {
+        if self.versions.len() < 2 || encode(&self).len() <= ENVELOPE_BYTES_MAX {
+            return vec![self];
+        }
+        let Self { namespace, mut versions } = self;
+        let rest = versions.split_off(versions.len() / 2);
+        let halves = [versions, rest].map(|versions| Self { namespace: namespace.clone(), versions });
+        halves.into_iter().flat_map(Self::fitted).collect()
+    }
+}
+
 /// An envelope in transit: its bytes, and its author's ed25519 signature over them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedEnvelope {

@@ -5,9 +5,9 @@ use proptest::{collection, prelude::*};
 
 use super::{golden::*, *};
 use crate::{
-    causality::{Dot, NodeId, Origin, SEQ_MAX},
-    conflict::Version,
-    types::{BATCH_OPERATIONS_MAX, NAMESPACES_MAX, Namespace},
+    causality::{Context, Dot, Hlc, NodeId, Origin, SEQ_MAX},
+    conflict::{Body, Payload, Put, Version},
+    types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, ContentType, NAMESPACES_MAX, Namespace},
 };
 
 /// Reads `bytes` as every message there is.
@@ -203,8 +203,34 @@ fn a_page_and_an_envelope_keep_to_their_counts() {
     assert_eq!(envelope(vec![version(1), other_life]), Err(EnvelopeError::Order));
 }
 
+#[test]
+fn a_full_batch_fits_a_message_and_what_does_not_is_split() {
+    let origin = Origin { node: NodeId([1; 32]), epoch: u64::MAX };
+    let full = |writers: u8| {
+        let context: Context = (2..2 + writers)
+            .map(|n| Dot::new(Origin { node: NodeId([n; 32]), epoch: u64::MAX }, SEQ_MAX))
+            .collect();
+        let content_type = ContentType::new(&format!("x/{}", "y".repeat(253))).expect("lawful");
+        let payload = Payload::Inline(vec![0; BATCH_BYTES_MAX / BATCH_OPERATIONS_MAX].into());
+        let body = Body::Put(Put { content_type, payload });
+        let version = Version { hlc: Hlc(u64::MAX), context, body, ..delete(origin) };
+        let numbered = |seq| Version { dot: Dot::new(origin, SEQ_MAX - seq), ..version.clone() };
+        let versions = (0..BATCH_OPERATIONS_MAX as u64).rev().map(numbered).collect();
+        Envelope { namespace: Namespace::default(), versions }
+    };
+    assert_eq!(full(10).fitted().len(), 1);
+    let crowded = full(100);
+    let parts = crowded.clone().fitted();
+    assert!(parts.len() > 1);
+    for part in &parts {
+        let signed = SignedEnvelope::new(origin.node, [0; 64], encode(part));
+        let read = SignedEnvelope::from_bytes(&signed.to_bytes()).and_then(|signed| signed.open());
+        assert_eq!(read.as_ref(), Ok(part));
+    }
+    assert_eq!(parts.into_iter().flat_map(|part| part.versions).collect::<Vec<_>>(), crowded.versions);
+}
+
 fn delete(origin: Origin) -> Version {
-    use crate::{causality::Hlc, conflict::Body};
     let key = "k".parse().expect("lawful");
     Version {
         dot: Dot::new(origin, 1),

@@ -24,7 +24,7 @@ mod hostile;
 
 pub use blob::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest};
 pub use codec::{DecodeError, decode, decode_stored, encode};
-pub use envelope::{Envelope, EnvelopeError, SignedEnvelope};
+pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, EnvelopeError, SignedEnvelope};
 pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart};
 pub use frame::{
     FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Frame, FrameError, FrameHead, FrameReader, PROTOCOL_VERSION,
