@@ -2,7 +2,11 @@
 //! store for meshes in which not every node reaches every other.
 
 pub mod causality;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod conflict;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod network;
 pub mod node;
 pub mod ports;

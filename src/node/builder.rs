@@ -57,4 +57,95 @@ impl Builder {
     pub async fn start(self) -> Result<Node, StartError> {
         unimplemented!()
     }
+
+    /// Everything the node keeps lies in this directory.
+    #[must_use]
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
+        self
+    }
+
+    /// Keeps everything in memory; it is gone when the node stops.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.data_dir = None;
+        self
+    }
+
+    /// A person's name for the node, shown to others.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Which mesh it belongs to.
+    #[must_use]
+    pub fn mesh(mut self, mesh: impl Into<String>) -> Self {
+        self.mesh = mesh.into();
+        self
+    }
+
+    /// Where peers reach it.
+    #[must_use]
+    pub fn listen(mut self, addresses: Vec<Multiaddr>) -> Self {
+        self.listen = addresses;
+        self
+    }
+
+    /// Peers to dial and keep.
+    #[must_use]
+    pub fn peers(mut self, addresses: Vec<Multiaddr>) -> Self {
+        self.peers = addresses;
+        self
+    }
+
+    /// How it finds other nodes.
+    #[must_use]
+    pub fn discovery(mut self, discovery: Discovery) -> Self {
+        self.discovery = discovery;
+        self
+    }
+
+    /// Whether it connects to peers that peers told of.
+    #[must_use]
+    pub fn peer_exchange(mut self, on: bool) -> Self {
+        self.peer_exchange = on;
+        self
+    }
+
+    /// Who may join.
+    #[must_use]
+    pub fn membership(mut self, membership: Membership) -> Self {
+        self.membership = membership;
+        self
+    }
+
+    /// Only these peers, if there are any.
+    #[must_use]
+    pub fn allow(mut self, peers: BTreeSet<NodeId>) -> Self {
+        self.allow = peers;
+        self
+    }
+
+    /// What an acknowledged write has survived.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How often a neighbour is asked whether both still agree.
+    #[must_use]
+    pub fn sync_interval(mut self, interval: Duration) -> Self {
+        self.sync_interval = interval;
+        self
+    }
+
+    /// The limits that it keeps.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
 }

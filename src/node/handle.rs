@@ -1,8 +1,15 @@
 //! The handle of a running node.
 
-use crate::{causality::NodeId, types::Namespace};
+use tokio::sync::broadcast;
 
-use super::{Builder, ConnectError, Health, PeerInfo, ReadError, Space, Status, SyncReport, SyncStatus};
+use crate::{
+    causality::NodeId,
+    types::{Limits, Namespace},
+};
+
+use super::{
+    Builder, ConnectError, Health, NodeEvent, PeerInfo, ReadError, Space, Status, SyncReport, SyncStatus,
+};
 
 /// A running node. Cloning shares it; when the last clone is dropped it stops.
 #[derive(Clone)]
@@ -18,6 +25,19 @@ impl Node {
     /// The node's id.
     #[must_use]
     pub fn id(&self) -> NodeId {
+        unimplemented!()
+    }
+
+    /// The limits that the node keeps.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        unimplemented!()
+    }
+
+    /// What happens to the node from now on, for people. A reader that is too slow is told how much
+    /// it missed.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<NodeEvent> {
         unimplemented!()
     }
 

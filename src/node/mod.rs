@@ -2,12 +2,14 @@
 
 mod builder;
 mod error;
+mod event;
 mod handle;
 mod report;
 mod space;
 
 pub use builder::{Builder, Discovery, Membership};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
+pub use event::NodeEvent;
 pub use handle::Node;
 pub use report::{
     Digest, ExchangeKind, ExchangeReport, Frontier, Health, PeerInfo, PeerSync, Queue, Status, SyncReport,
