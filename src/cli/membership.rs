@@ -26,7 +26,6 @@ pub(super) fn membership(swarm_key: Option<&Path>) -> Result<Membership, Failure
 }
 
 /// The key in the file, and whether it was made just now.
-#[expect(clippy::unnecessary_wraps, reason = "stands in for the network's own until that is here")]
 fn load_or_create(_: &Path) -> std::io::Result<([u8; 32], bool)> {
     unimplemented!("network::libp2p::swarm_key")
 }

@@ -33,13 +33,11 @@ pub(super) struct App {
 }
 
 /// The routes of a node, for requests to `localhost` and loopback addresses only.
-#[must_use]
 pub fn router(node: Node) -> Router {
     router_for(node, Hosts::loopback())
 }
 
 /// The routes of a node, for requests to `hosts`.
-#[must_use]
 pub fn router_for(node: Node, hosts: Hosts) -> Router {
     let app = App { node, large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)) };
     dress(quick().merge(slow()).with_state(app), hosts)
@@ -115,7 +113,7 @@ pub(super) mod tests {
             .route("/echo", get(|| async { "ok" }).put(echo))
             .route_layer(from_fn_with_state(deadline::REQUEST_TIME_MAX, deadline));
         let never = Router::new()
-            .route("/never", get(|| std::future::pending::<()>()))
+            .route("/never", get(std::future::pending::<()>))
             .route_layer(from_fn_with_state(std::time::Duration::from_millis(50), deadline));
         dress(routes.merge(never), Hosts::loopback())
     }
