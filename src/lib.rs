@@ -3,8 +3,12 @@
 
 mod actors;
 pub mod causality;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod conflict;
 pub mod docs;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod network;
 pub mod node;
 pub mod ports;
