@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{etag, media::Shown, problem::Problem};
+use super::{etag, media::{SHOWN_BYTES_MAX, Shown}, problem::Problem};
 use crate::node::{Entry, Frontier, Written};
 
 /// What a route answers with.
@@ -79,8 +79,11 @@ pub(super) struct EntryView<'a> {
 }
 
 impl<'a> EntryView<'a> {
-    /// The entry with its value.
+    /// The entry with its value, unless that is too large to stand inside JSON.
     pub(super) fn whole(entry: &'a Entry) -> Self {
+        if entry.size > SHOWN_BYTES_MAX as u64 {
+            return Self::bare(entry);
+        }
         Self::with(entry, Shown::of(&entry.value))
     }
 
