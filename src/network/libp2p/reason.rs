@@ -58,10 +58,7 @@ fn of_transport(error: &TransportError<io::Error>, keyed: bool) -> String {
         TransportError::MultiaddrNotSupported(_) => "no transport for such an address".into(),
         TransportError::Other(error) => {
             let words = innermost(error);
-            match never_connected(error) {
-                true => words,
-                false => format!("{words}; {}", hint(keyed)),
-            }
+            if never_connected(error) { words } else { format!("{words}; {}", hint(keyed)) }
         }
     }
 }

@@ -68,18 +68,17 @@ pub fn parse(text: &str) -> Result<[u8; 32], SwarmKeyError> {
         return Err(malformed("the second line is another"));
     }
     let digits = lines.next().ok_or_else(|| malformed("the key is missing"))?;
-    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(malformed("the key itself is too short, too long, or not hexadecimal"));
-    }
+    let key = unhex(digits).ok_or_else(|| malformed("the key is too short, too long, or not hexadecimal"))?;
     if lines.next().is_some() {
         return Err(malformed("there is more after the key"));
     }
-    let mut key = [0; 32];
-    for (index, byte) in key.iter_mut().enumerate() {
-        let pair = &digits[2 * index..2 * index + 2];
-        *byte = u8::from_str_radix(pair, 16).expect("hexadecimal, as checked above");
-    }
     Ok(key)
+}
+
+fn unhex(digits: &str) -> Option<[u8; 32]> {
+    let lawful = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bytes = (0..32).map(|index| u8::from_str_radix(digits.get(2 * index..2 * index + 2)?, 16).ok());
+    if lawful { bytes.collect::<Option<Vec<_>>>()?.try_into().ok() } else { None }
 }
 
 /// The text of a key file.
@@ -87,7 +86,8 @@ pub fn parse(text: &str) -> Result<[u8; 32], SwarmKeyError> {
 pub fn format(key: &[u8; 32]) -> String {
     let mut text = format!("{}\n{}\n", HEAD[0], HEAD[1]);
     for byte in key {
-        write!(text, "{byte:02x}").expect("a string takes in all that is written");
+        // A string takes in all that is written.
+        let _ = write!(text, "{byte:02x}");
     }
     text.push('\n');
     text

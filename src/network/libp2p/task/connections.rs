@@ -18,7 +18,10 @@ use super::{
     },
     Task,
 };
-use crate::network::{Direction, Event};
+use crate::{
+    causality::NodeId,
+    network::{Direction, Event},
+};
 
 impl Task {
     pub(super) fn on_connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
@@ -80,20 +83,25 @@ impl Task {
         error: &DialError,
     ) {
         let dial = self.dials.remove(&connection);
+        let fault = self.on_fault(peer.as_ref().and_then(node_of), error);
+        self.fail(dial, fault);
+    }
+
+    /// Counts and tells that a dial failed.
+    pub(super) fn on_fault(&self, peer: Option<NodeId>, error: &DialError) -> Fault {
         let fault = match error {
             DialError::LocalPeerId { .. } => Fault::Ourselves,
             DialError::WrongPeerId { .. } => Fault::Stranger,
             _ => Fault::Unreachable,
         };
         let reason = reason::of_dial(error, self.keyed);
-        let peer = peer.as_ref().and_then(node_of);
         tracing::debug!(?peer, reason, "a dial failed");
         self.parts.metrics.dial_failures.inc();
         let connected_meanwhile = peer.is_some_and(|node| self.links.contains_key(&node));
         if fault != Fault::Ourselves && !connected_meanwhile && !self.stopping {
             self.tell(Event::DialFailed { peer, reason });
         }
-        self.fail(dial, fault);
+        fault
     }
 
     fn fail(&mut self, dial: Option<super::DialId>, fault: Fault) {

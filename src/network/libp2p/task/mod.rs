@@ -29,7 +29,7 @@ use tokio::{
 use super::{
     Behaviour, Blocks, Book, Dialer, Gossip, Input, Metrics, Ports, SameHost, Source,
     behaviour::{BehaviourEvent, protocol_version},
-    dialer::{Dial, DialId, Fault},
+    dialer::{Dial, DialId},
     liveness::Liveness,
     peer::peer_of,
 };
@@ -237,14 +237,15 @@ impl Task {
         if self.stopping {
             return;
         }
+        // One time for all of it: a wait that ended between two readings would never be noticed.
+        let now = self.now();
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let now = self.now();
             for dial in self.parts.dialer.handle(now, &*self.parts.entropy, input) {
                 inputs.extend(self.dial(dial));
             }
         }
-        self.dial_at = self.parts.dialer.next_wake(self.now());
+        self.dial_at = self.parts.dialer.next_wake(now);
     }
 
     /// Begins a dial; what it gives back the dialer has to know.
@@ -271,11 +272,8 @@ impl Task {
                 self.dials.insert(connection, id);
                 None
             }
-            Err(error) => {
-                tracing::debug!(%error, "not dialled");
-                self.parts.metrics.dial_failures.inc();
-                Some(Input::Failed { dial: id, fault: Fault::Unreachable })
-            }
+            // Nothing more will be heard of this one.
+            Err(error) => Some(Input::Failed { dial: id, fault: self.on_fault(peer, &error) }),
         }
     }
 }
