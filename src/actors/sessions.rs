@@ -77,6 +77,9 @@ pub enum SessionsMsg {
         /// Where it can be dialled.
         listen: Vec<String>,
     },
+    /// A peer gets by gossip what is published from now on; what was published since it connected
+    /// may have passed it by.
+    Following(NodeId),
     /// All neighbours are to be sent a beacon.
     Beacon,
     /// One round of exchanges with every neighbour, now.
@@ -136,6 +139,11 @@ impl Actor for Sessions {
             SessionsMsg::Beacon => state.sessions.values().for_each(|session| {
                 let _session_is_ending = session.cast(SessionMsg::Beacon);
             }),
+            SessionsMsg::Following(peer) => {
+                if let Some(session) = state.sessions.get(&peer) {
+                    let _session_is_ending = session.cast(SessionMsg::Beacon);
+                }
+            }
             SessionsMsg::SyncAll(reply) => state.on_sync_all(reply),
             SessionsMsg::Reset => {
                 let peers: Vec<NodeId> = state.sessions.keys().copied().collect();

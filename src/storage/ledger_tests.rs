@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{Durability, Ledger, Received, Store, Write, memory::Memory};
+use super::{Durability, Ledger, Received, Write, memory::Memory};
 use crate::{
     causality::{Dot, Hlc, HlcClock, NodeId, Origin, SeenSet},
     conflict::{Body, Payload, Put, Record, Strategy as Reading, Version},
