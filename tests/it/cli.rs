@@ -33,9 +33,22 @@ fn home() -> TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
+/// Runs a command that ends by itself, and kills one that does not.
 #[track_caller]
 fn run(command: &mut Command, status: i32) -> (String, String) {
-    told(&command.output().expect("runs"), status)
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    let pid = Pid::from_child(&child);
+    let (ended, waiting) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // It may have ended this instant.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let output = child.wait_with_output().expect("ends");
+    drop(ended);
+    guard.join().expect("does not panic");
+    told(&output, status)
 }
 
 #[track_caller]
