@@ -339,6 +339,8 @@ fn the_first_start_makes_a_key_that_only_its_owner_reads() {
     assert!(fs::read_to_string(&key).expect("reads").starts_with("/key/swarm/psk/1.0.0/"));
     assert!(ant.hear("made a key").contains(&key.display().to_string()));
 
+    let none = ["node", "--swarm-key", "none", "--http", "off", "--listen", "/ip4/127.0.0.1/tcp/0"];
+    assert!(run(tidings(at).args(none), 1).1.contains("none"), "a key that was named is not made");
     let bat = Running::start(at, "bat", &[]);
     assert!(!bat.said.iter().any(|line| line.starts_with("made a key")), "{:?}", bat.said);
     let cat = Running::start(at, "cat", &["--open"]);
