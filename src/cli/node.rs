@@ -132,7 +132,7 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
             same_host_directory: None,
         })
         .peer_exchange(settings.peer_exchange)
-        .membership(membership(settings.swarm_key.as_deref())?)
+        .membership(membership(&settings.join)?)
         .allow(settings.allow.clone())
         .durability(settings.durability)
         .sync_interval(settings.sync_interval)

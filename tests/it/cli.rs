@@ -33,9 +33,22 @@ fn home() -> TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
+/// Runs a command that ends by itself, and kills one that does not.
 #[track_caller]
 fn run(command: &mut Command, status: i32) -> (String, String) {
-    told(&command.output().expect("runs"), status)
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    let pid = Pid::from_child(&child);
+    let (ended, waiting) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // It may have ended this instant.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let output = child.wait_with_output().expect("ends");
+    drop(ended);
+    guard.join().expect("does not panic");
+    told(&output, status)
 }
 
 #[track_caller]
@@ -326,6 +339,8 @@ fn the_first_start_makes_a_key_that_only_its_owner_reads() {
     assert!(fs::read_to_string(&key).expect("reads").starts_with("/key/swarm/psk/1.0.0/"));
     assert!(ant.hear("made a key").contains(&key.display().to_string()));
 
+    let none = ["node", "--swarm-key", "none", "--http", "off", "--listen", "/ip4/127.0.0.1/tcp/0"];
+    assert!(run(tidings(at).args(none), 1).1.contains("none"), "a key that was named is not made");
     let bat = Running::start(at, "bat", &[]);
     assert!(!bat.said.iter().any(|line| line.starts_with("made a key")), "{:?}", bat.said);
     let cat = Running::start(at, "cat", &["--open"]);

@@ -9,7 +9,7 @@ mod typed;
 
 pub(super) use flags::Flags;
 pub(super) use merged::Merged;
-pub(super) use typed::{Http, Settings};
+pub(super) use typed::{Http, Join, Settings};
 
 use std::{fmt, path::PathBuf};
 

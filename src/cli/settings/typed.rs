@@ -23,14 +23,24 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) discovery: bool,
     pub(in crate::cli) peer_exchange: bool,
     pub(in crate::cli) http: Http,
-    /// Nothing, if whoever reaches the port may join.
-    pub(in crate::cli) swarm_key: Option<PathBuf>,
+    pub(in crate::cli) join: Join,
     pub(in crate::cli) allow: BTreeSet<NodeId>,
     pub(in crate::cli) durability: Durability,
     pub(in crate::cli) sync_interval: Duration,
     pub(in crate::cli) log: String,
     /// What was set and does nothing yet.
     pub(in crate::cli) idle: Vec<&'static str>,
+}
+
+/// Who may join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Join {
+    /// Whoever reaches the port.
+    Open,
+    /// Nodes with the user's own key, which is made where there is none.
+    OwnKey(PathBuf),
+    /// Nodes with the key in this file, which must be there: a mistyped name must not make a mesh.
+    KeyFile(PathBuf),
 }
 
 /// Where the HTTP API is.
@@ -64,7 +74,7 @@ impl Settings {
             discovery: !on(merged, "no-discovery")?,
             peer_exchange: !on(merged, "no-peer-exchange")?,
             http: http(merged)?,
-            swarm_key: swarm_key(merged)?,
+            join: join(merged)?,
             allow: all(merged, "allow")?,
             durability: durability(merged)?,
             sync_interval: interval(merged)?,
@@ -124,14 +134,17 @@ fn interval(merged: &Merged) -> Result<Duration, Failure> {
     Ok(interval.into())
 }
 
-fn swarm_key(merged: &Merged) -> Result<Option<PathBuf>, Failure> {
+fn join(merged: &Merged) -> Result<Join, Failure> {
     let given = merged.get("swarm-key");
     match (on(merged, "open")?, given.values.first()) {
         (true, _) if given.source != Source::Default => {
             Err(wrong("swarm-key", given, "with --open there is no key: leave one of them out"))
         }
-        (true, _) => Ok(None),
-        (false, Some(_)) => Ok(Some(text(merged, "swarm-key")?.into())),
+        (true, _) => Ok(Join::Open),
+        (false, Some(_)) => {
+            let path = text(merged, "swarm-key")?.into();
+            Ok(if given.source == Source::Default { Join::OwnKey(path) } else { Join::KeyFile(path) })
+        }
         (false, None) => {
             let why = "neither $XDG_CONFIG_HOME nor $HOME says where your own key is: give a file, or --open";
             Err(wrong("swarm-key", given, why))
@@ -193,11 +206,17 @@ mod tests {
         .expect("lawful");
         assert_eq!(settings.listen.len(), 2);
         assert!(!settings.discovery && settings.peer_exchange);
-        assert_eq!(settings.swarm_key, None);
+        assert_eq!(settings.join, Join::Open);
         assert_eq!(settings.http, Http::Off);
         assert_eq!(settings.sync_interval, Duration::from_millis(500));
         assert_eq!(settings.durability, Durability::Buffer);
         assert_eq!(settings.idle, ["history"]);
+    }
+
+    #[test]
+    fn a_key_file_that_was_asked_for_is_not_made() {
+        let settings = settings(&["--swarm-key=k"]).expect("lawful");
+        assert_eq!(settings.join, Join::KeyFile("k".into()));
     }
 
     #[test]
