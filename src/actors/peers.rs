@@ -9,7 +9,7 @@ use std::{
 use crate::{
     causality::NodeId,
     network::{Direction, Multiaddr},
-    node::{PeerInfo, PeerSync},
+    report::{PeerInfo, PeerSync},
     types::Namespace,
 };
 

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     causality::{Dot, NodeId, Origin, SeenSet},
     conflict::{Body, Version},
-    node::NodeEvent,
     replica::Refused,
+    report::NodeEvent,
     storage::{Change, Durability, Ledger, Received, Store, StoreError, Write, life},
     types::{Key, Namespace},
 };
@@ -220,7 +220,8 @@ impl Actor for Storage {
                 myself.stop(None);
             }
         }
-        let full = state.operations >= COMMIT_OPERATIONS_MAX || state.ledger.draft_bytes() >= COMMIT_BYTES_MAX;
+        let full =
+            state.operations >= COMMIT_OPERATIONS_MAX || state.ledger.draft_bytes() >= COMMIT_BYTES_MAX;
         if full {
             state.flush()?;
         } else if idle && !state.waiting.is_empty() {
@@ -381,7 +382,8 @@ impl StorageState {
             return Ok(());
         }
         self.flush()?;
-        let epoch = life::renew_life(&*self.store, &*self.society.entropy, life::Reason::PeerKnowsMore)?.epoch;
+        let epoch =
+            life::renew_life(&*self.store, &*self.society.entropy, life::Reason::PeerKnowsMore)?.epoch;
         self.ledger.set_origin(Origin { node: origin.node, epoch });
         self.society.epoch.store(epoch, Ordering::Relaxed);
         self.society.metrics.epochs.inc();
@@ -454,9 +456,8 @@ impl StorageState {
     fn tell_of_gaps(&mut self) {
         for (from, namespace, origin) in std::mem::take(&mut self.gaps) {
             let reader = self.ledger.reader();
-            let gap = reader.with_seen(&namespace, |seen| {
-                seen.get(&origin).is_some_and(|seqs| seqs.base() < seqs.max())
-            });
+            let gap = reader
+                .with_seen(&namespace, |seen| seen.get(&origin).is_some_and(|seqs| seqs.base() < seqs.max()));
             if gap == Some(true) {
                 self.society.sessions.cast(SessionsMsg::Gap { from, namespace, origin });
             }

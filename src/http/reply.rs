@@ -6,7 +6,11 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{etag, media::{SHOWN_BYTES_MAX, Shown}, problem::Problem};
+use super::{
+    etag,
+    media::{SHOWN_BYTES_MAX, Shown},
+    problem::Problem,
+};
 use crate::node::{Entry, Frontier, Written};
 
 /// What a route answers with.

@@ -107,10 +107,8 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
 #[expect(clippy::disallowed_methods, reason = "the root of the tree has no supervisor to be linked to")]
 async fn spawn_supervisor(
     args: SupervisorArgs,
-) -> Result<
-    (ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle),
-    StartError,
-> {
+) -> Result<(ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle), StartError>
+{
     match Actor::spawn(None, Supervisor, args).await {
         Ok((supervisor, task)) => Ok((supervisor, task.abort_handle())),
         Err(error) => Err(StartError::Internal(error.to_string())),
@@ -279,7 +277,8 @@ fn network(
         let is_new = Arc::new(move |envelope: &crate::wire::Envelope| {
             society.upgrade().is_some_and(|society| is_new(&society, envelope))
         });
-        let transport = transport.clone().map(|make| -> libp2p::TransportBuilder { Box::new(move |key| make(key)) });
+        let transport =
+            transport.clone().map(|make| -> libp2p::TransportBuilder { Box::new(move |key| make(key)) });
         let (entropy, wall) = (entropy.clone(), wall.clone());
         let network =
             libp2p::start(config.clone(), transport, scope.clone(), entropy, wall, sink, is_new, &mut fresh)

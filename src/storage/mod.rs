@@ -8,8 +8,8 @@
 //! takes, what remains is one consistent past.
 
 mod batch;
-mod draft;
 pub mod directory;
+mod draft;
 mod error;
 pub mod fjall;
 pub mod layout;

@@ -43,7 +43,9 @@ impl Link {
         let (reading, writing) = (session.clone(), session.clone());
         scope.spawn(async move {
             let gone = match read(reader, &reading).await {
-                Ok(()) => Gone { number, reason: "the peer closed the control stream".to_owned(), fault: false },
+                Ok(()) => {
+                    Gone { number, reason: "the peer closed the control stream".to_owned(), fault: false }
+                }
                 Err(broken) => Gone::of(number, &broken),
             };
             let _session_is_ending = reading.cast(SessionMsg::LinkClosed(gone));

@@ -27,8 +27,8 @@ use crate::{
     causality::{NodeId, Origin},
     conflict::Version,
     network::{Command, Multiaddr, Protocol, Stream, StreamError},
-    node::{ExchangeReport, NodeEvent},
     ports::Scope,
+    report::{ExchangeReport, NodeEvent},
     types::Namespace,
     wire::{Beacon, ExchangeFrame, LinkFrame, LinkHello, PeerAddresses},
 };
