@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::{
         causality::{Dot, Hlc, NodeId, Origin, SeenSet},
-        conflict::VersionHash,
+        node::VersionHash,
         types::{Key, Value},
     };
 

@@ -16,3 +16,10 @@ pub use crate::report::{
     Digest, ExchangeKind, ExchangeReport, Frontier, Health, NodeEvent, PeerInfo, PeerSync, Queue, Status,
     SyncReport, SyncStatus,
 };
+/// What the signatures of a node name, so that a program needs no other module.
+pub use crate::{
+    conflict::VersionHash,
+    network::{Multiaddr, Tuning},
+    replica::Precondition,
+    storage::{Durability, OpenError, StoreError},
+};

@@ -22,8 +22,8 @@ use crate::{
     actors::society::Society,
     causality::NodeId,
     network::{Protocol, Stream},
-    node::ExchangeReport,
     ports::Scope,
+    report::ExchangeReport,
     types::Namespace,
     wire::ExchangeFrame,
 };
