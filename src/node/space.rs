@@ -112,6 +112,8 @@ const SCAN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const SCAN_VALUE_BYTES_MAX: u64 = 64 * 1024;
 /// A writer waits for room so long, then is told that the node is busy.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// A writer that failed is there again after about this time.
+const RESTART_TIME: Duration = Duration::from_millis(100);
 /// A reader of everything lets others run after so many records.
 const RECORDS_AT_ONCE: usize = 512;
 
@@ -232,7 +234,7 @@ impl Space {
         let namespace = self.namespace.clone();
         let request = WriteRequest { namespace, writes, permit, reply };
         if !society.storage.cast(StorageMsg::Write(request)) {
-            return Err(WriteError::Closed);
+            return Err(self.nobody_writes());
         }
         match written.await {
             Ok(Ok(versions)) => Ok(versions.into_iter().map(written_of).collect()),
@@ -243,6 +245,14 @@ impl Space {
             }),
             Ok(Err(WriteFailure::Store(error))) => Err(error.into()),
             Err(_) => Err(WriteError::Closed),
+        }
+    }
+
+    /// Why nobody took a write: the node is closed, or the writer is just being started again.
+    fn nobody_writes(&self) -> WriteError {
+        match self.node.health().ready {
+            true => WriteError::Busy { retry_after: RESTART_TIME },
+            false => WriteError::Closed,
         }
     }
 
