@@ -41,14 +41,8 @@ impl Table {
     pub fn ratio(&mut self, what: &str, (ours, theirs): (f64, f64), unit: &str, target: Target) {
         let ratio = ours / theirs;
         let [target, reached] = target.shown(ratio);
-        let cells = [
-            what.to_owned(),
-            shown(ours, unit),
-            shown(theirs, unit),
-            format!("{ratio:.3}"),
-            target,
-            reached,
-        ];
+        let cells =
+            [what.to_owned(), shown(ours, unit), shown(theirs, unit), format!("{ratio:.3}"), target, reached];
         self.add(cells);
     }
 

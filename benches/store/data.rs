@@ -31,7 +31,8 @@ pub fn key(n: usize) -> String {
 
 /// 100 bytes that do not compress.
 pub fn value(n: usize) -> Bytes {
-    let words: Vec<u8> = (0..13).flat_map(|word| mixed((n * 16 + word) as u64 ^ 0xabcd).to_le_bytes()).collect();
+    let words: Vec<u8> =
+        (0..13).flat_map(|word| mixed((n * 16 + word) as u64 ^ 0xabcd).to_le_bytes()).collect();
     Bytes::copy_from_slice(&words[..100])
 }
 

@@ -83,7 +83,12 @@ pub async fn synced(pair: &mut Pair, keys: usize, table: &mut Table) {
         for _ in 0..ROUNDS {
             let range = pair.filled..pair.filled + each;
             pair.filled = range.end;
-            raw = raw.max(write_raw(pair, range.start..range.start + keys / 200, 1, Some(PersistMode::SyncData)));
+            raw = raw.max(write_raw(
+                pair,
+                range.start..range.start + keys / 200,
+                1,
+                Some(PersistMode::SyncData),
+            ));
             ours = ours.max(write_node(&pair.node, range, writers).await);
         }
         table.ratio(what, (ours, raw), "/s", target);
@@ -175,7 +180,9 @@ async fn batches(space: &Space, items: Items) -> std::time::Duration {
     let mut writer = JoinSet::new();
     writer.spawn(async move {
         for batch in batches {
-            let put = |(key, value): (String, bytes::Bytes)| BatchOp::Put(key.try_into().unwrap(), Value::octets(value));
+            let put = |(key, value): (String, bytes::Bytes)| {
+                BatchOp::Put(key.try_into().unwrap(), Value::octets(value))
+            };
             space.batch(batch.into_iter().map(put).collect()).await.unwrap();
         }
     });

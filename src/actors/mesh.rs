@@ -101,7 +101,11 @@ impl Actor for Mesh {
     type State = MeshState;
     type Arguments = MeshArgs;
 
-    async fn pre_start(&self, myself: ActorRef<MeshMsg>, args: MeshArgs) -> Result<MeshState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<MeshMsg>,
+        args: MeshArgs,
+    ) -> Result<MeshState, ActorProcessingErr> {
         let MeshArgs { society, start } = args;
         // The swarm speaks before this actor has started; what it says waits in the mailbox.
         society.mesh.set(myself);
@@ -136,10 +140,9 @@ impl Actor for Mesh {
             }
             MeshMsg::Protect { peer, protect } => state.on_protect(peer, protect),
             MeshMsg::Listening(address, here) => state.on_listening(&address, here),
-            MeshMsg::DialFailed { peer, reason } => state.society.tell(NodeEvent::DialFailed {
-                peer_id: peer.map(|peer| peer.to_string()),
-                reason,
-            }),
+            MeshMsg::DialFailed { peer, reason } => state
+                .society
+                .tell(NodeEvent::DialFailed { peer_id: peer.map(|peer| peer.to_string()), reason }),
             MeshMsg::Failed(reason) => return Err(reason.into()),
         }
         Ok(())
@@ -174,7 +177,10 @@ impl MeshState {
     }
 
     fn publish(&self, envelope: Envelope) {
-        let signed = self.network.signer.sign(wire::encode(&envelope));
+        let bytes: usize = envelope.versions.iter().map(Version::size_hint).sum();
+        let mut payload = Vec::with_capacity(bytes + bytes / 4 + 64);
+        wire::encode_into(&envelope, &mut payload);
+        let signed = self.network.signer.sign(payload.into());
         let command = Command::Publish { namespace: envelope.namespace, data: signed.to_bytes() };
         match self.network.commands.try_send(command) {
             Ok(()) => {
@@ -191,7 +197,11 @@ impl MeshState {
         let changed = if protect { self.protected.insert(peer) } else { self.protected.remove(&peer) };
         if changed && self.network.commands.try_send(Command::Protect(self.protected.clone())).is_err() {
             // The network is behind with its commands; the next beacon asks again.
-            if protect { self.protected.remove(&peer) } else { self.protected.insert(peer) };
+            if protect {
+                self.protected.remove(&peer)
+            } else {
+                self.protected.insert(peer)
+            };
         }
     }
 
@@ -216,7 +226,9 @@ fn pack(groups: Vec<Vec<Version>>) -> Vec<Vec<Version>> {
         let group_bytes: usize = group.iter().map(Version::size_hint).sum();
         let fits = envelopes.last().is_some_and(|last| {
             let one_life = last.last().map(|v| v.dot.origin) == group.first().map(|v| v.dot.origin);
-            one_life && bytes + group_bytes <= GATHER_BYTES && last.len() + group.len() <= BATCH_OPERATIONS_MAX
+            one_life
+                && bytes + group_bytes <= GATHER_BYTES
+                && last.len() + group.len() <= BATCH_OPERATIONS_MAX
         });
         match envelopes.last_mut() {
             Some(last) if fits => {
@@ -304,7 +316,8 @@ mod tests {
 
     #[test]
     fn small_units_travel_together_and_no_unit_is_split() {
-        let unit = |from: u64, count: u64, bytes| (from..from + count).map(|seq| version(seq, bytes)).collect();
+        let unit =
+            |from: u64, count: u64, bytes| (from..from + count).map(|seq| version(seq, bytes)).collect();
         let packed = pack(vec![unit(1, 1, 10), unit(2, 3, 10), unit(5, 20, 2_000), unit(25, 1, 10)]);
         let seqs: Vec<Vec<u64>> = packed.iter().map(|e| e.iter().map(|v| v.dot.seq).collect()).collect();
         assert_eq!(seqs, [(1..=4).collect::<Vec<_>>(), (5..=24).collect(), vec![25]]);

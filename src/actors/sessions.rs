@@ -139,7 +139,9 @@ impl Actor for Sessions {
             SessionsMsg::SyncAll(reply) => state.on_sync_all(reply),
             SessionsMsg::Reset => {
                 let peers: Vec<NodeId> = state.sessions.keys().copied().collect();
-                peers.into_iter().for_each(|peer| state.on_disconnected(peer, "the network was started again"));
+                peers
+                    .into_iter()
+                    .for_each(|peer| state.on_disconnected(peer, "the network was started again"));
             }
         }
         Ok(())
@@ -152,7 +154,9 @@ impl Actor for Sessions {
         state: &mut SessionsState,
     ) -> Result<(), ActorProcessingErr> {
         match event {
-            SupervisionEvent::ActorFailed(who, error) => state.on_session_died(who.get_id(), &error.to_string()),
+            SupervisionEvent::ActorFailed(who, error) => {
+                state.on_session_died(who.get_id(), &error.to_string())
+            }
             SupervisionEvent::ActorTerminated(who, _, reason) => {
                 state.on_session_died(who.get_id(), reason.as_deref().unwrap_or("stopped"));
             }

@@ -163,7 +163,9 @@ impl Version {
     /// Its hash: what a dot names, for good.
     #[must_use]
     pub fn hash(&self) -> VersionHash {
-        VersionHash(*blake3::keyed_hash(&HASH_KEY, &wire::encode(self)).as_bytes())
+        let mut canonical = Vec::with_capacity(self.size_hint() + 64);
+        wire::encode_into(self, &mut canonical);
+        VersionHash(*blake3::keyed_hash(&HASH_KEY, &canonical).as_bytes())
     }
 
     /// Roughly how many bytes it has when encoded.

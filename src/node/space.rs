@@ -143,7 +143,12 @@ impl Space {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub async fn put_with(&self, key: Key, value: Value, options: WriteOptions) -> Result<Written, WriteError> {
+    pub async fn put_with(
+        &self,
+        key: Key,
+        value: Value,
+        options: WriteOptions,
+    ) -> Result<Written, WriteError> {
         let write = self.prepare_put(key, value, options.precondition)?;
         self.write_one(write).await
     }
@@ -166,7 +171,8 @@ impl Space {
     /// # Errors
     /// See [`WriteError`].
     pub async fn delete_with(&self, key: Key, options: WriteOptions) -> Result<Written, WriteError> {
-        self.write_one(Write { key, body: Body::Delete, blob: None, precondition: options.precondition }).await
+        self.write_one(Write { key, body: Body::Delete, blob: None, precondition: options.precondition })
+            .await
     }
 
     /// All operations or none, on this node and as one unit at every node that receives them by
@@ -310,9 +316,8 @@ impl Space {
         let mut after: Option<Key> = None;
         loop {
             let mut last = None;
-            for pair in view
-                .records(&self.namespace, &Prefix::all(), after.as_ref(), false)
-                .take(RECORDS_AT_ONCE)
+            for pair in
+                view.records(&self.namespace, &Prefix::all(), after.as_ref(), false).take(RECORDS_AT_ONCE)
             {
                 let (key, record) = pair?;
                 keys += u64::from(record.visible(Strategy::default()).is_some());

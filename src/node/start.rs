@@ -105,10 +105,8 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
 #[expect(clippy::disallowed_methods, reason = "the root of the tree has no supervisor to be linked to")]
 async fn spawn_supervisor(
     args: SupervisorArgs,
-) -> Result<
-    (ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle),
-    StartError,
-> {
+) -> Result<(ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle), StartError>
+{
     match Actor::spawn(None, Supervisor, args).await {
         Ok((supervisor, task)) => Ok((supervisor, task.abort_handle())),
         Err(error) => Err(StartError::Internal(error.to_string())),
@@ -232,9 +230,9 @@ fn network(
     registry: &Arc<Mutex<Registry>>,
 ) -> StartNetwork {
     let discovery = &builder.discovery;
-    let same_host = discovery.same_host.then(|| {
-        discovery.same_host_directory.clone().or_else(libp2p::same_host_directory)
-    });
+    let same_host = discovery
+        .same_host
+        .then(|| discovery.same_host_directory.clone().or_else(libp2p::same_host_directory));
     let config = NetworkConfig {
         secret: *identity,
         mesh: builder.mesh.clone(),

@@ -8,8 +8,9 @@
 //! takes, what remains is one consistent past.
 
 mod batch;
-mod draft;
+mod chunks;
 pub mod directory;
+mod draft;
 mod error;
 pub mod fjall;
 pub mod layout;

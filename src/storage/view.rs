@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Pair, Snapshot, StoreError,
+    Pair, Snapshot, StoreError, chunks,
     layout::{self, NsNo},
     shared::Shared,
     stored,
@@ -14,7 +14,6 @@ use crate::{
     causality::{Dot, Intervals, Origin, SeenSet},
     conflict::{Payload, Put, Record, Version},
     types::{Key, Namespace, Prefix, Value},
-    wire,
 };
 
 /// A store as it was when the view was taken.
@@ -121,13 +120,21 @@ impl View {
         let Some(space) = self.shared.space(namespace) else { return Ok(seen) };
         let from = [&b"s"[..], &space.no.to_be_bytes()].concat();
         let origins = self.shared.origins();
+        let (mut last, mut seqs) = (None, Intervals::new());
         for pair in self.snapshot.range(&from, &layout::after(&from), false) {
             let (key, value) = pair?;
             let no = key.get(3..7).and_then(|no| no.try_into().ok()).map(u32::from_be_bytes);
             let origin =
                 no.and_then(|no| origins.get(no)).ok_or_else(|| damaged("an origin without a number"))?;
-            let seqs = wire::decode_stored(&value).map_err(|error| damaged(&error.to_string()))?;
-            seen.set(origin, seqs);
+            if last != Some(origin) {
+                if let Some(last) = last.replace(origin) {
+                    seen.set(last, std::mem::take(&mut seqs));
+                }
+            }
+            chunks::read(&mut seqs, &value)?;
+        }
+        if let Some(last) = last {
+            seen.set(last, seqs);
         }
         Ok(seen)
     }

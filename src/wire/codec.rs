@@ -31,9 +31,28 @@ fn config() -> impl bincode::config::Config {
 /// Never for the types of this crate: all of them can be encoded.
 #[must_use]
 pub fn encode<T: Serialize>(message: &T) -> Bytes {
-    bincode::serde::encode_to_vec(message, bincode::config::standard())
-        .expect("the messages of this crate have no field that cannot be encoded")
-        .into()
+    let mut out = Vec::new();
+    encode_into(message, &mut out);
+    out.into()
+}
+
+/// Adds the canonical bytes of `message` to `out`. Whoever knows how many they will be makes the
+/// room before: growing on the way costs more than encoding.
+///
+/// # Panics
+/// Never for the types of this crate: all of them can be encoded.
+pub fn encode_into<T: Serialize>(message: &T, out: &mut Vec<u8>) {
+    bincode::serde::encode_into_writer(message, Appended(out), bincode::config::standard())
+        .expect("the messages of this crate have no field that cannot be encoded");
+}
+
+struct Appended<'a>(&'a mut Vec<u8>);
+
+impl bincode::enc::write::Writer for Appended<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Reads one message that fills `bytes`.

@@ -11,7 +11,7 @@ mod frame;
 mod link;
 
 pub use blob::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest};
-pub use codec::{DecodeError, decode, decode_stored, encode};
+pub use codec::{DecodeError, decode, decode_stored, encode, encode_into};
 pub use envelope::{Envelope, EnvelopeError, SignedEnvelope};
 pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart};
 pub use frame::{

@@ -4,12 +4,18 @@ use crate::ports::{Entropy, Scope, WallClock};
 use crate::wire::SignedEnvelope;
 use ::libp2p::futures::StreamExt;
 use ::libp2p::{
-    Swarm, core::upgrade, gossipsub, identify, identity, noise, ping, swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts}, tcp, yamux, Transport,
+    Swarm, Transport,
+    core::upgrade,
+    gossipsub, identify, identity, noise, ping,
+    swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
+    tcp, yamux,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 pub type TransportFactory = Arc<
-    dyn Fn(&identity::Keypair) -> ::libp2p::core::transport::Boxed<(PeerId, ::libp2p::core::muxing::StreamMuxerBox)>
+    dyn Fn(
+            &identity::Keypair,
+        ) -> ::libp2p::core::transport::Boxed<(PeerId, ::libp2p::core::muxing::StreamMuxerBox)>
         + Send
         + Sync,
 >;
@@ -108,7 +114,8 @@ pub fn start(
             st,
         },
         k.public().to_peer_id(),
-        ::libp2p::swarm::Config::with_executor(scope.executor()).with_idle_connection_timeout(Duration::from_secs(86400)),
+        ::libp2p::swarm::Config::with_executor(scope.executor())
+            .with_idle_connection_timeout(Duration::from_secs(86400)),
     );
     let topics: BTreeMap<_, _> = c
         .namespaces
