@@ -1,9 +1,14 @@
 //! News that travels by word of mouth: an embeddable, eventually consistent, replicated key-value
 //! store for meshes in which not every node reaches every other.
 
-mod actors;
+pub mod actors;
 pub mod causality;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod conflict;
+pub mod docs;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod network;
 pub mod node;
 pub mod ports;

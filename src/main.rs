@@ -1,1 +1,7 @@
-fn main() {}
+//! The command line program: see [`tidings::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tidings::cli::main()
+}

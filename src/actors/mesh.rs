@@ -170,7 +170,8 @@ impl MeshState {
         self.gathered_bytes = 0;
         for (namespace, groups) in std::mem::take(&mut self.gathered) {
             for versions in pack(groups) {
-                self.publish(Envelope { namespace: namespace.clone(), versions });
+                let envelope = Envelope { namespace: namespace.clone(), versions };
+                envelope.fitted().into_iter().for_each(|envelope| self.publish(envelope));
             }
         }
         self.sent_at = Some(Instant::now());
@@ -257,6 +258,9 @@ fn sink(society: Arc<Society>) -> Sink {
         }
         Event::Inbound { peer, protocol, stream } => {
             society.sessions.cast(SessionsMsg::Inbound { peer, protocol, stream });
+        }
+        Event::Following { peer, namespace: _ } => {
+            society.sessions.cast(SessionsMsg::Following(peer));
         }
         Event::Rtt { peer, rtt } => society.peers.update(peer, |known| known.rtt = Some(rtt)),
         Event::Listening(address) => {

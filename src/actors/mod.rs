@@ -29,3 +29,7 @@ pub(crate) mod society;
 pub(crate) mod storage;
 pub(crate) mod supervisor;
 pub(crate) mod watch;
+
+pub use runner::{Inline, OwnThread, StorageRunner};
+pub use supervisor::Role;
+pub use watch::{Notice, WATCH_QUEUE_MAX};

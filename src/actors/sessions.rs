@@ -77,6 +77,9 @@ pub enum SessionsMsg {
         /// Where it can be dialled.
         listen: Vec<String>,
     },
+    /// A peer gets by gossip what is published from now on; what was published since it connected
+    /// may have passed it by.
+    Following(NodeId),
     /// All neighbours are to be sent a beacon.
     Beacon,
     /// One round of exchanges with every neighbour, now.
@@ -136,12 +139,15 @@ impl Actor for Sessions {
             SessionsMsg::Beacon => state.sessions.values().for_each(|session| {
                 let _session_is_ending = session.cast(SessionMsg::Beacon);
             }),
+            SessionsMsg::Following(peer) => {
+                if let Some(session) = state.sessions.get(&peer) {
+                    let _session_is_ending = session.cast(SessionMsg::Beacon);
+                }
+            }
             SessionsMsg::SyncAll(reply) => state.on_sync_all(reply),
             SessionsMsg::Reset => {
                 let peers: Vec<NodeId> = state.sessions.keys().copied().collect();
-                peers
-                    .into_iter()
-                    .for_each(|peer| state.on_disconnected(peer, "the network was started again"));
+                peers.into_iter().for_each(|peer| state.on_disconnected(peer, "the network was started again"));
             }
         }
         Ok(())
@@ -154,9 +160,7 @@ impl Actor for Sessions {
         state: &mut SessionsState,
     ) -> Result<(), ActorProcessingErr> {
         match event {
-            SupervisionEvent::ActorFailed(who, error) => {
-                state.on_session_died(who.get_id(), &error.to_string())
-            }
+            SupervisionEvent::ActorFailed(who, error) => state.on_session_died(who.get_id(), &error.to_string()),
             SupervisionEvent::ActorTerminated(who, _, reason) => {
                 state.on_session_died(who.get_id(), reason.as_deref().unwrap_or("stopped"));
             }

@@ -12,16 +12,8 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 use super::{
-    admission::Admission,
-    anti_entropy::AntiEntropyMsg,
-    clock::{ClockHandle, ClockMsg},
-    mailbox::Mailbox,
-    mesh::MeshMsg,
-    metrics::Metrics,
-    peers::Peers,
-    sessions::SessionsMsg,
-    storage::StorageMsg,
-    watch::WatchMsg,
+    admission::Admission, anti_entropy::AntiEntropyMsg, clock::{ClockHandle, ClockMsg}, mailbox::Mailbox, mesh::MeshMsg,
+    metrics::Metrics, peers::Peers, sessions::SessionsMsg, storage::StorageMsg, watch::WatchMsg,
 };
 use crate::{
     causality::NodeId,

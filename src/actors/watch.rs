@@ -1,7 +1,10 @@
 //! Watch: fans changes out to subscribers. A subscriber that is slow is told what it missed; it
 //! never slows a write.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::mpsc;
@@ -11,7 +14,6 @@ use crate::{
     storage::Change,
     types::{Namespace, Prefix},
 };
-use std::sync::Arc;
 
 /// The most changes that wait for one subscriber.
 pub const WATCH_QUEUE_MAX: usize = 1_024;
@@ -63,11 +65,9 @@ impl Actor for Watch {
     type State = WatchState;
     type Arguments = Arc<Society>;
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<WatchMsg>,
-        society: Arc<Society>,
-    ) -> Result<WatchState, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<WatchMsg>, society: Arc<Society>) -> Result<WatchState, ActorProcessingErr> {
+        // Subscribers of an earlier life of this actor see their channel end.
+        society.subscribers.store(0, Ordering::Relaxed);
         Ok(WatchState { society, subscribers: BTreeMap::new(), next: 0 })
     }
 
@@ -91,6 +91,7 @@ impl Actor for Watch {
 impl WatchState {
     fn on_changes(&mut self, changes: &[Change]) {
         let lagged = &self.society.metrics.watch_lagged;
+        let before = self.subscribers.len();
         self.subscribers.retain(|_, subscriber| {
             let mut listens = true;
             for change in changes {
@@ -101,6 +102,8 @@ impl WatchState {
             }
             listens
         });
+        let gone = before - self.subscribers.len();
+        self.society.subscribers.fetch_sub(gone, Ordering::Relaxed);
     }
 }
 
@@ -114,8 +117,7 @@ impl Subscriber {
         if self.lagged > 0 && self.to.try_send(Notice::Lagged(self.lagged)).is_ok() {
             self.lagged = 0;
         }
-        let told =
-            if self.lagged > 0 { Err(()) } else { self.to.try_send(Notice::Change(change)).map_err(drop) };
+        let told = if self.lagged > 0 { Err(()) } else { self.to.try_send(Notice::Change(change)).map_err(drop) };
         if told.is_err() {
             self.lagged += 1;
             missed.inc();

@@ -62,6 +62,7 @@ impl Intervals {
     }
 
     /// The intervals, ascending, both ends included.
+    #[must_use = "iterators are lazy"]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, u64)> + '_ {
         self.0.iter().copied()
     }
@@ -332,7 +333,7 @@ mod tests {
             prop_assert_eq!(numbers(&set), naive.clone());
             prop_assert_eq!(set.count(), naive.len() as u64);
             prop_assert_eq!(set.max(), naive.last().copied().unwrap_or(0));
-            prop_assert_eq!(set.base(), (1..).take_while(|n| naive.contains(n)).last().unwrap_or(0));
+            prop_assert_eq!(set.base(), (1..200).take_while(|n| naive.contains(n)).last().unwrap_or(0));
             prop_assert_eq!(set.is_empty(), naive.is_empty());
             let gaps: BTreeSet<u64> = (1..set.max().max(1)).filter(|n| !naive.contains(n)).collect();
             prop_assert_eq!(numbers(&set.gaps()), gaps);

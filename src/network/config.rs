@@ -21,7 +21,8 @@ pub struct NetworkConfig {
     pub mdns: bool,
     /// The directory in which nodes of one user on one machine tell each other their addresses.
     pub same_host: Option<PathBuf>,
-    /// Dial peers that peers told of, and those of the address book.
+    /// Dial peers that were found, that peers told of, and those of the address book. Without it only
+    /// `peers` are dialled, whatever else is found: the topology is exactly what was asked for.
     pub peer_exchange: bool,
     /// Only nodes with this key get through (`pnet`); whoever reaches the port, if absent.
     pub swarm_key: Option<[u8; 32]>,

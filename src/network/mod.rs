@@ -64,6 +64,29 @@ pub enum StreamError {
     Timeout,
 }
 
+/// A network could not be started. Nothing runs, nothing was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// The secret is no ed25519 key.
+    #[error("the node's secret is no ed25519 key: {0}")]
+    Secret(String),
+    /// Not one of the addresses can be listened on.
+    #[error("nothing to listen on: {0}")]
+    Listen(String),
+    /// What the network keeps cannot be read or written.
+    #[error("{path:?} cannot be read or written: {error}")]
+    Directory {
+        /// Where it is kept.
+        path: std::path::PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The settings of gossip contradict each other.
+    #[error("gossip cannot be set up so: {0}")]
+    Gossip(String),
+}
+
 /// Opens streams to connected peers; never dials.
 pub trait Streams: Send + Sync + 'static {
     /// Opens a stream of `protocol` to `peer`.
@@ -134,6 +157,15 @@ pub enum Event {
         /// Why, in words: a wrong swarm key, nobody there, …
         reason: String,
     },
+    /// A peer follows a namespace: from now on it gets what is published there. What was published
+    /// between [`Event::Connected`] and this may have passed it by, so a comparison that begins now
+    /// leaves no gap.
+    Following {
+        /// The peer.
+        peer: NodeId,
+        /// What it follows.
+        namespace: Namespace,
+    },
     /// An envelope arrived by gossip; its signature and origins are checked, it is forwarded.
     Gossip {
         /// The neighbour it came from.
@@ -177,6 +209,15 @@ pub trait Signer: Send + Sync + 'static {
     /// Wraps an encoded [`Envelope`] with a signature.
     fn sign(&self, payload: Bytes) -> SignedEnvelope;
 }
+
+/// Makes a transport for a node with this key, as often as the network is started.
+pub type TransportFactory = Arc<
+    dyn Fn(
+            &::libp2p::identity::Keypair,
+        ) -> ::libp2p::core::transport::Boxed<(PeerId, ::libp2p::core::muxing::StreamMuxerBox)>
+        + Send
+        + Sync,
+>;
 
 /// A running network.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use super::{Node, StartError, start};
 use crate::{
     actors::runner::{OwnThread, StorageRunner},
     causality::NodeId,
-    network::{Multiaddr, Tuning, libp2p::TransportFactory},
+    network::{Multiaddr, Tuning, TransportFactory},
     ports::{Entropy, SystemEntropy, SystemWall, WallClock},
     storage::{Durability, Store, fjall::FjallOptions, life::Surroundings},
     types::{Limits, Namespace},

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    BatchOp, Builder, ConnectError, Digest, Entry, Frontier, Health, NodeEvent, PeerInfo, Queue, ReadError,
-    Scan, ScanPage, Space, Status, SyncReport, SyncStatus, WriteError, Written,
+    BatchOp, Builder, ConnectError, Digest, Entry, Frontier, Health, NodeEvent, PeerInfo, Queue, ReadError, Scan,
+    ScanPage, Space, Status, SyncReport, SyncStatus, WriteError, Written,
 };
 use crate::{
     actors::{
@@ -390,10 +390,7 @@ fn queues(society: &Society) -> BTreeMap<String, Queue> {
 fn queue_metrics(out: &mut String, society: &Society) -> std::fmt::Result {
     use std::fmt::Write;
     let queues = queues(society);
-    writeln!(
-        out,
-        "# HELP tidings_queue_depth Work that waits or is under way.\n# TYPE tidings_queue_depth gauge"
-    )?;
+    writeln!(out, "# HELP tidings_queue_depth Work that waits or is under way.\n# TYPE tidings_queue_depth gauge")?;
     for (name, queue) in &queues {
         writeln!(out, "tidings_queue_depth{{queue=\"{name}\"}} {}", queue.depth)?;
     }

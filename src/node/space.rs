@@ -3,13 +3,14 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Frontier, Node, ReadError, WriteError};
 use crate::{
     actors::{
         society::Society,
         storage::{StorageMsg, WriteFailure, WriteRequest},
+        watch::{Notice, WATCH_QUEUE_MAX, WatchMsg},
     },
     causality::{Dot, Hlc, SeenSet},
     conflict::{Body, Payload, Put, Record, Strategy, Version, VersionHash},
@@ -335,6 +336,24 @@ impl Space {
         }
         let frontier = Frontier(view.seen(&self.namespace)?);
         Ok(super::Digest { root: hasher.finalize().to_hex().to_string(), keys, frontier })
+    }
+
+    /// Tells of every version that becomes part of this node's store below `prefix` from now on,
+    /// written here or elsewhere. A receiver that is slow is told how many it missed, and is never
+    /// waited for; dropping it ends the subscription.
+    ///
+    /// # Errors
+    /// When the node is closed.
+    pub fn subscribe(&self, prefix: Prefix) -> Result<mpsc::Receiver<Notice>, ReadError> {
+        self.check_open()?;
+        let society = self.society();
+        let (to, receiver) = mpsc::channel(WATCH_QUEUE_MAX);
+        society.subscribers.fetch_add(1, Ordering::Relaxed);
+        let namespace = self.namespace.clone();
+        if !society.watch.cast(WatchMsg::Subscribe { namespace, prefix, to }) {
+            return Err(ReadError::Closed);
+        }
+        Ok(receiver)
     }
 
     /// What the node has seen of this namespace.

@@ -1,6 +1,7 @@
 //! Puts the parts of a node together.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize},
@@ -10,6 +11,7 @@ use std::{
 
 use prometheus_client::registry::Registry;
 use ractor::Actor;
+use rand::Rng;
 use tokio::{
     runtime::Handle,
     sync::{broadcast, oneshot, watch},
@@ -105,8 +107,10 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
 #[expect(clippy::disallowed_methods, reason = "the root of the tree has no supervisor to be linked to")]
 async fn spawn_supervisor(
     args: SupervisorArgs,
-) -> Result<(ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle), StartError>
-{
+) -> Result<
+    (ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle),
+    StartError,
+> {
     match Actor::spawn(None, Supervisor, args).await {
         Ok((supervisor, task)) => Ok((supervisor, task.abort_handle())),
         Err(error) => Err(StartError::Internal(error.to_string())),
@@ -144,7 +148,7 @@ async fn open(keep: Keep, options: FjallOptions) -> Result<Opened, StartError> {
             return Ok(Opened {
                 store: Arc::new(Memory::new()),
                 surroundings: Surroundings::default(),
-                identity: libp2p::draw_secret(),
+                identity: draw_secret(),
                 directory: None,
             });
         }
@@ -222,6 +226,23 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().chars().take(64).collect()
 }
 
+/// Where nodes of one user on one machine meet: a directory that only this user can write to.
+fn same_host_directory() -> Option<PathBuf> {
+    let of = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(runtime) = of("XDG_RUNTIME_DIR") {
+        return Some(runtime.join("tidings"));
+    }
+    let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")))?;
+    Some(cache.join("tidings").join("run"))
+}
+
+/// The secret of a node that keeps none.
+fn draw_secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    rand::rng().fill_bytes(&mut secret);
+    secret
+}
+
 fn network(
     builder: &Builder,
     identity: &[u8; 32],
@@ -230,9 +251,8 @@ fn network(
     registry: &Arc<Mutex<Registry>>,
 ) -> StartNetwork {
     let discovery = &builder.discovery;
-    let same_host = discovery
-        .same_host
-        .then(|| discovery.same_host_directory.clone().or_else(libp2p::same_host_directory));
+    let same_host =
+        discovery.same_host.then(|| discovery.same_host_directory.clone().or_else(same_host_directory));
     let config = NetworkConfig {
         secret: *identity,
         mesh: builder.mesh.clone(),
@@ -259,9 +279,11 @@ fn network(
         let is_new = Arc::new(move |envelope: &crate::wire::Envelope| {
             society.upgrade().is_some_and(|society| is_new(&society, envelope))
         });
-        let ports = libp2p::Ports { entropy: entropy.clone(), wall: wall.clone(), sink, is_new };
-        let network = libp2p::start(config.clone(), transport.clone(), scope, ports, &mut fresh)
-            .map_err(|error| error.to_string())?;
+        let transport = transport.clone().map(|make| -> libp2p::TransportBuilder { Box::new(move |key| make(key)) });
+        let (entropy, wall) = (entropy.clone(), wall.clone());
+        let network =
+            libp2p::start(config.clone(), transport, scope.clone(), entropy, wall, sink, is_new, &mut fresh)
+                .map_err(|error| error.to_string())?;
         *registry.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(network)
     })

@@ -214,7 +214,7 @@ impl Exchange {
         match frame {
             ExchangeFrame::Hello(_) => Err(Violation::SecondHello),
             ExchangeFrame::Busy | ExchangeFrame::NotCarried => Err(Violation::LateRefusal(frame.name())),
-            ExchangeFrame::Seen(part) => self.on_seen(part, effects),
+            ExchangeFrame::Seen(part) => self.on_seen(&part, effects),
             ExchangeFrame::Page(page) => self.on_page(page, effects),
             ExchangeFrame::End(end) => self.on_end(&end, effects),
         }
@@ -252,7 +252,7 @@ impl Exchange {
         Ok(())
     }
 
-    fn on_seen(&mut self, part: SeenPart, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+    fn on_seen(&mut self, part: &SeenPart, effects: &mut Vec<Effect>) -> Result<(), Violation> {
         let Receiving::Seen { so_far, fragments } = &mut self.receiving else {
             return Err(if self.has_peers_end() {
                 Violation::AfterEnd("a seen set")

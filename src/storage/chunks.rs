@@ -127,7 +127,7 @@ mod tests {
         let page = |n: u64| (n * 1_000..(n + 1) * 1_000).map(|i| i * 2 + 2).collect::<Vec<_>>();
         for n in 0..200 {
             let mut more = Intervals::new();
-            page(n).into_iter().for_each(|seq| drop(more.insert(seq)));
+            page(n).into_iter().for_each(|seq| more.insert_range(seq, seq));
             assert!(add(&mut disk, &mut seen, &more) <= 3);
         }
         assert_eq!(seen.fragments(), 200_000);

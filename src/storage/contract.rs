@@ -1,7 +1,7 @@
 //! What every store must do, run against each.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -190,11 +190,7 @@ fn what_was_not_synced_is_there_when_only_the_process_died(place: &mut Place) {
 
 fn values_of_16_mib_are_kept_and_given_up_like_others(place: &mut Place) {
     const BYTES: usize = 16 << 20;
-    let big = |seed: u32| -> Bytes {
-        let noise = |n: u32| n.wrapping_mul(2_654_435_761).wrapping_add(seed).to_le_bytes();
-        (0..BYTES as u32 / 4).flat_map(noise).collect()
-    };
-    let (one, two) = (big(1), big(2));
+    let (one, two) = (noise(BYTES, 1), noise(BYTES, 2));
     let mut store = place.open();
     for (key, value) in [("b1", &one), ("b2", &two), ("b1", &two)] {
         let mut batch = Batch::new();
@@ -215,38 +211,61 @@ fn values_of_16_mib_are_kept_and_given_up_like_others(place: &mut Place) {
 }
 
 fn readers_on_other_threads_never_see_half_a_batch(place: &mut Place) {
+    // Many keys, so that it takes a while to apply a batch, and enough batches for many flushes.
+    const KEYS: u8 = 100;
     let store = place.open();
-    put(&*store, &[("x", Some("0")), ("y", Some("0"))]);
+    let put_all = |n: u32| {
+        let mut batch = Batch::new();
+        for of in 0..KEYS {
+            batch.insert(key(of), n.to_be_bytes().to_vec());
+        }
+        store.commit(batch, Durability::Buffer).unwrap();
+    };
+    put_all(0);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let mut last = 0;
+        for reverse in [false, true] {
+            let (store, done) = (&store, &done);
+            scope.spawn(move || {
+                let mut last = Bytes::new();
                 while !done.load(Ordering::Relaxed) {
-                    let seen = everything(&*store.snapshot());
-                    assert_eq!(seen[&b"x"[..]], seen[&b"y"[..]]);
-                    let n: u32 = std::str::from_utf8(&seen[&b"x"[..]]).unwrap().parse().unwrap();
-                    assert!(n >= last, "{n} after {last}");
-                    last = n;
+                    let snapshot = store.snapshot();
+                    let values = pairs(&*snapshot, b"k", b"l", reverse).into_iter().map(|(_, value)| value);
+                    let values: BTreeSet<_> = values.collect();
+                    assert_eq!(values.len(), 1, "half a batch: {values:?}");
+                    assert!(values.first() >= Some(&last), "{values:?} after {last:?}");
+                    last = values.into_iter().next().unwrap();
+                    assert_eq!(snapshot.get(&key(0)).unwrap().as_ref(), Some(&last));
                 }
             });
         }
-        for n in 1..500 {
-            let n = n.to_string();
-            put(&*store, &[("x", Some(&n)), ("y", Some(&n))]);
-            assert_eq!(value(&*store, "y"), Some(n), "a commit that returned is seen");
+        for n in 1..1000 {
+            put_all(n);
+            let expected = Some(Bytes::copy_from_slice(&n.to_be_bytes()));
+            assert_eq!(store.get(&key(0)).unwrap(), expected, "a commit that returned is seen");
+            assert_eq!(store.snapshot().get(&key(0)).unwrap(), expected, "and by snapshots");
         }
         done.store(true, Ordering::Relaxed);
     });
 }
 
 fn size_follows_what_is_stored(place: &mut Place) {
+    const BYTES: usize = 500_000;
     let store = place.open();
     let empty = store.size_bytes();
-    put(&*store, &[("k", Some(&"incompressible? no matter ".repeat(20_000)))]);
-    store.sync().unwrap();
-    assert!(store.size_bytes() > empty);
-    assert!(store.size_bytes() < empty + (4 << 20), "a hole in a file counts as disk space");
+    let mut batch = Batch::new();
+    batch.insert("k", noise(BYTES, 0));
+    store.commit(batch, Durability::Fsync).unwrap();
+    let size = store.size_bytes();
+    assert!(size > empty && size >= BYTES as u64, "{size} after {empty}");
+    assert!(size < empty + (4 << 20), "{size}: a hole in a file counts as disk space");
+}
+
+/// Bytes that cannot be compressed.
+fn noise(bytes: usize, seed: u32) -> Bytes {
+    let word = |n: u32| blake3::hash(&[seed.to_le_bytes(), n.to_le_bytes()].concat());
+    let words = (0..).flat_map(|n| *word(n).as_bytes());
+    words.take(bytes).collect()
 }
 
 #[derive(Clone, Debug)]

@@ -25,6 +25,8 @@ mod view;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod ledger_tests;
 
 use bytes::Bytes;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Frame, FrameError, decode, encode, write_frame};
 use crate::{causality::Dot, types::Namespace};
 
-/// How many bytes of a value travel in one frame.
+/// The most bytes of a value that travel in one frame.
 pub const BLOB_CHUNK_BYTES: usize = 64 * 1024;
 
 /// A request for the bytes of the value that the version `dot` announced.
@@ -67,9 +67,10 @@ impl BlobReply {
     /// When the frame is no answer.
     pub fn from_frame(frame: &Frame) -> Result<Self, FrameError> {
         match frame.kind {
+            1 if frame.payload.len() > BLOB_CHUNK_BYTES => Err(FrameError::TooLong(frame.payload.len())),
             1 => Ok(Self::Chunk(frame.payload.clone())),
-            2 => Ok(Self::Gone),
-            3 => Ok(Self::Busy),
+            2 => Ok(decode(&frame.payload).map(|()| Self::Gone)?),
+            3 => Ok(decode(&frame.payload).map(|()| Self::Busy)?),
             kind => Err(FrameError::Kind(kind)),
         }
     }

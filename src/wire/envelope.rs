@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{DecodeError, decode, encode};
+use super::{DecodeError, bounds, decode, encode};
 use crate::{
     causality::{NodeId, Origin},
     conflict::Version,
@@ -16,8 +16,28 @@ use crate::{
 pub struct Envelope {
     /// Where the versions belong.
     pub namespace: Namespace,
-    /// The versions, ascending in sequence, all of one origin.
+    /// The versions, ascending in sequence, all of one origin; at most [`BATCH_OPERATIONS_MAX`].
+    #[serde(deserialize_with = "bounds::list::<_, _, BATCH_OPERATIONS_MAX>")]
     pub versions: Vec<Version>,
+}
+
+/// The most bytes of an encoded envelope: with its signature it fits a message.
+pub const ENVELOPE_BYTES_MAX: usize = super::FRAME_BYTES_MAX - 256;
+
+impl Envelope {
+    /// The same in as many envelopes as it takes for each to fit a message; nearly always one. A
+    /// batch of versions that name very many writers stops being one unit to those who hear of it
+    /// by gossip; what it says arrives all the same.
+    #[must_use]
+    pub fn fitted(self) -> Vec<Self> {
+        if self.versions.len() < 2 || encode(&self).len() <= ENVELOPE_BYTES_MAX {
+            return vec![self];
+        }
+        let Self { namespace, mut versions } = self;
+        let rest = versions.split_off(versions.len() / 2);
+        let halves = [versions, rest].map(|versions| Self { namespace: namespace.clone(), versions });
+        halves.into_iter().flat_map(Self::fitted).collect()
+    }
 }
 
 /// An envelope in transit: its bytes, and its author's ed25519 signature over them.

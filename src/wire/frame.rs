@@ -5,8 +5,9 @@ use thiserror::Error;
 
 /// The protocol this node speaks. It also speaks the one before, once there is one.
 pub const PROTOCOL_VERSION: u8 = 1;
-/// The most bytes in the payload of one frame or gossip message: 1.25 MiB, a full batch with room.
-pub const FRAME_BYTES_MAX: usize = 1_280 * 1024;
+/// The most bytes in the payload of one frame or gossip message: 2 MiB. A full batch fits, with the
+/// longest content types and ten writers in the context of each of its versions.
+pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The bytes before the payload.
 pub const FRAME_HEAD_BYTES: usize = 6;
 
@@ -38,7 +39,7 @@ pub enum FrameError {
     )]
     Version(u8),
     /// The frame would be longer than a frame may be.
-    #[error("a frame of {0} bytes, the limit is {FRAME_BYTES_MAX}")]
+    #[error("a frame of {0} bytes is longer than one of its kind may be")]
     TooLong(usize),
     /// No message of this stream has this kind.
     #[error("a frame of unknown kind {0}")]

@@ -49,12 +49,7 @@ pub enum Fetched {
 
 /// Fetches the large values of `versions`, one unit, and has them stored together. False if some
 /// could not be had.
-pub async fn fetch_unit(
-    society: &Society,
-    peer: NodeId,
-    namespace: Namespace,
-    versions: Vec<Version>,
-) -> bool {
+pub async fn fetch_unit(society: &Society, peer: NodeId, namespace: Namespace, versions: Vec<Version>) -> bool {
     let Some((blobs, permit)) = fetch_all(society, peer, &namespace, &versions, &TRY_AGAIN).await else {
         society.metrics.blobs_failed.inc();
         return false;
@@ -115,9 +110,7 @@ async fn fetch_patiently(
         match fetch(society, peer, request, size).await {
             Fetched::Bytes(bytes) => return Some(bytes),
             Fetched::Gone => {}
-            Fetched::Failed(reason) => {
-                tracing::debug!(%peer, dot = %request.dot, reason, "a large value did not come")
-            }
+            Fetched::Failed(reason) => tracing::debug!(%peer, dot = %request.dot, reason, "a large value did not come"),
         }
         time::sleep(*waits.next()?).await;
     }
@@ -138,11 +131,7 @@ async fn fetch(society: &Society, peer: NodeId, request: &BlobRequest, size: u64
     }
 }
 
-async fn receive(
-    stream: &mut Stream,
-    request: &BlobRequest,
-    size: u64,
-) -> Result<Option<Bytes>, StreamBroken> {
+async fn receive(stream: &mut Stream, request: &BlobRequest, size: u64) -> Result<Option<Bytes>, StreamBroken> {
     let uncounted = AtomicU64::new(0);
     send_frame(stream, &request.to_bytes(), &uncounted).await?;
     let mut bytes = BytesMut::new();

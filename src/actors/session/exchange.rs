@@ -368,13 +368,11 @@ impl Talk<'_> {
     fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, StoreError> {
         let page = self.view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
         let last = page.next.is_none();
-        let lost = if last { self.view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
+        let lost =
+            if last { self.view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
         if !lost.is_empty() {
             self.society.metrics.lost.inc_by(lost.count());
-            tracing::warn!(
-                count = lost.count(),
-                "seen writes are neither held nor superseded: they were lost here"
-            );
+            tracing::warn!(count = lost.count(), "seen writes are neither held nor superseded: they were lost here");
         }
         Ok(Input::PageRead { page: Page { versions: page.versions }, lost, last })
     }
@@ -383,7 +381,8 @@ impl Talk<'_> {
         let now = self.society.clock.wall_ms();
         match report.outcome {
             Outcome::Equal => self.stand(|standing| {
-                *standing = Standing { behind: 0, ahead: 0, last_match: Some(now), revision: self.revision };
+                *standing =
+                    Standing { behind: 0, ahead: 0, last_match: Some(now), revision: self.revision };
             }),
             Outcome::Delta => self.stand(|standing| {
                 standing.behind = report.set_aside;

@@ -219,7 +219,5 @@ async fn outgoing(society: Arc<Society>, peer: NodeId, namespace: Namespace) -> 
         Ok(stream) => stream,
         Err(error) => return failed(error.to_string()),
     };
-    Conversation { society, peer, namespace: namespace.clone(), stream, first: None, first_bytes: 0 }
-        .run()
-        .await
+    Conversation { society, peer, namespace: namespace.clone(), stream, first: None, first_bytes: 0 }.run().await
 }

@@ -19,40 +19,59 @@ const LINK_QUEUE_MAX: usize = 64;
 const LINK_UNREAD_MAX: usize = 32;
 
 /// The writing end of a control stream.
-#[derive(Clone)]
-pub struct Link(mpsc::Sender<Bytes>);
+pub struct Link {
+    /// Which of the control streams with this peer it is.
+    pub number: u64,
+    queue: mpsc::Sender<Bytes>,
+}
+
+/// A control stream is gone.
+pub struct Gone {
+    /// Which one.
+    pub number: u64,
+    /// Why.
+    pub reason: String,
+    /// Whether the peer sent what it must not.
+    pub fault: bool,
+}
 
 impl Link {
     /// Starts reading and writing `stream`.
-    pub fn start(scope: &Scope, stream: Stream, session: &ActorRef<SessionMsg>) -> Self {
+    pub fn start(scope: &Scope, stream: Stream, session: &ActorRef<SessionMsg>, number: u64) -> Self {
         let (reader, writer) = stream.split();
         let (queue, mut frames) = mpsc::channel::<Bytes>(LINK_QUEUE_MAX);
         let (reading, writing) = (session.clone(), session.clone());
         scope.spawn(async move {
-            let reason = match read(reader, &reading).await {
-                Ok(()) => "the peer closed the control stream".to_owned(),
-                Err(broken) => broken.to_string(),
+            let gone = match read(reader, &reading).await {
+                Ok(()) => Gone { number, reason: "the peer closed the control stream".to_owned(), fault: false },
+                Err(broken) => Gone::of(number, &broken),
             };
-            let _session_is_ending = reading.cast(SessionMsg::LinkClosed(reason));
+            let _session_is_ending = reading.cast(SessionMsg::LinkClosed(gone));
         });
         scope.spawn(async move {
             let mut writer = writer;
             let uncounted = AtomicU64::new(0);
             while let Some(frame) = frames.recv().await {
                 if let Err(broken) = send_frame(&mut writer, &frame, &uncounted).await {
-                    let _session_is_ending = writing.cast(SessionMsg::LinkClosed(broken.to_string()));
+                    let _session_is_ending = writing.cast(SessionMsg::LinkClosed(Gone::of(number, &broken)));
                     return;
                 }
             }
             let _peer_closed_first = writer.close().await;
         });
-        Self(queue)
+        Self { number, queue }
     }
 
     /// Has `frame` written; false if too many wait. What is sent here is sent again later or not
     /// missed, so nothing waits for room.
     pub fn send(&self, frame: &LinkFrame) -> bool {
-        self.0.try_send(frame.to_bytes()).is_ok()
+        self.queue.try_send(frame.to_bytes()).is_ok()
+    }
+}
+
+impl Gone {
+    fn of(number: u64, broken: &StreamBroken) -> Self {
+        Self { number, reason: broken.to_string(), fault: matches!(broken, StreamBroken::Frame(_)) }
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::{
 use self::{
     exchanges::Exchanges,
     gaps::{Asking, Gaps},
-    link::{Link, Said},
+    link::{Gone, Link, Said},
 };
 use super::{clock::ClockMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society};
 use crate::{
@@ -35,6 +35,8 @@ use crate::{
 
 /// A control stream must stand, and its first frame have come, within this time.
 const LINK_PATIENCE: Duration = Duration::from_secs(15);
+/// The most control streams in one session, one after the other.
+const LINKS_MAX: u64 = 64;
 /// The end with the greater id starts its first exchange so much later, if the other has not.
 const SECOND_TO_COMPARE: Duration = Duration::from_millis(500);
 /// Gossip that overtakes itself is given so long before its gaps are asked for.
@@ -53,8 +55,8 @@ pub enum SessionMsg {
     /// The peer said something on it.
     Said(Said),
     /// It is gone.
-    LinkClosed(String),
-    /// The peer should have said who it is by now.
+    LinkClosed(Gone),
+    /// A control stream should stand, and the peer have said who it is, by now.
     LinkDue,
     /// The peer wants to compare.
     InboundSync(Stream),
@@ -121,6 +123,7 @@ pub struct SessionState {
     peer: NodeId,
     scope: Scope,
     link: Option<Link>,
+    links: u64,
     met: Option<LinkHello>,
     exchanges: Exchanges,
     gaps: Gaps,
@@ -151,6 +154,7 @@ impl Actor for Session {
             peer,
             scope,
             link: None,
+            links: 0,
             met: None,
             gaps: Gaps::default(),
             inbound: Arc::new(tokio::sync::Semaphore::new(INBOUND_MAX)),
@@ -172,8 +176,9 @@ impl Actor for Session {
             SessionMsg::LinkOpened(Ok(stream)) | SessionMsg::Link(stream) => state.on_link(&myself, stream),
             SessionMsg::LinkOpened(Err(error)) => state.end(&error.to_string()),
             SessionMsg::Said(said) => state.on_said(&myself, said),
-            SessionMsg::LinkClosed(reason) => state.end(&reason),
+            SessionMsg::LinkClosed(gone) => state.on_link_closed(&myself, &gone),
             SessionMsg::LinkDue if state.met.is_none() => state.end("the peer did not say who it is"),
+            SessionMsg::LinkDue if state.link.is_none() => state.end("the control stream did not come back"),
             SessionMsg::LinkDue => {}
             SessionMsg::InboundSync(stream) => state.on_inbound_sync(&myself, stream),
             SessionMsg::InboundHello { stream, first, bytes, place } => {
@@ -221,12 +226,36 @@ impl SessionState {
     }
 
     fn on_link(&mut self, myself: &ActorRef<SessionMsg>, stream: Stream) {
-        // A second one is of a second process with the identity of the peer: its hello will tell.
-        let link = Link::start(&self.scope, stream, myself);
+        self.links += 1;
+        if self.links > LINKS_MAX {
+            return self.end("the peer opens control streams without end");
+        }
+        // A second one is of a second process with the identity of the peer, its hello will tell, or
+        // takes the place of one that went with a second connection.
+        let link = Link::start(&self.scope, stream, myself, self.links);
         link.send(&LinkFrame::Hello(self.hello()));
         if self.link.is_none() {
             self.link = Some(link);
         }
+    }
+
+    /// A stream that broke may have gone with one of two connections; one that carried what it must
+    /// not ends the connection.
+    fn on_link_closed(&mut self, myself: &ActorRef<SessionMsg>, gone: &Gone) {
+        if gone.fault {
+            self.society.metrics.frames_refused.inc();
+            tracing::warn!(peer = %self.peer, reason = gone.reason, "a peer is cut off");
+            return self.end(&gone.reason);
+        }
+        if self.link.as_ref().is_none_or(|link| link.number != gone.number) {
+            return;
+        }
+        tracing::debug!(peer = %self.peer, reason = gone.reason, "a control stream is gone");
+        self.link = None;
+        if self.is_first() {
+            self.open_link(myself);
+        }
+        self.later(myself, LINK_PATIENCE, SessionMsg::LinkDue);
     }
 
     fn hello(&self) -> LinkHello {

@@ -1,177 +1,195 @@
-//! stub, replaced by the adapter
-use super::*;
-use crate::ports::{Entropy, Scope, WallClock};
-use crate::wire::SignedEnvelope;
-use ::libp2p::futures::StreamExt;
-use ::libp2p::{
-    Swarm, Transport,
-    core::upgrade,
-    gossipsub, identify, identity, noise, ping,
-    swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
-    tcp, yamux,
+//! The network over libp2p: gossipsub for what is new, streams for everything else.
+//!
+//! One task owns the swarm. It never awaits a consumer; what it decides (whom to dial, whether a
+//! message is lawful, when a connection is dead) is decided by small state machines without sockets
+//! ([`dialer`], [`gossip`], [`liveness`]), which keep no order that depends on hashing.
+
+mod behaviour;
+mod blocks;
+mod book;
+mod dialer;
+mod gossip;
+mod identity;
+mod known;
+mod listen;
+mod liveness;
+mod metrics;
+mod peer;
+mod reason;
+mod same_host;
+mod signer;
+mod small_file;
+mod streams;
+pub mod swarm_key;
+mod task;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+use std::{fs, io, sync::Arc, time::Duration};
+
+use libp2p::{Multiaddr, Swarm, core::transport::ListenerId, identity::Keypair};
+use prometheus_client::registry::Registry;
+use tokio::sync::mpsc;
+
+pub use identity::node_id;
+pub use transport::{TransportBuilder, secure};
+
+use self::{
+    behaviour::Behaviour,
+    blocks::Blocks,
+    book::Book,
+    dialer::{Dialer, Input, Rules},
+    gossip::Gossip,
+    known::Source,
+    listen::{Ports, Turn},
+    metrics::Metrics,
+    peer::peer_of,
+    same_host::SameHost,
+    signer::KeySigner,
+    task::{Parts, Task},
 };
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-pub type TransportFactory = Arc<
-    dyn Fn(
-            &identity::Keypair,
-        ) -> ::libp2p::core::transport::Boxed<(PeerId, ::libp2p::core::muxing::StreamMuxerBox)>
-        + Send
-        + Sync,
->;
-pub struct Ports {
-    pub entropy: Arc<dyn Entropy>,
-    pub wall: Arc<dyn WallClock>,
-    pub sink: Sink,
-    pub is_new: IsNew,
-}
-fn kp(secret: &[u8; 32]) -> identity::Keypair {
-    let mut s = *secret;
-    identity::Keypair::ed25519_from_bytes(&mut s).unwrap()
-}
-fn nid(p: &PeerId) -> Option<NodeId> {
-    p.to_string().parse().ok()
-}
-fn pid(n: &NodeId) -> PeerId {
-    n.to_string().parse().unwrap()
-}
-pub fn node_id(secret: &[u8; 32]) -> NodeId {
-    nid(&kp(secret).public().to_peer_id()).unwrap()
-}
-pub fn draw_secret() -> [u8; 32] {
-    let mut s = [0; 32];
-    rand::Rng::fill_bytes(&mut rand::rng(), &mut s);
-    s
-}
-pub fn same_host_directory() -> Option<PathBuf> {
-    None
-}
-#[derive(NetworkBehaviour)]
-#[behaviour(prelude = "::libp2p::swarm::derive_prelude")]
-struct B {
-    gs: gossipsub::Behaviour,
-    ping: ping::Behaviour,
-    id: identify::Behaviour,
-    st: libp2p_stream::Behaviour,
-}
-struct Sg(identity::Keypair, NodeId);
-impl Signer for Sg {
-    fn node(&self) -> NodeId {
-        self.1
-    }
-    fn sign(&self, payload: Bytes) -> SignedEnvelope {
-        let s = self.0.sign(&SignedEnvelope::signed_bytes(&payload)).unwrap();
-        SignedEnvelope::new(self.1, s.try_into().unwrap(), payload)
-    }
-}
-struct St(libp2p_stream::Control);
-impl Streams for St {
-    fn open(&self, peer: NodeId, protocol: Protocol) -> BoxFuture<'static, Result<Stream, StreamError>> {
-        let mut c = self.0.clone();
-        Box::pin(async move {
-            match c.open_stream(pid(&peer), ::libp2p::StreamProtocol::new(protocol.name())).await {
-                Ok(s) => Ok(Box::new(s) as Stream),
-                Err(e) => Err(StreamError::Closed(e.to_string())),
-            }
-        })
-    }
-}
+use crate::{
+    network::{IsNew, Network, NetworkConfig, NetworkError, Signer, Sink},
+    ports::{Entropy, Scope, WallClock},
+};
+
+/// The most commands that wait for the swarm.
+pub const COMMANDS_MAX: usize = 1024;
+/// A connection is closed for good reasons only; that nobody used it for some time is none.
+const IDLE_MAX: Duration = Duration::from_secs(60 * 60 * 24 * 30);
+
+/// Starts a network: listens, dials, and runs in tasks of `scope` until [`Command::Stop`], until the
+/// last sender of commands is gone, or until the scope is closed. To be called within a runtime.
+///
+/// `transport` replaces TCP, DNS and the swarm key; it is given the node's key and has to authenticate
+/// with it (see [`secure`]).
+///
+/// # Errors
+/// When the secret is no key, when none of the addresses can be listened on, when what the network
+/// keeps cannot be read, or when the tuning contradicts itself. Nothing runs then.
+///
+/// [`Command::Stop`]: crate::network::Command::Stop
+#[expect(clippy::too_many_arguments, reason = "they are the ports, all of them, each given by the builder")]
+#[expect(clippy::needless_pass_by_value, reason = "the network of a node is its scope's, not a borrower's")]
 pub fn start(
-    c: NetworkConfig,
-    _: Option<TransportFactory>,
-    scope: &Scope,
-    ports: Ports,
-    _: &mut prometheus_client::registry::Registry,
-) -> Result<Network, String> {
-    let k = kp(&c.secret);
-    let me = node_id(&c.secret);
-    let t = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-        .upgrade(upgrade::Version::V1Lazy)
-        .authenticate(noise::Config::new(&k).unwrap())
-        .multiplex(yamux::Config::default())
-        .boxed();
-    let gcfg = gossipsub::ConfigBuilder::default()
-        .validation_mode(gossipsub::ValidationMode::Anonymous)
-        .validate_messages()
-        .max_transmit_size(1 << 21)
-        .mesh_n_low(4)
-        .mesh_n(5)
-        .mesh_n_high(8)
-        .mesh_outbound_min(1)
-        .heartbeat_interval(Duration::from_millis(500))
-        .heartbeat_initial_delay(Duration::from_millis(200))
-        .message_id_fn(|m| gossipsub::MessageId::from(blake3::hash(&m.data).as_bytes()[..20].to_vec()))
-        .build()
-        .unwrap();
-    let st = libp2p_stream::Behaviour::new();
-    let mut ctl = st.new_control();
-    let mut sw = Swarm::new(
-        t,
-        B {
-            gs: gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, gcfg).unwrap(),
-            ping: ping::Behaviour::default(),
-            id: identify::Behaviour::new(identify::Config::new("/t/1".into(), k.public())),
-            st,
-        },
-        k.public().to_peer_id(),
-        ::libp2p::swarm::Config::with_executor(scope.executor())
-            .with_idle_connection_timeout(Duration::from_secs(86400)),
-    );
-    let topics: BTreeMap<_, _> = c
-        .namespaces
-        .iter()
-        .map(|n| (n.clone(), gossipsub::IdentTopic::new(format!("tidings/1/{}/{n}", c.mesh))))
-        .collect();
-    for t in topics.values() {
-        sw.behaviour_mut().gs.subscribe(t).unwrap();
-    }
-    for a in &c.listen {
-        let mut a = a.clone();
-        if sw.listen_on(a.clone()).is_err() {
-            a = "/ip4/127.0.0.1/tcp/0".parse().unwrap();
-            sw.listen_on(a).unwrap();
-        }
-    }
-    for a in &c.peers {
-        let _ = sw.dial(DialOpts::unknown_peer_id().address(a.clone()).allocate_new_port().build());
-    }
-    let (tx, mut rx) = tokio::sync::mpsc::channel(1024);
-    let net = Network { commands: tx, streams: Arc::new(St(ctl.clone())), signer: Arc::new(Sg(k, me)) };
-    for p in [Protocol::Link, Protocol::Sync, Protocol::Blob] {
-        let mut inc = ctl.accept(::libp2p::StreamProtocol::new(p.name())).unwrap();
-        let sink = ports.sink.clone();
-        scope.spawn(async move {
-            while let Some((peer, s)) = inc.next().await {
-                sink(Event::Inbound { peer: nid(&peer).unwrap(), protocol: p, stream: Box::new(s) });
-            }
-        });
-    }
-    scope.spawn(async move {
-        loop {
-            tokio::select! { biased;
-                cmd = rx.recv() => match cmd {
-                    None | Some(Command::Stop) => break,
-                    Some(Command::Publish { namespace, data }) => { let _ = sw.behaviour_mut().gs.publish(topics[&namespace].clone(), data.to_vec()); }
-                    Some(Command::Dial(a)) => { let _ = sw.dial(DialOpts::unknown_peer_id().address(a).allocate_new_port().build()); }
-                    Some(Command::Disconnect(p)) => { let _ = sw.disconnect_peer_id(pid(&p)); }
-                    Some(Command::Protect(set)) => { for p in set { sw.behaviour_mut().gs.add_explicit_peer(&pid(&p)); } }
-                    Some(_) => {}
-                },
-                ev = sw.select_next_some() => match ev {
-                    SwarmEvent::NewListenAddr { address, .. } => (ports.sink)(Event::Listening(address)),
-                    SwarmEvent::ConnectionEstablished { peer_id, num_established, endpoint, .. } if num_established.get() == 1 => (ports.sink)(Event::Connected { peer: nid(&peer_id).unwrap(), address: endpoint.get_remote_address().clone(), direction: if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound } }),
-                    SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => (ports.sink)(Event::Disconnected { peer: nid(&peer_id).unwrap(), reason: format!("{cause:?}") }),
-                    SwarmEvent::Behaviour(BEvent::Gs(gossipsub::Event::Message { propagation_source, message, message_id })) => {
-                        let env = SignedEnvelope::from_bytes(&message.data).and_then(|s| s.open());
-                        let acc = match &env { Ok(e) if (ports.is_new)(e) => gossipsub::MessageAcceptance::Accept, Ok(_) => gossipsub::MessageAcceptance::Ignore, Err(_) => gossipsub::MessageAcceptance::Reject };
-                        let ok = acc == gossipsub::MessageAcceptance::Accept;
-                        sw.behaviour_mut().gs.report_message_validation_result(&message_id, &propagation_source, acc);
-                        if ok { (ports.sink)(Event::Gossip { from: nid(&propagation_source).unwrap(), envelope: env.unwrap(), bytes: message.data.len() }); }
-                    }
-                    _ => {}
-                }
-            }
-        }
+    config: NetworkConfig,
+    transport: Option<TransportBuilder>,
+    scope: Scope,
+    entropy: Arc<dyn Entropy>,
+    wall: Arc<dyn WallClock>,
+    sink: Sink,
+    is_new: IsNew,
+    registry: &mut Registry,
+) -> Result<Network, NetworkError> {
+    let keypair = Keypair::ed25519_from_bytes(config.secret)
+        .map_err(|error| NetworkError::Secret(error.to_string()))?;
+    let signing = keypair.clone().try_into_ed25519().expect("made as an ed25519 key, in the line above");
+    let signer = Arc::new(KeySigner::new(signing));
+    let own = signer.node();
+
+    let blocks = open_directory(&config)?;
+    let metrics = Metrics::register(registry);
+    let gossip = Gossip::new(&config.mesh, &config.namespaces, is_new);
+    let gossipsub = gossip.behaviour(&config.tuning, registry).map_err(NetworkError::Gossip)?;
+    let (opener, streams) = streams::channel();
+    let behaviour = Behaviour::new(&config, &keypair, gossipsub, streams, blocks.nodes());
+
+    let own_sockets = transport.is_none();
+    let transport = match transport {
+        Some(build) => build(&keypair),
+        None => transport::tcp(&keypair, config.swarm_key),
+    };
+    let swarm_config =
+        libp2p::swarm::Config::with_executor(scope.executor()).with_idle_connection_timeout(IDLE_MAX);
+    let mut swarm = Swarm::new(transport, behaviour, peer_of(own), swarm_config);
+    let ports = Ports::open(config.directory.as_ref());
+    let listeners = listen(&mut swarm, &config, &ports, own_sockets)?;
+
+    let same_host = config.same_host.as_deref().and_then(|directory| {
+        let opened = SameHost::open(directory, &config.mesh, own);
+        opened.inspect_err(|error| tracing::warn!(%error, "no discovery on this machine")).ok()
     });
-    Ok(net)
+    let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+    let parts = Parts {
+        dialer: Dialer::new(own, rules(&config)),
+        book: Book::open(config.directory.as_ref()),
+        swarm,
+        commands: receiver,
+        sink,
+        entropy,
+        wall,
+        metrics,
+        gossip,
+        blocks,
+        same_host,
+        ports,
+        listeners,
+    };
+    let mut task = Task::new(&config, parts);
+    task.begin(config.peers);
+    scope.spawn(task.run());
+    Ok(Network { commands, streams: Arc::new(opener), signer })
+}
+
+fn rules(config: &NetworkConfig) -> Rules {
+    Rules {
+        degree_low: config.tuning.degree_low,
+        degree_high: config.tuning.degree_high,
+        dials_max: config.tuning.dials_max.max(1),
+        backoff_max: config.tuning.backoff_max,
+        exchange: config.peer_exchange,
+    }
+}
+
+fn open_directory(config: &NetworkConfig) -> Result<Blocks, NetworkError> {
+    let made = config.directory.as_ref().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| Blocks::open(config.directory.as_ref())).map_err(|error| {
+        let path = config.directory.clone().unwrap_or_default();
+        NetworkError::Directory { path, error }
+    })
+}
+
+/// Listens on every address asked for, or on what comes nearest to it.
+fn listen(
+    swarm: &mut Swarm<Behaviour>,
+    config: &NetworkConfig,
+    ports: &Ports,
+    own_sockets: bool,
+) -> Result<Vec<(ListenerId, Multiaddr)>, NetworkError> {
+    let turn = own_sockets.then(Turn::take);
+    let mut listeners = Vec::new();
+    let mut failures = Vec::new();
+    for asked in &config.listen {
+        match listen_near(swarm, &ports.candidates(asked), turn.as_ref()) {
+            Ok(listener) => listeners.push((listener, asked.clone())),
+            Err(failure) => failures.push(format!("{asked}: {failure}")),
+        }
+    }
+    if listeners.is_empty() && !failures.is_empty() {
+        return Err(NetworkError::Listen(failures.join("; ")));
+    }
+    for failure in failures {
+        tracing::warn!("not listening on {failure}");
+    }
+    Ok(listeners)
+}
+
+fn listen_near(
+    swarm: &mut Swarm<Behaviour>,
+    candidates: &[Multiaddr],
+    turn: Option<&Turn>,
+) -> Result<ListenerId, String> {
+    let mut failure = "no such address".to_owned();
+    for candidate in candidates {
+        match turn.map_or(Ok(()), |turn| turn.probe(candidate)) {
+            Ok(()) => match swarm.listen_on(candidate.clone()) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => failure = error.to_string(),
+            },
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => failure = error.to_string(),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(failure)
 }

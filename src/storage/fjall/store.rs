@@ -4,6 +4,7 @@ use std::{
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -25,6 +26,10 @@ pub struct Fjall {
     keyspace: Keyspace,
     database: Database,
     path: PathBuf,
+    /// Held by the one who commits.
+    writer: Mutex<()>,
+    /// While a batch is under way, the store as it was before. See [`Self::consistent`].
+    before: Mutex<Option<fjall::Snapshot>>,
 }
 
 impl Fjall {
@@ -48,9 +53,22 @@ impl Fjall {
         let refused = |error: fjall::Error| failure::while_opening(path, &error);
         let database = options.database(path).open().map_err(refused)?;
         let keyspace = database.keyspace(KEYSPACE, || options.keyspace()).map_err(refused)?;
-        let store = Self { keyspace, database, path: path.to_path_buf() };
+        let path = path.to_path_buf();
+        let store = Self { keyspace, database, path, writer: Mutex::default(), before: Mutex::default() };
         store.check_format()?;
         Ok(store)
+    }
+
+    /// The store between two batches.
+    ///
+    /// A snapshot of fjall's own may show half of a batch: a flush or compaction that ends while a
+    /// batch is being applied makes everything visible up to its own, later sequence number. So
+    /// while a batch is under way all get the snapshot taken before it, and nobody waits for the
+    /// disk.
+    fn consistent(&self) -> fjall::Snapshot {
+        // Held until the snapshot is taken, so that no batch begins in between.
+        let before = lock(&self.before);
+        before.clone().unwrap_or_else(|| self.database.snapshot())
     }
 
     /// Writes the format into a fresh store, and refuses what a newer program wrote.
@@ -87,7 +105,7 @@ impl Store for Fjall {
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot> {
-        Box::new(View { keyspace: self.keyspace.clone(), snapshot: self.database.snapshot() })
+        Box::new(View { keyspace: self.keyspace.clone(), snapshot: self.consistent() })
     }
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
@@ -102,7 +120,15 @@ impl Store for Fjall {
                 Operation::Remove(key) => writes.remove(&self.keyspace, key),
             }
         }
-        writes.durability(Some(mode)).commit().map_err(|error| failure::while_running(&error))
+        let _writer = lock(&self.writer);
+        *lock(&self.before) = Some(self.database.snapshot());
+        let outcome = writes.durability(Some(mode)).commit();
+        // After a failure nobody knows how much of the batch was applied: the store stays, for
+        // readers, what it was.
+        if outcome.is_ok() {
+            *lock(&self.before) = None;
+        }
+        outcome.map_err(|error| failure::while_running(&error))
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -112,6 +138,11 @@ impl Store for Fjall {
     fn size_bytes(&self) -> u64 {
         bytes_below(&self.path)
     }
+}
+
+/// What lies behind these locks is sound also when a thread died holding one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the files below `path` take. Files come and go while we look; those are not counted.

@@ -1,0 +1,232 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, parser::ValueSource};
+use clap_complete::Shell;
+
+use super::{client::Client, failure::Failure, settings::Flags};
+use crate::types::{ContentType, Key, Namespace, Prefix};
+
+/// A replicated key-value store without a centre.
+///
+/// `tidings node` starts a node; the other commands ask one that runs, at --url.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidings",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 done, 1 not found or refused, 2 wrong usage, 3 no answer."
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) client: ClientArguments,
+}
+
+/// Which node is asked, and how the answer is shown.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of the commands that ask a node")]
+pub(super) struct ClientArguments {
+    /// Where the node's HTTP API is.
+    #[arg(long, global = true, env = "TIDINGS_URL", default_value = "http://127.0.0.1:7700")]
+    url: String,
+    /// The namespace.
+    #[arg(long, global = true, env = "TIDINGS_NS", value_name = "NAME", default_value = "default")]
+    ns: Namespace,
+    /// Show the API's own JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl ClientArguments {
+    /// A client of the node that is meant.
+    pub(super) fn connect(&self) -> Result<Client, Failure> {
+        Client::new(&self.url, self.ns.clone())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start a node; Ctrl-C or SIGTERM stops it cleanly.
+    Node(Flags),
+    /// Store a value.
+    Put(Put),
+    /// Print a value.
+    Get(Get),
+    /// Delete a key.
+    Del(Del),
+    /// List keys and values in order.
+    Scan(Scan),
+    /// Say what the node is and does.
+    Status,
+    /// List the peers of the node, connect it to one, or cut one off.
+    Peers {
+        #[command(subcommand)]
+        action: Option<Peers>,
+    },
+    /// Compare with every neighbour now, and exchange what differs.
+    Sync,
+    /// Look at the settings of a node.
+    Config {
+        #[command(subcommand)]
+        action: Config,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+impl Command {
+    /// Whether the command asks a node that runs.
+    pub(super) fn is_client(&self) -> bool {
+        !matches!(self, Self::Node(_) | Self::Config { .. } | Self::Completions { .. })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Put {
+    /// Where to store it: segments joined by `/`.
+    pub(super) key: Key,
+    /// The value; `-` reads it from stdin.
+    #[arg(allow_negative_numbers = true)]
+    pub(super) value: String,
+    /// Its content type; else JSON if it parses, else text, else octets.
+    #[arg(long = "type", value_name = "TYPE", value_parser = ContentType::new)]
+    pub(super) content_type: Option<ContentType>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Get {
+    /// Where it stands.
+    pub(super) key: Key,
+    /// Show where the value comes from instead of the value.
+    #[arg(long)]
+    pub(super) meta: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Del {
+    /// What to delete.
+    pub(super) key: Key,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scan {
+    /// The key itself and everything below it; everything, if left out.
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(super) prefix: Prefix,
+    /// At most so many entries; all, if left out.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: Option<u64>,
+    /// Begin behind this key.
+    #[arg(long, value_name = "KEY")]
+    pub(super) after: Option<Key>,
+    /// Descending.
+    #[arg(long)]
+    pub(super) reverse: bool,
+    /// Leave the values out.
+    #[arg(long)]
+    pub(super) keys_only: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Peers {
+    /// Dial a peer and keep it.
+    Connect {
+        /// Its address, such as /ip4/192.0.2.1/tcp/7701.
+        addr: String,
+    },
+    /// Cut a peer off and refuse it from now on.
+    Block {
+        /// Its peer id.
+        id: crate::causality::NodeId,
+    },
+    /// Let a blocked peer in again.
+    Unblock {
+        /// Its peer id.
+        id: crate::causality::NodeId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Print every setting of a node, as a file that --config takes.
+    Show {
+        /// Say where each comes from.
+        #[arg(long)]
+        origin: bool,
+        #[command(flatten)]
+        flags: Flags,
+    },
+}
+
+/// `--url` and `--ns` mean nothing to commands that ask no node; said rather than ignored.
+pub(super) fn refuse_client_flags(matches: &clap::ArgMatches) -> Result<(), Failure> {
+    for name in ["url", "ns"] {
+        if matches.value_source(name) == Some(ValueSource::CommandLine) {
+            return Err(Failure::usage(format!("--{name} is for the commands that ask a node that runs")));
+        }
+    }
+    Ok(())
+}
+
+/// The value of `--config`, which is no setting itself.
+pub(super) fn config_argument() -> clap::Arg {
+    clap::Arg::new("config")
+        .long("config")
+        .env("TIDINGS_CONFIG")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("A TOML file with these flags as keys (flag beats environment beats file)")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn client_flags_stand_before_or_behind_the_command() {
+        for line in ["tidings --url http://x get a", "tidings get a --url http://x"] {
+            assert_eq!(parse(line).expect("lawful").client.url, "http://x", "{line}");
+        }
+    }
+
+    #[test]
+    fn a_value_may_be_a_negative_number_or_stdin() {
+        for value in ["-5", "-", "x=y"] {
+            let arguments = parse(&format!("tidings put a {value}")).expect("lawful");
+            let Command::Put(put) = arguments.command else { panic!("no put") };
+            assert_eq!(put.value, value);
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_or_namespace_is_a_wrong_usage() {
+        for line in [
+            "tidings get a//b",
+            "tidings get",
+            "tidings get a --ns Photos",
+            "tidings scan a//b",
+            "tidings scan --limit 0",
+            "tidings put a 1 --type x",
+            "tidings peers block ant",
+        ] {
+            assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The settings as a file: TOML with the flags as keys.
+
+use std::{collections::BTreeMap, fs, ops::Range, path::Path};
+
+use toml::{Spanned, Value};
+
+use super::{
+    Given, Source,
+    key::{KEYS, Key, Shape},
+};
+use crate::cli::failure::Failure;
+
+/// The settings in the file at `path`.
+///
+/// # Errors
+/// When it cannot be read, is no TOML, or has a key or a value that is not known; with its line.
+pub(super) fn read(path: &Path) -> Result<BTreeMap<&'static str, Given>, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{}: the file cannot be read: {error}", path.display())))?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<BTreeMap<&'static str, Given>, Failure> {
+    let at = |line: usize, why: &str| Failure::usage(format!("{}:{line}: {why}", path.display()));
+    let entries: BTreeMap<Spanned<String>, Value> =
+        toml::from_str(text).map_err(|error| at(line(text, error.span()), error.message().trim()))?;
+    let mut settings = BTreeMap::new();
+    // In the order of the file, so that the first mistake is told of first.
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    for (name, value) in entries {
+        let line = line(text, Some(name.span()));
+        let name = name.into_inner();
+        let key = KEYS
+            .iter()
+            .find(|key| key.name == name)
+            .ok_or_else(|| at(line, &format!("there is no setting {name:?}{}", hint(&name))))?;
+        let values = values(key, value).map_err(|why| at(line, &format!("{name}: {why}")))?;
+        settings.insert(key.name, Given { values, source: Source::File(path.to_owned(), line) });
+    }
+    Ok(settings)
+}
+
+fn line(text: &str, span: Option<Range<usize>>) -> usize {
+    let before = span.and_then(|span| text.as_bytes().get(..span.start)).unwrap_or_default();
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn values(key: &Key, value: Value) -> Result<Vec<String>, &'static str> {
+    match (key.shape, value) {
+        (Shape::One | Shape::Many, Value::String(text)) => Ok(vec![text]),
+        (Shape::Switch, Value::Boolean(on)) => Ok(vec![on.to_string()]),
+        (Shape::Number, Value::Integer(number)) => Ok(vec![number.to_string()]),
+        (Shape::Many, Value::Array(items)) => {
+            let text = |item| if let Value::String(text) = item { Some(text) } else { None };
+            items.into_iter().map(text).collect::<Option<_>>().ok_or("write a list of texts")
+        }
+        (Shape::One, _) => Err("write a text, in quotes"),
+        (Shape::Many, _) => Err("write a list of texts"),
+        (Shape::Switch, _) => Err("write true or false"),
+        (Shape::Number, _) => Err("write a number"),
+    }
+}
+
+/// The key that was probably meant.
+fn hint(name: &str) -> String {
+    let plain = name.replace('_', "-").to_ascii_lowercase();
+    let near = |key: &&Key| {
+        key.name == plain
+            || key.name.strip_suffix('s') == Some(&*plain)
+            || plain.strip_suffix('s') == Some(key.name)
+    };
+    match KEYS.iter().find(near) {
+        Some(key) => format!("; did you mean {:?}?", key.name),
+        None => "; `tidings config show` lists all there are".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<BTreeMap<&'static str, Given>, Failure> {
+        parse(Path::new("t.toml"), text)
+    }
+
+    fn mistake(text: &str) -> String {
+        let failure = read(text).expect_err("refused");
+        assert_eq!(failure.parts().0, 2);
+        failure.parts().1.to_owned()
+    }
+
+    #[test]
+    fn keys_are_the_flags_and_know_their_line() {
+        let settings = read(
+            "# a comment\nname = \"ant\"\n\npeer = [\"/dns/b/tcp/1\",\n  \"/dns/c/tcp/1\"]\nopen = true\nhistory = 3\nlisten = \"/ip4/127.0.0.1/tcp/0\"\n",
+        )
+        .expect("lawful");
+        let of = |name: &str| {
+            let given = &settings[name];
+            let Source::File(_, line) = given.source else { panic!("{given:?}") };
+            (given.values.join(" "), line)
+        };
+        assert_eq!(of("name"), ("ant".to_owned(), 2));
+        assert_eq!(of("peer"), ("/dns/b/tcp/1 /dns/c/tcp/1".to_owned(), 4));
+        assert_eq!(of("open"), ("true".to_owned(), 6));
+        assert_eq!(of("history"), ("3".to_owned(), 7));
+        assert_eq!(of("listen"), ("/ip4/127.0.0.1/tcp/0".to_owned(), 8));
+        assert_eq!(settings.len(), 5);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        assert_eq!(
+            mistake("name = \"ant\"\n\ndata_dir = \"x\"\n"),
+            "t.toml:3: there is no setting \"data_dir\"; did you mean \"data-dir\"?"
+        );
+        assert!(
+            mistake("[strategies]\na = \"b\"\n").starts_with("t.toml:1: there is no setting \"strategies\"")
+        );
+        assert!(mistake("x = 1\nz = 1\n").starts_with("t.toml:1: "));
+        assert!(mistake("peers = []").ends_with("did you mean \"peer\"?"));
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_named_with_its_line() {
+        assert_eq!(mistake("\nopen = \"yes\""), "t.toml:2: open: write true or false");
+        assert_eq!(mistake("name = 1"), "t.toml:1: name: write a text, in quotes");
+        assert_eq!(mistake("peer = [1]"), "t.toml:1: peer: write a list of texts");
+        assert_eq!(mistake("history = \"3\""), "t.toml:1: history: write a number");
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_with_its_line() {
+        assert!(mistake("name = \"ant\"\nopen = \n").starts_with("t.toml:2: "));
+        assert!(mistake("name = \"a\"\nname = \"b\"\n").starts_with("t.toml:2: "));
+    }
+}

@@ -1,0 +1,13 @@
+//! Guides: how to begin, how the program is built, what replicas agree on, what travels between them.
+
+#[doc = include_str!("getting-started.md")]
+pub mod getting_started {}
+
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}
+
+#[doc = include_str!("protocol.md")]
+pub mod protocol {}
+
+#[doc = include_str!("wire.md")]
+pub mod wire {}

@@ -1,0 +1,84 @@
+//! A refused request is read to its end, so that its sender sees the answer.
+//!
+//! A server that answers and closes while the body is still coming makes the kernel reset the
+//! connection, and many clients then report that instead of the answer. So what a route has left of
+//! the body is read and thrown away before the answer goes out, within bounds. A client that waits
+//! for `100 Continue` and was not asked for the body gets its answer at once.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, BodyDataStream, Bytes},
+    extract::Request,
+    http::header,
+    middleware::Next,
+    response::Response,
+};
+use futures::{Stream, StreamExt};
+use tokio::{sync::oneshot, time};
+
+const DRAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Lends the body to the routes, and reads what they left of it.
+pub(super) async fn drain(request: Request, next: Next) -> Response {
+    let waits = request.headers().contains_key(header::EXPECT);
+    let (back, mut returned) = oneshot::channel();
+    let request = request.map(|body| {
+        let lent = Lent { body: Some(body.into_data_stream()), back: Some(back), asked: false };
+        Body::from_stream(lent)
+    });
+    let response = next.run(request).await;
+    // The routes have dropped the body by now; a task that still holds it also still reads it.
+    if let Ok((rest, asked)) = returned.try_recv()
+        && (asked || !waits)
+    {
+        // A body that does not end in time, or at all, is cut off by the connection's end.
+        let _ = time::timeout(DRAIN_TIME_MAX, throw_away(rest)).await;
+    }
+    response
+}
+
+async fn throw_away(mut rest: BodyDataStream) {
+    let mut bytes = 0;
+    while let Some(Ok(chunk)) = rest.next().await {
+        bytes += chunk.len();
+        if bytes > DRAINED_BYTES_MAX {
+            return;
+        }
+    }
+}
+
+/// A body that goes back to its owner when it is dropped before its end.
+struct Lent {
+    body: Option<BodyDataStream>,
+    back: Option<oneshot::Sender<(BodyDataStream, bool)>>,
+    asked: bool,
+}
+
+impl Stream for Lent {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.asked = true;
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = body.poll_next_unpin(cx);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(body), Some(back)) = (self.body.take(), self.back.take()) {
+            // Nobody waits for it any more: the connection is gone.
+            let _ = back.send((body, self.asked));
+        }
+    }
+}

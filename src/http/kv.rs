@@ -1,0 +1,177 @@
+//! `/v1/kv/{key}`: one value.
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{
+    body::{self, Limit},
+    etag::{self, Condition},
+    media,
+    params::{self, Params},
+    problem::{Code, Problem},
+    reply::{self, Answer, EntryView, json, set_frontier},
+    router::App,
+};
+use crate::{
+    node::{Entry, Frontier, Space, WriteOptions},
+    replica::Precondition,
+    types::{Key, Value},
+};
+
+const BASE: &str = "/v1/kv/";
+const SIBLINGS: HeaderName = HeaderName::from_static("tidings-siblings");
+/// The name of the limit that a value may break.
+pub(super) const VALUE_LIMIT_NAME: &str = "value_bytes_max";
+
+/// `GET`, `HEAD`.
+pub(super) async fn get(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
+    let params = Params::of(&uri, &["meta"])?;
+    let space = params.space(&app.node)?;
+    refuse_header(&headers, "tidings-at-least")?;
+    let meta = params.switch("meta")?;
+    let (matches, unless) = etag::conditions(&headers)?;
+    let key = params::key(&uri, BASE)?;
+    // Before the value: so the value is at least as new as what the header says was seen.
+    let mut frontier = space.frontier()?;
+    let Some(entry) = space.get(key.clone()).await? else { return Err(no_such_key(&key)) };
+    frontier.0.insert(entry.dot);
+    if matches.is_some_and(|condition| !condition.fits(Some(entry.etag), true)) {
+        return Err(precondition());
+    }
+    if unless.is_some_and(|condition| condition.fits(Some(entry.etag), false)) {
+        return Ok(unchanged(&entry, &frontier));
+    }
+    let mut response = if meta { json(&MetaView::of(&entry)) } else { plain(&entry) };
+    describe(response.headers_mut(), &entry, &frontier);
+    Ok(response)
+}
+
+/// `PUT`.
+pub(super) async fn put(State(app): State<App>, request: Request) -> Answer {
+    let (head, body) = request.into_parts();
+    let params = Params::of(&head.uri, &["ttl"])?;
+    let space = params.space(&app.node)?;
+    if params.get("ttl").is_some() {
+        let detail = "this version keeps values until they are deleted: leave `ttl` out";
+        return Err(Problem::new(Code::TtlNotSupported, detail));
+    }
+    refuse_header(&head.headers, "tidings-base")?;
+    refuse_header(&head.headers, "tidings-at-least")?;
+    let key = params::key(&head.uri, BASE)?;
+    let declared = media::declared(&head.headers)?;
+    let (matches, unless) = etag::conditions(&head.headers)?;
+    let limit =
+        Limit { bytes: app.node.limits().value_bytes_max, code: Code::ValueTooLarge, name: VALUE_LIMIT_NAME };
+    let upload = body::read(&head.headers, body, limit, &app.large).await?;
+    let content_type = declared.unwrap_or_else(|| media::detect(&upload.bytes));
+    media::check(&content_type, &upload.bytes)?;
+    let precondition = precondition_of(&space, &key, matches, unless).await?;
+    let value = Value::new(content_type, upload.bytes.clone());
+    let written = space.put_with(key, value, WriteOptions { precondition }).await?;
+    Ok(reply::written(&written))
+}
+
+/// `DELETE`.
+pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
+    let params = Params::of(&uri, &[])?;
+    let space = params.space(&app.node)?;
+    refuse_header(&headers, "tidings-base")?;
+    refuse_header(&headers, "tidings-at-least")?;
+    let key = params::key(&uri, BASE)?;
+    let (matches, unless) = etag::conditions(&headers)?;
+    if unless.is_some() {
+        return Err(Problem::new(Code::BadHeader, "If-None-Match means nothing for a delete"));
+    }
+    let precondition = precondition_of(&space, &key, matches, None).await?;
+    match space.delete_with(key.clone(), WriteOptions { precondition }).await {
+        Ok(written) => Ok(reply::written(&written)),
+        Err(crate::node::WriteError::NothingThere { .. }) => Err(no_such_key(&key)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What must hold of the record for a write to happen. The node holds at most one name against it;
+/// of several, the one that holds now is taken, and the write is refused if it no longer does then.
+async fn precondition_of(
+    space: &Space,
+    key: &Key,
+    matches: Option<Condition>,
+    unless: Option<Condition>,
+) -> Result<Precondition, Problem> {
+    match (matches, unless) {
+        (None, None) => Ok(Precondition::None),
+        (Some(Condition::Any), None) => Ok(Precondition::Exists),
+        (None, Some(Condition::Any)) => Ok(Precondition::Absent),
+        (Some(condition), None) => {
+            let current = space.get(key.clone()).await?.map(|entry| entry.etag);
+            match current.filter(|etag| condition.fits(Some(*etag), true)) {
+                Some(etag) => Ok(Precondition::Matches(etag)),
+                None => Err(precondition()),
+            }
+        }
+        (None, Some(_)) => Err(Problem::new(Code::BadHeader, "for a write, If-None-Match can only be `*`")),
+        (Some(_), Some(_)) => Err(Problem::new(Code::BadHeader, "send If-Match or If-None-Match, not both")),
+    }
+}
+
+fn precondition() -> Problem {
+    Problem::from(crate::node::WriteError::Precondition)
+}
+
+fn no_such_key(key: &Key) -> Problem {
+    Problem::new(Code::NoSuchKey, format!("nothing stands under {key}")).with("key", key.as_str())
+}
+
+/// A header that would change what the request means is refused where it cannot be honoured.
+fn refuse_header(headers: &HeaderMap, name: &'static str) -> Result<(), Problem> {
+    if headers.contains_key(name) {
+        let detail = format!("this version does not honour the header {name}");
+        return Err(Problem::new(Code::NotSupported, detail).with("header", name));
+    }
+    Ok(())
+}
+
+fn plain(entry: &Entry) -> Response {
+    let mut response = Body::from(entry.value.bytes.clone()).into_response();
+    let media = HeaderValue::from_str(entry.value.content_type.as_str());
+    // A content type is visible ASCII, so this is never the octets.
+    let media = media.unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
+}
+
+fn unchanged(entry: &Entry, frontier: &Frontier) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    // Else the length would be said to be that of the body that is not sent.
+    response.headers_mut().insert(header::CONTENT_LENGTH, entry.size.into());
+    describe(response.headers_mut(), entry, frontier);
+    response
+}
+
+fn describe(headers: &mut HeaderMap, entry: &Entry, frontier: &Frontier) {
+    headers.insert(header::ETAG, etag::header_value(entry.etag));
+    set_frontier(headers, frontier);
+    if entry.siblings > 1 {
+        headers.insert(SIBLINGS, entry.siblings.into());
+    }
+}
+
+/// `?meta=true`.
+#[derive(Serialize)]
+struct MetaView<'a> {
+    #[serde(flatten)]
+    entry: EntryView<'a>,
+    /// The only one there is, until namespaces can choose.
+    strategy: &'static str,
+}
+
+impl<'a> MetaView<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        Self { entry: EntryView::whole(entry), strategy: "last-write-wins" }
+    }
+}

@@ -1,0 +1,56 @@
+//! The HTTP API of a node: JSON and plain bytes over HTTP/1.1, errors as problem documents
+//! (RFC 9457) with a stable `code`.
+//!
+//! [`serve`] is all that a program needs; [`router`] is for those who mount the API in a server of
+//! their own.
+//!
+//! # Conventions
+//!
+//! * Every route takes `?ns=NAME`; a parameter that a route does not know is refused, never ignored.
+//! * In JSON, `origin` is a text `PEER_ID.EPOCH`, `seq` a number, `hlc` a text
+//!   `MILLISECONDS.COUNTER` (a number would lose digits in JavaScript), `etag` 64 hex digits.
+//! * A value in JSON is JSON where its type is `application/json`, a string where it is `text/*`,
+//!   else base64 and then `"encoding":"base64"` stands beside it; so is a value that is not what its
+//!   type says. Above 64 KiB `value` is absent. `content_type`, `size` and `etag` always stand there.
+//! * `PUT` without a content type, and with the `application/x-www-form-urlencoded` that
+//!   `curl --data` adds by itself: JSON if it parses, else UTF-8 text, else octets.
+//! * A batch may give a `content_type` with each value: a `text/*` value is a JSON string, an
+//!   `application/json` value any JSON, other values base64. Without one, a JSON string is stored
+//!   as text and anything else as JSON, so that a scan shows what the batch was given.
+//!
+//! # Invariants
+//!
+//! * No page of a browser can reach a node through a name that it resolves to loopback
+//!   ([`Hosts`]), nor write by a request from another site.
+//! * A request that is refused is read to its end, within bounds, so that its sender sees the answer
+//!   and not a reset connection.
+//! * Whatever is kept per request is bounded: head, body, time, connections, large bodies at once.
+
+mod batch;
+mod body;
+mod deadline;
+mod digest;
+mod drain;
+mod etag;
+mod guard;
+mod health;
+mod host;
+mod kv;
+mod media;
+mod metrics;
+mod params;
+mod peers;
+mod percent;
+mod problem;
+mod refusal;
+mod reply;
+mod router;
+mod scan;
+mod server;
+mod status;
+mod sync;
+
+pub use host::Hosts;
+pub use problem::{Code, Problem};
+pub use router::{router, router_for};
+pub use server::serve;

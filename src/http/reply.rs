@@ -1,0 +1,158 @@
+//! Answers.
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{etag, media::{SHOWN_BYTES_MAX, Shown}, problem::Problem};
+use crate::node::{Entry, Frontier, Written};
+
+/// What a route answers with.
+pub(super) type Answer = Result<Response, Problem>;
+
+const FRONTIER: HeaderName = HeaderName::from_static("tidings-frontier");
+const FRONTIER_BYTES: HeaderName = HeaderName::from_static("tidings-frontier-bytes");
+/// The longest frontier that fits into a header.
+const FRONTIER_BYTES_MAX: usize = 4 * 1024;
+
+/// An answer in JSON.
+pub(super) fn json(body: &impl Serialize) -> Response {
+    let text = serde_json::to_vec(body).expect("its maps have texts for keys, so it serialises");
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+}
+
+/// Says what was seen. A frontier too long for a header is left out, and its length stands there
+/// instead.
+pub(super) fn set_frontier(headers: &mut HeaderMap, frontier: &Frontier) {
+    let text = frontier.to_string();
+    if text.len() > FRONTIER_BYTES_MAX {
+        headers.insert(FRONTIER_BYTES, text.len().into());
+    } else if let Ok(value) = HeaderValue::from_str(&text) {
+        headers.insert(FRONTIER, value);
+    }
+}
+
+/// What a write became: `{key, origin, seq, hlc, frontier}`.
+#[derive(Debug, Serialize)]
+pub(super) struct WrittenView<'a> {
+    key: &'a str,
+    origin: String,
+    seq: u64,
+    hlc: String,
+    frontier: &'a Frontier,
+}
+
+impl<'a> From<&'a Written> for WrittenView<'a> {
+    fn from(written: &'a Written) -> Self {
+        Self {
+            key: written.key.as_str(),
+            origin: written.dot.origin.to_string(),
+            seq: written.dot.seq,
+            hlc: written.hlc.to_string(),
+            frontier: &written.frontier,
+        }
+    }
+}
+
+/// The answer to a single write.
+pub(super) fn written(written: &Written) -> Response {
+    let mut response = json(&WrittenView::from(written));
+    set_frontier(response.headers_mut(), &written.frontier);
+    response
+}
+
+/// An entry in JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct EntryView<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    value: Shown<'a>,
+    content_type: &'a str,
+    size: u64,
+    etag: String,
+    origin: String,
+    seq: u64,
+    hlc: String,
+    siblings: usize,
+}
+
+impl<'a> EntryView<'a> {
+    /// The entry with its value, unless that is too large to stand inside JSON.
+    pub(super) fn whole(entry: &'a Entry) -> Self {
+        if entry.size > SHOWN_BYTES_MAX as u64 {
+            return Self::bare(entry);
+        }
+        Self::with(entry, Shown::of(&entry.value))
+    }
+
+    /// The entry without its value.
+    pub(super) fn bare(entry: &'a Entry) -> Self {
+        Self::with(entry, Shown::nothing())
+    }
+
+    fn with(entry: &'a Entry, value: Shown<'a>) -> Self {
+        Self {
+            key: entry.key.as_str(),
+            value,
+            content_type: entry.value.content_type.as_str(),
+            size: entry.size,
+            etag: etag::hex(entry.etag),
+            origin: entry.dot.origin.to_string(),
+            seq: entry.dot.seq,
+            hlc: entry.hlc.to_string(),
+            siblings: entry.siblings,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        causality::{Dot, Hlc, NodeId, Origin, SeenSet},
+        conflict::VersionHash,
+        types::{Key, Value},
+    };
+
+    fn dot() -> Dot {
+        Dot::new(Origin { node: NodeId([7; 32]), epoch: 0xa }, 3)
+    }
+
+    #[test]
+    fn an_entry_shows_its_version_and_never_a_number_that_a_browser_rounds() {
+        let entry = Entry {
+            key: Key::new("users/1").expect("lawful"),
+            value: Value::json("{}"),
+            size: 2,
+            dot: dot(),
+            hlc: Hlc::from_millis(1_700_000_000_000),
+            siblings: 1,
+            etag: VersionHash([0xab; 32]),
+        };
+        let text = serde_json::to_string(&EntryView::whole(&entry)).expect("serialises");
+        let origin = dot().origin;
+        let etag = "ab".repeat(32);
+        assert_eq!(
+            text,
+            format!(
+                r#"{{"key":"users/1","value":{{}},"content_type":"application/json","size":2,"etag":"{etag}","origin":"{origin}","seq":3,"hlc":"1700000000000.0","siblings":1}}"#
+            )
+        );
+        let bare = serde_json::to_string(&EntryView::bare(&entry)).expect("serialises");
+        assert!(!bare.contains("value"), "{bare}");
+    }
+
+    #[test]
+    fn a_frontier_too_long_for_a_header_is_said_to_be() {
+        let small = Frontier(SeenSet::from_iter([dot()]));
+        let mut headers = HeaderMap::new();
+        set_frontier(&mut headers, &small);
+        assert_eq!(headers[FRONTIER], small.to_string());
+        let origins = (0..200).map(|epoch| Dot::new(Origin { node: NodeId([7; 32]), epoch }, 1));
+        let mut headers = HeaderMap::new();
+        set_frontier(&mut headers, &Frontier(origins.collect()));
+        assert!(!headers.contains_key(FRONTIER) && headers.contains_key(FRONTIER_BYTES));
+    }
+}

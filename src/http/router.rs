@@ -1,0 +1,120 @@
+//! Which route does what.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{Method, Uri},
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use tokio::sync::Semaphore;
+
+use super::{
+    batch, body,
+    deadline::{self, deadline},
+    digest,
+    drain::drain,
+    guard::guard,
+    health,
+    host::Hosts,
+    kv, metrics, peers,
+    problem::{Code, Problem},
+    scan, status, sync,
+};
+use crate::node::Node;
+
+/// What every route has at hand.
+#[derive(Clone)]
+pub(super) struct App {
+    pub(super) node: Node,
+    /// Turns of bodies that are large.
+    pub(super) large: Arc<Semaphore>,
+}
+
+/// The routes of a node, for requests to `localhost` and loopback addresses only.
+pub fn router(node: Node) -> Router {
+    router_for(node, Hosts::loopback())
+}
+
+/// The routes of a node, for requests to `hosts`.
+pub fn router_for(node: Node, hosts: Hosts) -> Router {
+    let app = App { node, large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)) };
+    dress(quick().merge(slow()).with_state(app), hosts)
+}
+
+/// Puts around routes what all of them need.
+fn dress(routes: Router, hosts: Hosts) -> Router {
+    routes
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(from_fn_with_state(Arc::new(hosts), guard))
+        .layer(from_fn(drain))
+}
+
+fn quick() -> Router<App> {
+    let kv = || get(kv::get).put(kv::put).delete(kv::delete);
+    Router::new()
+        .route("/v1/kv/", kv())
+        .route("/v1/kv/{*key}", kv())
+        .route("/v1/batch", post(batch::batch))
+        .route("/v1/scan", get(scan::scan))
+        .route("/v1/scan/", get(scan::scan))
+        .route("/v1/scan/{*prefix}", get(scan::scan))
+        .route("/v1/status", get(status::status))
+        .route("/v1/peers", get(peers::list).post(peers::connect))
+        .route("/v1/peers/{id}/block", post(peers::block))
+        .route("/v1/peers/{id}/unblock", post(peers::unblock))
+        .route("/v1/digest", get(digest::digest))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .route_layer(from_fn_with_state(deadline::REQUEST_TIME_MAX, deadline))
+}
+
+fn slow() -> Router<App> {
+    Router::new()
+        .route("/v1/sync", get(sync::state).post(sync::round))
+        .route_layer(from_fn_with_state(deadline::SYNC_TIME_MAX, deadline))
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(Code::NotFoundRoute, format!("there is no route {path}"))
+}
+
+async fn no_method(method: Method, uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    Problem::new(Code::MethodNotAllowed, format!("{path} does not do {method}; see `Allow`"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::http::{
+        kv::VALUE_LIMIT_NAME,
+        reply::{Answer, json},
+    };
+    use axum::extract::Request;
+
+    /// Routes that need no node: one that reads at most 8 bytes, and one that never answers.
+    pub(crate) fn small_routes() -> Router {
+        let large = Arc::new(Semaphore::new(1));
+        let echo = move |request: Request| {
+            let large = Arc::clone(&large);
+            async move {
+                let (head, body) = request.into_parts();
+                let limit = body::Limit { bytes: 8, code: Code::ValueTooLarge, name: VALUE_LIMIT_NAME };
+                let upload = body::read(&head.headers, body, limit, &large).await?;
+                Answer::Ok(json(&String::from_utf8_lossy(&upload.bytes)))
+            }
+        };
+        let routes = Router::new()
+            .route("/echo", get(|| async { "ok" }).put(echo))
+            .route_layer(from_fn_with_state(deadline::REQUEST_TIME_MAX, deadline));
+        let never = Router::new()
+            .route("/never", get(std::future::pending::<()>))
+            .route_layer(from_fn_with_state(std::time::Duration::from_millis(50), deadline));
+        dress(routes.merge(never), Hosts::loopback())
+    }
+}

@@ -1,0 +1,291 @@
+//! Ledgers on stores that lose power, held to the laws of the protocol at every step.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use proptest::{collection::vec, prelude::*};
+
+use super::{Durability, Ledger, Received, Write, memory::Memory};
+use crate::{
+    causality::{Dot, Hlc, HlcClock, NodeId, Origin, SeenSet},
+    conflict::{Body, Payload, Put, Record, Strategy as Reading, Version},
+    replica::{Precondition, Refused},
+    types::{ContentType, Key, Namespace, Prefix},
+};
+
+const KEYS: [&str; 3] = ["ant", "bat", "cat"];
+const REPLICAS: usize = 3;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(usize, usize),
+    Delete(usize, usize),
+    Receive(usize, proptest::sample::Index),
+    Commit(usize),
+    Exchange(usize, usize, Option<usize>),
+    PowerLoss(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let replica = 0..REPLICAS;
+    let step = prop_oneof![
+        4 => (replica.clone(), 0..KEYS.len()).prop_map(|(r, k)| Step::Put(r, k)),
+        2 => (replica.clone(), 0..KEYS.len()).prop_map(|(r, k)| Step::Delete(r, k)),
+        6 => (replica.clone(), any::<proptest::sample::Index>()).prop_map(|(r, v)| Step::Receive(r, v)),
+        3 => replica.clone().prop_map(Step::Commit),
+        2 => (replica.clone(), replica.clone(), proptest::option::of(0..4_usize))
+            .prop_map(|(a, b, cut)| Step::Exchange(a, b, cut)),
+        1 => replica.prop_map(Step::PowerLoss),
+    ];
+    vec(step, 1..80)
+}
+
+struct Replica {
+    store: Memory,
+    ledger: Ledger,
+    clock: HlcClock,
+    origin: Origin,
+    written: Vec<Version>,
+}
+
+fn ns() -> Namespace {
+    Namespace::default()
+}
+
+impl Replica {
+    fn new(n: u8) -> Self {
+        let store = Memory::new();
+        let origin = Origin { node: NodeId([n; 32]), epoch: u64::from(n) };
+        let (ledger, _) = Ledger::open(Arc::new(store.clone()), origin, &[ns()]).unwrap();
+        let clock = HlcClock::new(Hlc::default(), std::time::Duration::from_secs(60));
+        Self { store, ledger, clock, origin, written: Vec::new() }
+    }
+
+    fn write(&mut self, key: &str, value: Option<&str>) {
+        let body = match value {
+            Some(value) => Body::Put(Put {
+                content_type: ContentType::text(),
+                payload: Payload::Inline(value.to_owned().into()),
+            }),
+            None => Body::Delete,
+        };
+        let write =
+            Write { key: Key::new(key).unwrap(), body, blob: None, precondition: Precondition::None };
+        let clock = &mut self.clock;
+        match self.ledger.write(&ns(), write, |superseded| clock.tick(1_000, superseded)).unwrap() {
+            Ok(version) => self.written.push(version),
+            Err(refused) => assert_eq!(refused, Refused::NothingThere),
+        }
+    }
+
+    /// Own writes are synced before they are acknowledged; others need no sync of their own.
+    fn commit(&mut self, acknowledged: &mut Vec<Version>) {
+        let durability = if self.written.is_empty() { Durability::Buffer } else { Durability::Fsync };
+        self.ledger.commit(durability, self.clock.last()).unwrap();
+        acknowledged.append(&mut self.written);
+    }
+
+    fn lose_power(&mut self) {
+        self.store.crash();
+        self.written.clear();
+        let reopened = self.store.reopen();
+        self.ledger = Ledger::open(Arc::new(reopened), self.origin, &[ns()]).unwrap().0;
+    }
+
+    fn seen(&self) -> SeenSet {
+        self.ledger.reader().view().seen(&ns()).unwrap()
+    }
+
+    fn records(&self) -> BTreeMap<Key, Record> {
+        let view = self.ledger.reader().view();
+        view.records(&ns(), &Prefix::all(), None, false).map(Result::unwrap).collect()
+    }
+
+    /// Rule 3, the dot index, and the count of keys, against a full scan of what is committed.
+    fn audit(&self) {
+        let reader = self.ledger.reader();
+        let view = reader.view();
+        let seen = self.seen();
+        assert!(view.unaccounted(&ns(), &seen).unwrap().is_empty(), "a seen dot is neither held nor dead");
+        let held: SeenSet = view
+            .versions(&ns(), &seen, None, usize::MAX, usize::MAX)
+            .unwrap()
+            .versions
+            .iter()
+            .map(|version| version.dot)
+            .collect();
+        let records = self.records();
+        let siblings: SeenSet =
+            records.values().flat_map(|record| record.siblings().iter().map(|sibling| sibling.dot)).collect();
+        assert_eq!(held, siblings, "the dot index names the siblings and nothing else");
+        let visible = records.values().filter(|record| record.visible(Reading::default()).is_some()).count();
+        assert_eq!(reader.keys(&ns()), visible as u64);
+        assert!(reader.with_seen(&ns(), |memory| *memory == seen).unwrap(), "memory and disk agree");
+    }
+}
+
+/// Rule 4 one way: `to` gets what it has not seen, and merges the frontier unless cut.
+fn deliver(from: &Replica, to: &mut Replica, cut: Option<usize>, acknowledged: &mut Vec<Version>) {
+    let view = from.ledger.reader().view();
+    let frontier = view.seen(&ns()).unwrap();
+    let missing = frontier.difference(&to.seen());
+    let mut after = None;
+    let mut pages = 0;
+    loop {
+        if cut == Some(pages) {
+            return;
+        }
+        let page = view.versions(&ns(), &missing, after, 2, usize::MAX).unwrap();
+        for version in page.versions {
+            to.ledger.receive(&ns(), version, None).unwrap();
+        }
+        to.commit(acknowledged);
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    to.ledger.absorb(&ns(), &frontier);
+    to.commit(acknowledged);
+}
+
+fn exchange(replicas: &mut [Replica], a: usize, b: usize, cut: Option<usize>, log: &mut Vec<Version>) {
+    if a == b {
+        return;
+    }
+    let (low, high) = replicas.split_at_mut(a.max(b));
+    let (one, other) = (&mut low[a.min(b)], &mut high[0]);
+    one.commit(log);
+    other.commit(log);
+    deliver(one, other, cut, log);
+    deliver(other, one, cut, log);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn replicas_end_equal_and_lose_nothing_whatever_the_weather(steps in steps()) {
+        let mut replicas: Vec<_> = (1..=REPLICAS as u8).map(Replica::new).collect();
+        let mut log = Vec::new();
+        for (index, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Put(r, k) => replicas[r].write(KEYS[k], Some(&index.to_string())),
+                Step::Delete(r, k) => replicas[r].write(KEYS[k], None),
+                Step::Receive(r, v) if !log.is_empty() => {
+                    let version: &Version = &log[v.index(log.len())];
+                    replicas[r].ledger.receive(&ns(), version.clone(), None).unwrap();
+                }
+                Step::Receive(..) => {}
+                Step::Commit(r) => replicas[r].commit(&mut log),
+                Step::Exchange(a, b, cut) => exchange(&mut replicas, a, b, cut, &mut log),
+                Step::PowerLoss(r) => replicas[r].lose_power(),
+            }
+            replicas.iter().for_each(Replica::audit);
+        }
+        for _ in 0..2 {
+            for (a, b) in [(0, 1), (1, 2), (0, 2)] {
+                exchange(&mut replicas, a, b, None, &mut log);
+            }
+        }
+        replicas.iter().for_each(Replica::audit);
+        let records = replicas[0].records();
+        for replica in &replicas {
+            prop_assert_eq!(&replica.records(), &records);
+            prop_assert_eq!(replica.seen(), log.iter().map(|version| version.dot).collect::<SeenSet>());
+        }
+        // Against the set of all acknowledged versions: what nothing supersedes is what stands.
+        let standing = |version: &&Version| !log.iter().any(|other| {
+            other.key == version.key && other.supersedes(version.dot)
+        });
+        let expected: SeenSet = log.iter().filter(standing).map(|version| version.dot).collect();
+        let held: SeenSet =
+            records.values().flat_map(|record| record.siblings().iter().map(|sibling| sibling.dot)).collect();
+        prop_assert_eq!(held, expected);
+    }
+}
+
+#[test]
+fn a_large_value_is_stored_beside_its_version_and_goes_with_it() {
+    let mut ant = Replica::new(1);
+    let mut bat = Replica::new(2);
+    let bytes = bytes::Bytes::from(vec![1; 100_000]);
+    let payload = Payload::Blob { hash: *blake3::hash(&bytes).as_bytes(), size: 100_000 };
+    let put = Body::Put(Put { content_type: ContentType::octets(), payload });
+    let key = Key::new("big").unwrap();
+    let write = Write { key, body: put, blob: Some(bytes.clone()), precondition: Precondition::None };
+    let version = ant.ledger.write(&ns(), write, |superseded| superseded.next()).unwrap().unwrap();
+    ant.commit(&mut Vec::new());
+    assert_eq!(ant.ledger.reader().blob(&ns(), version.dot).unwrap(), Some(bytes.clone()));
+    assert_eq!(bat.ledger.receive(&ns(), version.clone(), None).unwrap(), Received::NeedsBlob);
+    assert!(!bat.ledger.has_draft(), "nothing is stored without the bytes");
+    assert_eq!(bat.ledger.receive(&ns(), version.clone(), Some(bytes)).unwrap(), Received::Held);
+    bat.commit(&mut Vec::new());
+    assert!(bat.ledger.reader().blob(&ns(), version.dot).unwrap().is_some());
+    bat.write("big", None);
+    bat.commit(&mut Vec::new());
+    assert_eq!(bat.ledger.reader().blob(&ns(), version.dot).unwrap(), None);
+    bat.audit();
+}
+
+#[test]
+fn a_dot_with_two_contents_ends_with_the_same_one_on_all_replicas() {
+    let origin = Origin { node: NodeId([9; 32]), epoch: 9 };
+    let version = |key: &str, text: &'static str| Version {
+        dot: Dot::new(origin, 1),
+        hlc: Hlc::from_millis(5),
+        base: None,
+        context: crate::causality::Context::new(),
+        key: Key::new(key).unwrap(),
+        body: Body::Put(Put { content_type: ContentType::text(), payload: Payload::Inline(text.into()) }),
+    };
+    for (one, other) in [(version("k", "a"), version("k", "b")), (version("k", "a"), version("l", "b"))] {
+        let mut ends = Vec::new();
+        for order in [[&one, &other], [&other, &one]] {
+            let mut replica = Replica::new(1);
+            replica.ledger.receive(&ns(), order[0].clone(), None).unwrap();
+            replica.commit(&mut Vec::new());
+            let again = replica.ledger.receive(&ns(), order[1].clone(), None).unwrap();
+            assert_eq!(again, Received::Collision);
+            replica.commit(&mut Vec::new());
+            replica.audit();
+            let held: Vec<Version> =
+                replica.records().values().flat_map(|record| record.siblings().to_vec()).collect();
+            ends.push(held);
+        }
+        assert_eq!(ends[0], ends[1]);
+        assert_eq!(ends[0].len(), 1);
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_batch_boundary_leaves_one_consistent_past_with_all_that_was_acknowledged() {
+    for cut in 0..12 {
+        let mut ant = Replica::new(1);
+        let mut acknowledged = Vec::new();
+        let mut bat = Replica::new(2);
+        let mut others = Vec::new();
+        for n in 0..6 {
+            bat.write(KEYS[n % 3], Some("x"));
+            bat.commit(&mut others);
+        }
+        for step in 0..12 {
+            if step == cut {
+                ant.store.crash();
+                break;
+            }
+            if step % 3 == 0 {
+                ant.write(KEYS[step % 2], Some("y"));
+            } else {
+                ant.ledger.receive(&ns(), others[step / 2].clone(), None).unwrap();
+            }
+            ant.commit(&mut acknowledged);
+        }
+        ant.lose_power();
+        ant.audit();
+        let seen = ant.seen();
+        assert!(acknowledged.iter().all(|version| seen.contains(version.dot)), "cut at {cut}");
+        let own = seen.get(&ant.origin).cloned().unwrap_or_default();
+        assert_eq!(own.base(), own.max(), "own sequence without a hole");
+    }
+}

@@ -1,0 +1,176 @@
+//! One sample of every message, held to its bytes in `golden/`.
+//!
+//! After a change that is meant, write them anew: `TIDINGS_GOLDEN=write cargo test --lib golden`,
+//! and read the difference: what peers of the version before cannot read needs a new kind of frame
+//! or a new protocol version.
+
+use std::{fmt::Write, fs, path::PathBuf};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    causality::{Context, Dot, Hlc, NodeId, Origin, SeenSet},
+    conflict::{Body, Payload, Put, Record, Version},
+    types::{ContentType, Key, Namespace},
+};
+
+const ANT: Origin = Origin { node: NodeId([0xa1; 32]), epoch: 0x0102_0304_0506_0708 };
+const BAT: Origin = Origin { node: NodeId([0xb2; 32]), epoch: 9 };
+
+fn put() -> Version {
+    let content_type = ContentType::text();
+    let body = Body::Put(Put { content_type, payload: Payload::Inline(Bytes::from_static(b"hello")) });
+    let context: Context = [Dot::new(BAT, 300)].into_iter().collect();
+    let key = Key::new("users/ant").expect("lawful");
+    let hlc = Hlc(Hlc::from_millis(1_800_000_000_000).0 | 5);
+    Version { dot: Dot::new(ANT, 1), hlc, base: None, context, key, body }
+}
+
+fn large() -> Version {
+    let payload = Payload::Blob { hash: [0xcc; 32], size: 70_000 };
+    let body = Body::Put(Put { content_type: ContentType::octets(), payload });
+    Version { dot: Dot::new(ANT, 70_000), base: Some([0xdd; 32]), body, ..put() }
+}
+
+fn delete() -> Version {
+    Version { dot: Dot::new(BAT, 2), context: Context::new(), body: Body::Delete, ..put() }
+}
+
+fn seen() -> SeenSet {
+    let mut seen = SeenSet::new();
+    seen.insert_range(ANT, 1, 1_000);
+    seen.insert_range(ANT, 1_002, 1_002);
+    seen.insert_range(BAT, 7, 70_000);
+    seen
+}
+
+fn hello() -> LinkHello {
+    LinkHello {
+        mesh: "default".into(),
+        name: "ant".into(),
+        epoch: ANT.epoch,
+        wall_ms: 1_800_000_000_000,
+        listen: vec!["/ip4/10.0.0.1/tcp/7701".into()],
+    }
+}
+
+/// Frames of a stream: name, bytes.
+pub fn frames() -> Vec<(&'static str, Bytes)> {
+    let namespace = Namespace::default();
+    let listen = hello().listen;
+    let link = [
+        ("link-0-hello", LinkFrame::Hello(hello())),
+        (
+            "link-1-beacon",
+            LinkFrame::Beacon(Beacon {
+                seen: vec![(namespace.clone(), seen().tag())],
+                neighbours: vec![1, 70_000],
+            }),
+        ),
+        ("link-2-addresses", LinkFrame::Addresses(vec![PeerAddresses { peer: BAT.node, addresses: listen }])),
+        (
+            "link-3-need",
+            LinkFrame::Need(Need { namespace: namespace.clone(), origin: ANT, first: 1, last: 256 }),
+        ),
+        (
+            "link-4-needed",
+            LinkFrame::Needed(Needed {
+                namespace: namespace.clone(),
+                origin: ANT,
+                answers: vec![(1, Answer::Version(put())), (2, Answer::Unknown)],
+            }),
+        ),
+        ("link-5-blocked", LinkFrame::Blocked),
+    ];
+    let sync = [
+        ("sync-0-hello", ExchangeFrame::Hello(Hello::new(namespace.clone(), &seen()))),
+        ("sync-1-seen", ExchangeFrame::Seen(SeenPart { set: seen(), more: true })),
+        ("sync-2-page", ExchangeFrame::Page(Page { versions: vec![put(), large(), delete()] })),
+        ("sync-3-end", ExchangeFrame::End(End { lost: SeenSet::from_iter([Dot::new(ANT, 5)]) })),
+        ("sync-4-busy", ExchangeFrame::Busy),
+        ("sync-5-not-carried", ExchangeFrame::NotCarried),
+    ];
+    let request = BlobRequest { namespace, dot: large().dot, hash: [0xcc; 32] };
+    let blob = [
+        ("blob-1-chunk", BlobReply::Chunk(Bytes::from_static(b"a part of a large value"))),
+        ("blob-2-gone", BlobReply::Gone),
+        ("blob-3-busy", BlobReply::Busy),
+    ];
+    let link = link.into_iter().map(|(name, frame)| (name, frame.to_bytes()));
+    let sync = sync.into_iter().map(|(name, frame)| (name, frame.to_bytes()));
+    let blob = blob.into_iter().map(|(name, frame)| (name, frame.to_bytes()));
+    link.chain(sync).chain([("blob-0-request", request.to_bytes())]).chain(blob).collect()
+}
+
+/// The bytes of a frame, read by its stream and written again.
+pub fn again(name: &str, bytes: &[u8]) -> Result<Bytes, FrameError> {
+    let mut reader = FrameReader::new();
+    reader.push(bytes);
+    let Some(frame) = reader.next_frame()? else { return Ok(Bytes::new()) };
+    Ok(match name.split('-').next() {
+        Some("link") => LinkFrame::from_frame(&frame)?.to_bytes(),
+        Some("sync") => ExchangeFrame::from_frame(&frame)?.to_bytes(),
+        Some("blob") if frame.kind == 0 => BlobRequest::from_frame(&frame)?.to_bytes(),
+        _ => BlobReply::from_frame(&frame)?.to_bytes(),
+    })
+}
+
+pub fn envelope() -> SignedEnvelope {
+    let versions = vec![put(), large()];
+    let payload = encode(&Envelope { namespace: Namespace::default(), versions });
+    SignedEnvelope::new(ANT.node, [0x51; 64], payload)
+}
+
+/// What is stored, or hashed, in the format of the wire.
+fn values() -> Vec<(&'static str, Bytes)> {
+    let mut record = Record::default();
+    record.merge(put());
+    record.merge(delete());
+    vec![
+        ("gossip-envelope", envelope().to_bytes()),
+        ("stored-record", encode(&record)),
+        ("hash-of-version", Bytes::copy_from_slice(&put().hash().0)),
+        ("hash-of-record", Bytes::copy_from_slice(&record.etag().0)),
+        ("hash-of-seen-set", Bytes::copy_from_slice(&seen().hash())),
+    ]
+}
+
+/// Sixteen bytes a line, so that a change shows where it is.
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for line in bytes.chunks(16) {
+        line.iter().for_each(|byte| write!(out, "{byte:02x}").expect("a string takes all"));
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn every_message_has_the_bytes_it_always_had() {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/wire/golden");
+    let write = std::env::var_os("TIDINGS_GOLDEN").is_some_and(|what| what == "write");
+    let all: Vec<_> = frames().into_iter().chain(values()).collect();
+    for (name, bytes) in &all {
+        let path = dir.join(format!("{name}.hex"));
+        if write {
+            fs::create_dir_all(&dir)
+                .and_then(|()| fs::write(&path, hex(bytes)))
+                .expect("a writable checkout");
+        }
+        let golden = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(hex(bytes), golden, "{name}: TIDINGS_GOLDEN=write cargo test --lib golden writes it anew");
+    }
+    let files = fs::read_dir(dir).expect("a directory").count();
+    assert_eq!(files, all.len(), "a file for every message, and no other");
+}
+
+#[test]
+fn every_message_reads_as_it_was_written() {
+    for (name, bytes) in frames() {
+        assert_eq!(again(name, &bytes), Ok(bytes), "{name}");
+    }
+    let signed = envelope();
+    assert_eq!(SignedEnvelope::from_bytes(&signed.to_bytes()), Ok(signed.clone()));
+    assert_eq!(signed.open().expect("lawful").versions, [put(), large()]);
+}
