@@ -185,7 +185,10 @@ impl MeshState {
     }
 
     fn publish(&self, envelope: Envelope) {
-        let signed = self.network.signer.sign(wire::encode(&envelope));
+        let bytes: usize = envelope.versions.iter().map(Version::size_hint).sum();
+        let mut payload = Vec::with_capacity(bytes + bytes / 4 + 64);
+        wire::encode_into(&envelope, &mut payload);
+        let signed = self.network.signer.sign(payload.into());
         let command = Command::Publish { namespace: envelope.namespace, data: signed.to_bytes() };
         match self.network.commands.try_send(command) {
             Ok(()) => {

@@ -57,6 +57,7 @@ pub struct Peer {
 #[derive(Debug, Default)]
 struct Table {
     peers: BTreeMap<NodeId, Peer>,
+    connected: usize,
     blocked: BTreeSet<NodeId>,
     twins: BTreeSet<NodeId>,
 }
@@ -73,7 +74,14 @@ impl Peers {
     /// Changes what is known of `peer`.
     pub fn update<T>(&self, peer: NodeId, change: impl FnOnce(&mut Peer) -> T) -> T {
         let mut table = self.table();
-        let changed = change(table.peers.entry(peer).or_default());
+        let known = table.peers.entry(peer).or_default();
+        let before = known.direction.is_some();
+        let changed = change(known);
+        match (before, known.direction.is_some()) {
+            (false, true) => table.connected += 1,
+            (true, false) => table.connected -= 1,
+            _ => {}
+        }
         if table.peers.len() > PEERS_REMEMBERED_MAX {
             let gone = |(_, peer): &(&NodeId, &Peer)| peer.direction.is_none();
             let oldest = table.peers.iter().filter(gone).min_by_key(|(_, peer)| peer.since_ms);
@@ -82,6 +90,11 @@ impl Peers {
             }
         }
         changed
+    }
+
+    /// Whether any peer is connected.
+    pub fn any_connected(&self) -> bool {
+        self.table().connected > 0
     }
 
     /// The peers that are connected.
