@@ -98,6 +98,7 @@ impl Eve {
             mesh: self.mesh.clone(),
             name: "eve".into(),
             epoch: 1,
+            instance: 1,
             wall_ms: SystemWall.now_ms(),
             listen: Vec::new(),
         })
