@@ -247,7 +247,7 @@ impl StorageState {
             }
             Err(error) => {
                 let _writer_is_gone = reply.send(Err(WriteFailure::Store(error.clone())));
-                self.fail(error)
+                Self::fail(error)
             }
         }
     }
@@ -309,7 +309,7 @@ impl StorageState {
                 if let Some(reply) = reply {
                     let _asker_is_gone = reply.send(Err(error.clone()));
                 }
-                return self.fail(error);
+                return Self::fail(error);
             }
         };
         if merged.needs_blobs.is_empty() {
@@ -411,7 +411,7 @@ impl StorageState {
                 for waiter in waiting {
                     waiter.fail(&error);
                 }
-                self.fail(error)
+                Self::fail(error)
             }
         }
     }
@@ -471,7 +471,7 @@ impl StorageState {
     }
 
     /// A store that failed is not to be trusted: the actor ends, and the node with it.
-    fn fail(&self, error: StoreError) -> Result<(), StoreError> {
+    fn fail(error: StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "the store failed");
         Err(error)
     }

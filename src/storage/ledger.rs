@@ -232,7 +232,7 @@ impl Ledger {
         let space = self.space(namespace);
         let dot = version.dot;
         if self.has_seen(namespace, &space, dot) {
-            return self.receive_again(namespace, &space, version, blob);
+            return self.receive_again(namespace, &space, version, blob.as_ref());
         }
         let before = self.record(space.no, &version.key)?;
         if blob.is_none() && version.is_large() && !before.as_ref().is_some_and(|r| r.context().covers(dot)) {
@@ -251,7 +251,7 @@ impl Ledger {
         namespace: &Namespace,
         space: &Arc<SpaceState>,
         version: Version,
-        blob: Option<Bytes>,
+        blob: Option<&Bytes>,
     ) -> Result<Received, StoreError> {
         let dot = version.dot;
         let Some(no) = self.shared.origins().number(&dot.origin) else { return Ok(Received::Seen) };
@@ -270,7 +270,7 @@ impl Ledger {
         }
         for (key, plan) in collision.plans {
             let before = self.record(space.no, &key)?;
-            let blob = blob.clone().filter(|_| plan.held.is_some());
+            let blob = blob.filter(|_| plan.held.is_some()).cloned();
             self.apply(namespace, space, before.as_ref(), plan, key, dot, blob, false);
         }
         Ok(Received::Collision)
@@ -325,7 +325,7 @@ impl Ledger {
         for (namespace, dots) in fresh {
             let space = self.space(&namespace);
             for (origin, seqs) in dots.iter() {
-                let seen = self.grown(&space, *origin, seqs);
+                let seen = Self::grown(&space, *origin, seqs);
                 let no = self.number_of(origin);
                 batch.insert(layout::seen(space.no, no), wire::encode(&seen));
                 grown.push((space.clone(), *origin, seen));
@@ -357,7 +357,7 @@ impl Ledger {
         self.store.sync()
     }
 
-    fn grown(&self, space: &SpaceState, origin: Origin, more: &Intervals) -> Intervals {
+    fn grown(space: &SpaceState, origin: Origin, more: &Intervals) -> Intervals {
         let mut seen = space.seen().get(&origin).cloned().unwrap_or_default();
         seen.union(more);
         seen

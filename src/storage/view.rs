@@ -81,6 +81,7 @@ impl View {
     }
 
     /// The records that `prefix` selects, in the order of their keys, from behind `after` on.
+    #[must_use]
     pub fn records<'a>(
         &'a self,
         namespace: &Namespace,

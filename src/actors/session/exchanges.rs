@@ -182,8 +182,7 @@ impl Exchanges {
     fn try_again_later(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace) {
         self.failures = (self.failures + 1).min(TRY_AGAIN_DOUBLINGS_MAX);
         let base = TRY_AGAIN * 2_u32.pow(self.failures - 1);
-        let jitter = self.society.entropy.between(75, 125);
-        let wait = base.mul_f64(jitter as f64 / 100.0);
+        let wait = self.society.entropy.jittered(base, 25);
         let myself = myself.clone();
         self.scope.spawn(async move {
             time::sleep(wait).await;
@@ -192,7 +191,7 @@ impl Exchanges {
     }
 
     /// An exchange is over: tells who waited, and starts the next.
-    pub fn on_compared(&mut self, myself: &ActorRef<SessionMsg>, number: u64, report: ExchangeReport) {
+    pub fn on_compared(&mut self, myself: &ActorRef<SessionMsg>, number: u64, report: &ExchangeReport) {
         let Some(mut running) = self.running.take_if(|running| running.number == number) else { return };
         match &report.error {
             Some(error) => {

@@ -186,7 +186,7 @@ impl Actor for Session {
             }
             SessionMsg::InboundBlob(stream) => state.on_inbound_blob(stream),
             SessionMsg::Compare { namespace, reply } => state.exchanges.ask(&myself, namespace, reply),
-            SessionMsg::Compared(number, report) => state.exchanges.on_compared(&myself, number, report),
+            SessionMsg::Compared(number, report) => state.exchanges.on_compared(&myself, number, &report),
             SessionMsg::CompareUnlessDone => state.compare_unless_done(&myself),
             SessionMsg::Beacon => state.send_beacon(),
             SessionMsg::Gap { namespace, origin } => {
