@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     causality::NodeId,
-    network::Network,
+    network::{Multiaddr, Network},
     ports::{Entropy, Scope},
     report::NodeEvent,
     storage::{Durability, Reader},
@@ -48,6 +48,9 @@ pub struct Settings {
     /// The limits that can be set.
     pub limits: Limits,
 }
+
+/// The most addresses kept that were asked for while the node ran.
+const KEPT_MAX: usize = 1_024;
 
 /// Something a person wants to know of.
 pub(crate) type Events = broadcast::Sender<NodeEvent>;
@@ -89,6 +92,8 @@ pub struct Society {
     pub(crate) ended: watch::Sender<Option<Ending>>,
     pub(crate) subscribers: AtomicUsize,
     pub(crate) listen: Mutex<BTreeSet<String>>,
+    /// Who was asked for while the node ran: a network that is started again dials them, too.
+    pub(crate) kept: Mutex<BTreeSet<Multiaddr>>,
     pub(crate) reader: RwLock<Reader>,
     pub(crate) network: RwLock<Option<Network>>,
     pub(crate) clock_box: Mailbox<ClockMsg>,
@@ -113,6 +118,24 @@ impl Society {
     /// Tells whoever listens; nobody has to.
     pub fn tell(&self, event: NodeEvent) {
         let _nobody_listens = self.events.send(event);
+    }
+
+    /// Forgets where peers reached this node: the network that listened there is gone.
+    pub fn take_listen(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.listen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps an address that the user asked for, for the case that the network is started again.
+    pub fn keep(&self, address: Multiaddr) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_MAX {
+            kept.insert(address);
+        }
+    }
+
+    /// The addresses that the user asked for.
+    pub fn kept(&self) -> Vec<Multiaddr> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Where peers reach this node.

@@ -147,6 +147,8 @@ pub struct StorageState {
     ledger: Ledger,
     waiting: Vec<Waiting>,
     operations: usize,
+    /// How many there were when `Flush` was last cast.
+    operations_at_flush: usize,
     durability: Durability,
     gaps: BTreeSet<(NodeId, Namespace, Origin)>,
     learned: bool,
@@ -190,6 +192,7 @@ impl Actor for Storage {
             ledger,
             waiting: Vec::new(),
             operations: 0,
+            operations_at_flush: 0,
             gaps: BTreeSet::new(),
             learned: false,
         })
@@ -213,6 +216,11 @@ impl Actor for Storage {
                 state.on_peer_knows_more(origin)?;
                 let _asker_is_gone = reply.send(());
             }
+            // While more comes in, more shares the commit; who waits pays with the time of planning.
+            StorageMsg::Flush if state.operations > state.operations_at_flush => {
+                state.operations_at_flush = state.operations;
+                myself.cast(StorageMsg::Flush)?;
+            }
             StorageMsg::Flush => state.flush()?,
             StorageMsg::Close(reply) => {
                 state.close()?;
@@ -225,6 +233,7 @@ impl Actor for Storage {
         if full {
             state.flush()?;
         } else if idle && !state.waiting.is_empty() {
+            state.operations_at_flush = state.operations;
             myself.cast(StorageMsg::Flush)?;
         }
         Ok(())
@@ -277,7 +286,7 @@ impl StorageState {
     /// All or none: the first operation of a batch that would be refused, given what those before
     /// it leave.
     fn first_refused(
-        &self,
+        &mut self,
         namespace: &Namespace,
         writes: &[Write],
     ) -> Result<Option<(usize, Refused)>, StoreError> {
@@ -423,13 +432,13 @@ impl StorageState {
 
     /// Replies first, then has others told: whoever waits is not made to wait for the mesh.
     fn tell(&mut self, waiting: Vec<Waiting>, changes: Vec<Change>) {
-        let mut announced: BTreeMap<Namespace, Vec<Vec<Version>>> = BTreeMap::new();
+        let mut units = Vec::new();
         for waiter in waiting {
             match waiter {
                 Waiting::Write { namespace, versions, reply, .. } => {
                     self.society.metrics.writes.inc_by(versions.len() as u64);
-                    let _writer_is_gone = reply.send(Ok(versions.clone()));
-                    announced.entry(namespace).or_default().push(versions);
+                    units.push((namespace, versions.len()));
+                    let _writer_is_gone = reply.send(Ok(versions));
                 }
                 Waiting::Merge { merged, reply, .. } => {
                     if let Some(reply) = reply {
@@ -441,16 +450,28 @@ impl StorageState {
                 }
             }
         }
-        for (namespace, groups) in announced {
-            self.society.mesh.cast(MeshMsg::Announce { namespace, groups });
-        }
         if !changes.is_empty() && self.society.subscribers.load(Ordering::Relaxed) > 0 {
-            self.society.watch.cast(WatchMsg::Changes(changes));
+            self.society.watch.cast(WatchMsg::Changes(changes.clone()));
+        }
+        if self.society.peers.any_connected() {
+            self.announce(units, changes);
         }
         if std::mem::take(&mut self.learned) {
             self.society.anti_entropy.cast(AntiEntropyMsg::Learned);
         }
         self.tell_of_gaps();
+    }
+
+    /// Has the local ones among `changes` announced: in order, they are the versions of the units.
+    fn announce(&self, units: Vec<(Namespace, usize)>, changes: Vec<Change>) {
+        let mut local = changes.into_iter().filter(|change| change.local).map(|change| change.version);
+        let mut announced: BTreeMap<Namespace, Vec<Vec<Version>>> = BTreeMap::new();
+        for (namespace, count) in units {
+            announced.entry(namespace).or_default().push(local.by_ref().take(count).collect());
+        }
+        for (namespace, groups) in announced {
+            self.society.mesh.cast(MeshMsg::Announce { namespace, groups });
+        }
     }
 
     fn tell_of_gaps(&mut self) {

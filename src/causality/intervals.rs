@@ -135,12 +135,33 @@ impl Intervals {
 
     /// Adds all of `other`.
     pub fn union(&mut self, other: &Self) {
-        match &other.0[..] {
-            [] => {}
-            [(first, last)] => self.insert_range(*first, *last),
-            // One by one would move the tail for each: quadratic, at the choice of a peer.
-            _ => *self = Self::merged(&self.0, &other.0),
-        }
+        let union = self.plan_union(other);
+        self.apply(union);
+    }
+
+    /// What a union with `other` would change: only the intervals between the first and the last
+    /// that it touches are looked at.
+    #[must_use]
+    pub fn plan_union(&self, other: &Self) -> Union {
+        let Some((first, _)) = other.0.first() else { return Union::default() };
+        let from = self.0.partition_point(|(_, end)| end.saturating_add(1) < *first);
+        let to = self.0.partition_point(|(start, _)| *start <= other.max().saturating_add(1)).max(from);
+        // One by one would move the tail for each: quadratic, at the choice of a peer.
+        let with = Self::merged(&self.0[from..to], &other.0).0;
+        Union { from, to, with }
+    }
+
+    /// Makes the change that [`Self::plan_union`] planned of this same set.
+    pub fn apply(&mut self, union: Union) {
+        let Union { from, to, with } = union;
+        self.0.splice(from..to, with);
+    }
+
+    /// Where the intervals begin that overlap or touch `first..=last`, ascending.
+    pub fn starts_touching(&self, first: u64, last: u64) -> impl Iterator<Item = u64> + '_ {
+        let from = self.0.partition_point(|(_, end)| end.saturating_add(1) < first);
+        let touching = self.0[from..].iter().take_while(move |(start, _)| *start <= last.saturating_add(1));
+        touching.map(|(start, _)| *start)
     }
 
     /// Both sets, in one pass over both.
@@ -198,6 +219,29 @@ impl Intervals {
     #[must_use]
     pub fn gaps(&self) -> Self {
         Self::up_to(self.max()).difference(self)
+    }
+}
+
+/// The change that a union makes: some neighbouring intervals give way to others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Union {
+    from: usize,
+    to: usize,
+    with: Vec<(u64, u64)>,
+}
+
+impl Union {
+    /// The intervals of the set as it will be that begin within `first..=last`, where `before` is
+    /// the set as it is.
+    #[must_use]
+    pub fn beginning_within(&self, before: &Intervals, first: u64, last: u64) -> Intervals {
+        let parts = [&before.0[..self.from], &self.with, &before.0[self.to..]];
+        let mut found = Vec::new();
+        for part in parts {
+            let from = part.partition_point(|(start, _)| *start < first);
+            found.extend(part[from..].iter().take_while(|(start, _)| *start <= last));
+        }
+        Intervals(found)
     }
 }
 

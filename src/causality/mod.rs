@@ -21,5 +21,5 @@ pub use context::Context;
 pub use dead::DeadSet;
 pub use dot::{Dot, NodeId, NodeIdError, Origin, SEQ_MAX};
 pub use hlc::{Hlc, HlcClock, MAX_DRIFT};
-pub use intervals::Intervals;
+pub use intervals::{Intervals, Union};
 pub use seen::SeenSet;

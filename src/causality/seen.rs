@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{Dot, Intervals, Origin};
+use super::{Dot, Intervals, Origin, Union};
 use crate::wire;
 
 /// blake3 keys its hash of seen sets with this, so that it is no hash of anything else.
@@ -70,6 +70,12 @@ impl SeenSet {
         } else {
             self.0.insert(origin, seqs);
         }
+    }
+
+    /// Makes the change of what is known of `origin` that
+    /// [`Intervals::plan_union`] planned.
+    pub fn apply(&mut self, origin: Origin, union: Union) {
+        self.0.entry(origin).or_default().apply(union);
     }
 
     /// What is known of `origin`, if anything.

@@ -89,22 +89,12 @@ impl Record {
     /// What a reader sees under `strategy`: a version, or nothing.
     #[must_use]
     pub fn visible(&self, strategy: Strategy) -> Option<(&Version, &Put)> {
-        let winner = strategy.resolve(&self.siblings)?;
-        winner.put().map(|put| (winner, put))
+        strategy.visible(&self.siblings)
     }
 
     /// The name of the whole record, all its siblings: equal on replicas that hold the same.
     #[must_use]
     pub fn etag(&self) -> VersionHash {
-        match &self.siblings[..] {
-            [only] => only.hash(),
-            many => {
-                let mut hasher = blake3::Hasher::new();
-                for sibling in many {
-                    hasher.update(&sibling.hash().0);
-                }
-                VersionHash(*hasher.finalize().as_bytes())
-            }
-        }
+        VersionHash::of_siblings(&self.siblings)
     }
 }

@@ -19,6 +19,23 @@ pub const CONTEXT_ENTRIES_MAX: usize = 16_384;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VersionHash(pub [u8; 32]);
 
+impl VersionHash {
+    /// The name of a record that has these siblings: that of the version where there is one.
+    #[must_use]
+    pub fn of_siblings(siblings: &[Version]) -> Self {
+        match siblings {
+            [only] => only.hash(),
+            many => {
+                let mut hasher = blake3::Hasher::new();
+                for sibling in many {
+                    hasher.update(&sibling.hash().0);
+                }
+                Self(*hasher.finalize().as_bytes())
+            }
+        }
+    }
+}
+
 impl fmt::Debug for VersionHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, ..] = self.0;
@@ -163,7 +180,9 @@ impl Version {
     /// Its hash: what a dot names, for good.
     #[must_use]
     pub fn hash(&self) -> VersionHash {
-        VersionHash(*blake3::keyed_hash(&HASH_KEY, &wire::encode(self)).as_bytes())
+        let mut canonical = Vec::with_capacity(self.size_hint() + 64);
+        wire::encode_into(self, &mut canonical);
+        VersionHash(*blake3::keyed_hash(&HASH_KEY, &canonical).as_bytes())
     }
 
     /// Roughly how many bytes it has when encoded.

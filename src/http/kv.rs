@@ -39,10 +39,10 @@ pub(super) async fn get(State(app): State<App>, uri: Uri, headers: HeaderMap) ->
     let mut frontier = space.frontier()?;
     let Some(entry) = space.get(key.clone()).await? else { return Err(no_such_key(&key)) };
     frontier.0.insert(entry.dot);
-    if matches.is_some_and(|condition| !condition.fits(Some(entry.etag), true)) {
+    if matches.is_some_and(|condition| !condition.fits(Some(entry.etag.hash()), true)) {
         return Err(precondition());
     }
-    if unless.is_some_and(|condition| condition.fits(Some(entry.etag), false)) {
+    if unless.is_some_and(|condition| condition.fits(Some(entry.etag.hash()), false)) {
         return Ok(unchanged(&entry, &frontier));
     }
     let mut response = if meta { json(&MetaView::of(&entry)) } else { plain(&entry) };
@@ -107,7 +107,7 @@ async fn precondition_of(
         (Some(Condition::Any), None) => Ok(Precondition::Exists),
         (None, Some(Condition::Any)) => Ok(Precondition::Absent),
         (Some(condition), None) => {
-            let current = space.get(key.clone()).await?.map(|entry| entry.etag);
+            let current = space.get(key.clone()).await?.map(|entry| entry.etag.hash());
             match current.filter(|etag| condition.fits(Some(*etag), true)) {
                 Some(etag) => Ok(Precondition::Matches(etag)),
                 None => Err(precondition()),
@@ -153,7 +153,7 @@ fn unchanged(entry: &Entry, frontier: &Frontier) -> Response {
 }
 
 fn describe(headers: &mut HeaderMap, entry: &Entry, frontier: &Frontier) {
-    headers.insert(header::ETAG, etag::header_value(entry.etag));
+    headers.insert(header::ETAG, etag::header_value(entry.etag.hash()));
     set_frontier(headers, frontier);
     if entry.siblings > 1 {
         headers.insert(SIBLINGS, entry.siblings.into());

@@ -102,7 +102,7 @@ impl<'a> EntryView<'a> {
             value,
             content_type: entry.value.content_type.as_str(),
             size: entry.size,
-            etag: etag::hex(entry.etag),
+            etag: etag::hex(entry.etag.hash()),
             origin: entry.dot.origin.to_string(),
             seq: entry.dot.seq,
             hlc: entry.hlc.to_string(),
@@ -133,7 +133,7 @@ mod tests {
             dot: dot(),
             hlc: Hlc::from_millis(1_700_000_000_000),
             siblings: 1,
-            etag: VersionHash([0xab; 32]),
+            etag: VersionHash([0xab; 32]).into(),
         };
         let text = serde_json::to_string(&EntryView::whole(&entry)).expect("serialises");
         let origin = dot().origin;

@@ -13,9 +13,9 @@ use crate::{
         watch::{Notice, WATCH_QUEUE_MAX, WatchMsg},
     },
     causality::{Dot, Hlc, SeenSet},
-    conflict::{Body, Payload, Put, Record, Strategy, Version, VersionHash},
+    conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
     replica::{Precondition, Refused},
-    storage::Write,
+    storage::{Found, Write},
     types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Key, Namespace, Prefix, Value},
 };
 
@@ -42,7 +42,7 @@ pub struct Entry {
     /// How many concurrent versions stand in the record; 1 where there is no conflict.
     pub siblings: usize,
     /// The name of the whole record, all its siblings.
-    pub etag: VersionHash,
+    pub etag: Etag,
 }
 
 /// What a write became.
@@ -112,6 +112,8 @@ const SCAN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const SCAN_VALUE_BYTES_MAX: u64 = 64 * 1024;
 /// A writer waits for room so long, then is told that the node is busy.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// A writer that failed is there again after about this time.
+const RESTART_TIME: Duration = Duration::from_millis(100);
 /// A reader of everything lets others run after so many records.
 const RECORDS_AT_ONCE: usize = 512;
 
@@ -232,7 +234,7 @@ impl Space {
         let namespace = self.namespace.clone();
         let request = WriteRequest { namespace, writes, permit, reply };
         if !society.storage.cast(StorageMsg::Write(request)) {
-            return Err(WriteError::Closed);
+            return Err(self.nobody_writes());
         }
         match written.await {
             Ok(Ok(versions)) => Ok(versions.into_iter().map(written_of).collect()),
@@ -243,6 +245,15 @@ impl Space {
             }),
             Ok(Err(WriteFailure::Store(error))) => Err(error.into()),
             Err(_) => Err(WriteError::Closed),
+        }
+    }
+
+    /// Why nobody took a write: the node is closed, or the writer is just being started again.
+    fn nobody_writes(&self) -> WriteError {
+        if self.node.health().ready {
+            WriteError::Busy { retry_after: RESTART_TIME }
+        } else {
+            WriteError::Closed
         }
     }
 
@@ -263,11 +274,8 @@ impl Space {
         self.check_open()?;
         let key = key.try_into().map_err(Into::into)?;
         let reader = self.society().reader();
-        let found = reader.get(&self.namespace, &key, |record| {
-            let (version, put) = record.visible(Strategy::default())?;
-            Some((seen_of(record, version), version.dot, put.clone()))
-        })?;
-        Ok(found.map(|(seen, value)| seen.entry(key, value)))
+        let found = reader.get(&self.namespace, &key)?;
+        Ok(found.and_then(|Found { reading, value }| entry(key, value, reading)))
     }
 
     /// Keys in order, a page at a time: at most `limit` entries, and at most 4 MiB of values.
@@ -282,9 +290,9 @@ impl Space {
         let view = self.society().reader().view();
         let mut page = ScanPage { entries: Vec::new(), next: None };
         let mut bytes = 0;
-        for pair in view.records(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
-            let (key, record) = pair?;
-            let Some((version, put)) = record.visible(Strategy::default()) else { continue };
+        for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
+            let (key, reading) = pair?;
+            let Some((version, put)) = reading.visible(Strategy::default()) else { continue };
             let size = put.payload.size();
             let shown = !scan.keys_only && size <= SCAN_VALUE_BYTES_MAX;
             let full = page.entries.len() >= limit || (shown && bytes > 0 && bytes + size > SCAN_BYTES_MAX);
@@ -299,7 +307,7 @@ impl Space {
             };
             bytes += value.len() as u64;
             let value = Value::new(put.content_type.clone(), value);
-            page.entries.push(seen_of(&record, version).entry(key, value));
+            page.entries.extend(entry(key, value, reading));
         }
         Ok(page)
     }
@@ -380,28 +388,10 @@ fn written_of(version: Version) -> Written {
     Written { key: version.key, dot: version.dot, hlc: version.hlc, frontier: Frontier(seen) }
 }
 
-/// What a reader sees of a record beside the value.
-struct Seen {
-    dot: Dot,
-    hlc: Hlc,
-    size: u64,
-    siblings: usize,
-    etag: VersionHash,
-}
-
-fn seen_of(record: &Record, version: &Version) -> Seen {
-    Seen {
-        dot: version.dot,
-        hlc: version.hlc,
-        size: version.put().map_or(0, |put| put.payload.size()),
-        siblings: record.siblings().len(),
-        etag: record.etag(),
-    }
-}
-
-impl Seen {
-    fn entry(self, key: Key, value: Value) -> Entry {
-        let Self { dot, hlc, size, siblings, etag } = self;
-        Entry { key, value, size, dot, hlc, siblings, etag }
-    }
+/// The entry of `reading`, where something is visible.
+fn entry(key: Key, value: Value, reading: Reading) -> Option<Entry> {
+    let (version, put) = reading.visible(Strategy::default())?;
+    let (dot, hlc, size) = (version.dot, version.hlc, put.payload.size());
+    let siblings = reading.siblings().len();
+    Some(Entry { key, value, size, dot, hlc, siblings, etag: reading.into() })
 }

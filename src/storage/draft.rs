@@ -1,12 +1,17 @@
 //! What a ledger has planned and not yet committed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use super::{Batch, layout::NsNo};
+use bytes::Bytes;
+
+use super::{Batch, layout::NsNo, shared::SpaceState};
 use crate::{
     causality::{Origin, SeenSet},
     conflict::{Record, Version},
-    types::{Key, Namespace},
+    types::Namespace,
 };
 
 /// A version that a commit made part of the store.
@@ -24,18 +29,94 @@ pub struct Change {
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) batch: Batch,
-    pub(super) records: BTreeMap<(NsNo, Key), Record>,
-    pub(super) fresh: BTreeMap<Namespace, SeenSet>,
+    pub(super) records: Records,
+    pub(super) spaces: BTreeMap<NsNo, Grown>,
     pub(super) dead_blocks: BTreeSet<(NsNo, Origin, u64)>,
-    /// By how much the number of keys with a value changes.
-    pub(super) keys: BTreeMap<Namespace, i64>,
     pub(super) changes: Vec<Change>,
     pub(super) record_bytes: usize,
 }
 
+/// What a draft changes of a namespace as a whole.
+#[derive(Debug)]
+pub(super) struct Grown {
+    pub(super) space: Arc<SpaceState>,
+    /// What is seen beside what was.
+    pub(super) fresh: SeenSet,
+    /// By how much the number of keys with a value changes.
+    pub(super) keys: i64,
+}
+
+/// The records that a draft has looked at, each read from the store once.
+///
+/// Invariant: a record that is not marked as changed is what the store holds, for nobody else
+/// writes to it; so all are forgotten with the draft.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    /// By the key of the store.
+    places: HashMap<Bytes, usize>,
+    looked_at: Vec<LookedAt>,
+}
+
+#[derive(Debug)]
+pub(super) struct LookedAt {
+    pub(super) at: Bytes,
+    pub(super) record: Option<Record>,
+    pub(super) changed: bool,
+}
+
+/// Where a record stands among those of the draft.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(usize);
+
+impl Records {
+    pub(super) fn len(&self) -> usize {
+        self.looked_at.len()
+    }
+
+    pub(super) fn find(&self, at: &Bytes) -> Option<Place> {
+        self.places.get(at).copied().map(Place)
+    }
+
+    pub(super) fn add(&mut self, at: Bytes, record: Option<Record>) -> Place {
+        let place = self.looked_at.len();
+        self.places.insert(at.clone(), place);
+        self.looked_at.push(LookedAt { at, record, changed: false });
+        Place(place)
+    }
+
+    pub(super) fn get(&self, place: Place) -> Option<&Record> {
+        self.looked_at[place.0].record.as_ref()
+    }
+
+    pub(super) fn set(&mut self, place: Place, record: Record) {
+        let looked_at = &mut self.looked_at[place.0];
+        looked_at.record = Some(record);
+        looked_at.changed = true;
+    }
+
+    /// The records that changed, in the order they were first looked at.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (&Bytes, &Record)> {
+        let changed = self.looked_at.iter().filter(|looked_at| looked_at.changed);
+        changed.filter_map(|looked_at| Some((&looked_at.at, looked_at.record.as_ref()?)))
+    }
+}
+
 impl Draft {
+    /// Whether a commit would change nothing.
     pub(super) fn is_empty(&self) -> bool {
-        self.batch.is_empty() && self.records.is_empty() && self.fresh.is_empty()
+        // A record changes only with a dot that is fresh, or in a collision, which moves entries
+        // of the dot index.
+        self.batch.is_empty() && self.spaces.is_empty()
+    }
+
+    pub(super) fn space(&mut self, space: &Arc<SpaceState>) -> &mut Grown {
+        let grown = || Grown { space: space.clone(), fresh: SeenSet::new(), keys: 0 };
+        self.spaces.entry(space.no).or_insert_with(grown)
+    }
+
+    /// What is seen in a namespace beside what was.
+    pub(super) fn fresh(&self, ns: NsNo) -> Option<&SeenSet> {
+        self.spaces.get(&ns).map(|grown| &grown.fresh)
     }
 
     /// Roughly how many bytes the commit will write.

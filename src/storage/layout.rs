@@ -8,14 +8,14 @@
 //! r <ns u16> <key>         record: context and siblings
 //! d <ns u16> <origin u32> <seq u64>    dot index: hash and key of a held version
 //! b <ns u16> <origin u32> <seq u64>    bytes of a large value, beside its version
-//! s <ns u16> <origin u32>  seen: the intervals of an origin
+//! s <ns u16> <origin u32> <chunk u64>  seen: the intervals of an origin that begin in a chunk
 //! x <ns u16> <origin u32> <block u64>  dead: 64 bits
 //! ```
 //!
 //! Numbers in keys are big-endian, so that they sort. Namespaces and origins are numbered per
 //! store; no other store knows the numbers.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 /// The format that this program writes, and the newest it reads.
 pub const FORMAT: u32 = 1;
@@ -64,10 +64,10 @@ pub fn blob(ns: NsNo, origin: OriginNo, seq: u64) -> Bytes {
     head(b'b', 15).with_u16(ns).with_u32(origin).with_u64(seq).done()
 }
 
-/// The key of what was seen of an origin.
+/// The key of a chunk of what was seen of an origin.
 #[must_use]
-pub fn seen(ns: NsNo, origin: OriginNo) -> Bytes {
-    head(b's', 7).with_u16(ns).with_u32(origin).done()
+pub fn seen(ns: NsNo, origin: OriginNo, chunk: u64) -> Bytes {
+    head(b's', 15).with_u16(ns).with_u32(origin).with_u64(chunk).done()
 }
 
 /// The key of 64 bits of dead dots.
@@ -95,10 +95,11 @@ pub fn after(prefix: &[u8]) -> Bytes {
     end.into()
 }
 
-struct Head(BytesMut);
+/// Filled to its capacity, a vector becomes [`Bytes`] without another allocation.
+struct Head(Vec<u8>);
 
 fn head(tag: u8, capacity: usize) -> Head {
-    let mut bytes = BytesMut::with_capacity(capacity);
+    let mut bytes = Vec::with_capacity(capacity);
     bytes.put_u8(tag);
     Head(bytes)
 }
@@ -125,6 +126,6 @@ impl Head {
     }
 
     fn done(self) -> Bytes {
-        self.0.freeze()
+        self.0.into()
     }
 }

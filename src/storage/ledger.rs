@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Durability, Store, StoreError,
-    draft::{Change, Draft},
+    Durability, Store, StoreError, chunks,
+    draft::{Change, Draft, Grown, Place, Records},
     layout::{self, NsNo, OriginNo},
     reader::Reader,
     shared::{Shared, SpaceState},
@@ -68,6 +68,9 @@ pub struct Ledger {
     dead: BTreeMap<NsNo, DeadSet>,
     draft: Draft,
 }
+
+/// Records looked at for writes that were then refused are forgotten when there are so many.
+const RECORDS_LOOKED_AT_MAX: usize = 1_024;
 
 pub(super) const CLOCK: &str = "clock";
 
@@ -153,27 +156,28 @@ impl Ledger {
         stamp: impl FnOnce(Hlc) -> Hlc,
     ) -> Result<Result<Version, Refused>, StoreError> {
         let space = self.space(namespace);
-        let before = self.record(space.no, &write.key)?;
-        let dot = Dot::new(self.me, self.last_seq(namespace, &space) + 1);
+        let at = self.look(space.no, &write.key)?;
+        let dot = Dot::new(self.me, self.last_seq(&space) + 1);
         let Write { key, body, blob, precondition } = write;
-        let planned = match plan_write(before.as_ref(), key, dot, body, precondition, stamp) {
+        let planned = match plan_write(self.draft.records.get(at), key, dot, body, precondition, stamp) {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused)),
         };
-        let version = planned.version.clone();
-        let key = version.key.clone();
-        self.apply(namespace, &space, before.as_ref(), planned.plan, key, dot, blob, true);
-        Ok(Ok(version))
+        self.apply(namespace, &space, at, planned.plan, dot, blob, true);
+        Ok(Ok(planned.version))
     }
 
     /// Whether a delete of `key` would find something to delete.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn has_value(&self, namespace: &Namespace, key: &Key) -> Result<bool, StoreError> {
-        let space = self.space(namespace);
-        let record = self.record(space.no, key)?;
-        Ok(record.is_some_and(|record| record.siblings().iter().any(|sibling| !sibling.is_delete())))
+    pub fn has_value(&mut self, namespace: &Namespace, key: &Key) -> Result<bool, StoreError> {
+        let at = self.look(self.space(namespace).no, key)?;
+        Ok(self
+            .draft
+            .records
+            .get(at)
+            .is_some_and(|record| record.siblings().iter().any(|sibling| !sibling.is_delete())))
     }
 
     /// Whether `dot` has been seen, committed or planned.
@@ -182,7 +186,7 @@ impl Ledger {
     /// When the namespace is not carried: callers check.
     #[must_use]
     pub fn is_seen(&self, namespace: &Namespace, dot: Dot) -> bool {
-        self.has_seen(namespace, &self.space(namespace), dot)
+        self.has_seen(&self.space(namespace), dot)
     }
 
     /// Whether `version` would be held and its large value is needed for that.
@@ -192,27 +196,27 @@ impl Ledger {
     ///
     /// # Panics
     /// When the namespace is not carried: callers check.
-    pub fn wants_blob(&self, namespace: &Namespace, version: &Version) -> Result<bool, StoreError> {
+    pub fn wants_blob(&mut self, namespace: &Namespace, version: &Version) -> Result<bool, StoreError> {
         if !version.is_large() {
             return Ok(false);
         }
         let space = self.space(namespace);
-        if self.has_seen(namespace, &space, version.dot) {
+        if self.has_seen(&space, version.dot) {
             let Some(no) = self.shared.origins().number(&version.dot.origin) else { return Ok(false) };
             let held = self.held(space.no, no, version.dot)?;
             return Ok(held.is_some_and(|held| held.hash() < version.hash()));
         }
-        let record = self.record(space.no, &version.key)?;
-        Ok(!record.is_some_and(|record| record.context().covers(version.dot)))
+        let at = self.look(space.no, &version.key)?;
+        Ok(!self.draft.records.get(at).is_some_and(|record| record.context().covers(version.dot)))
     }
 
     /// Whether a write of `key` would be refused because too many origins wrote it.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn is_crowded(&self, namespace: &Namespace, key: &Key) -> Result<bool, StoreError> {
-        let record = self.record(self.space(namespace).no, key)?;
-        Ok(record.is_some_and(|record| record.context().len() > CONTEXT_ENTRIES_MAX))
+    pub fn is_crowded(&mut self, namespace: &Namespace, key: &Key) -> Result<bool, StoreError> {
+        let at = self.look(self.space(namespace).no, key)?;
+        Ok(self.draft.records.get(at).is_some_and(|record| record.context().len() > CONTEXT_ENTRIES_MAX))
     }
 
     /// Rule 2: plans the merge of a version from elsewhere. `blob` is its large value, verified by
@@ -231,17 +235,17 @@ impl Ledger {
     ) -> Result<Received, StoreError> {
         let space = self.space(namespace);
         let dot = version.dot;
-        if self.has_seen(namespace, &space, dot) {
+        if self.has_seen(&space, dot) {
             return self.receive_again(namespace, &space, version, blob.as_ref());
         }
-        let before = self.record(space.no, &version.key)?;
-        if blob.is_none() && version.is_large() && !before.as_ref().is_some_and(|r| r.context().covers(dot)) {
+        let at = self.look(space.no, &version.key)?;
+        let before = self.draft.records.get(at);
+        if blob.is_none() && version.is_large() && !before.is_some_and(|r| r.context().covers(dot)) {
             return Ok(Received::NeedsBlob);
         }
-        let key = version.key.clone();
-        let plan = plan_merge(before.as_ref(), version);
+        let plan = plan_merge(before, version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
-        self.apply(namespace, &space, before.as_ref(), plan, key, dot, blob, false);
+        self.apply(namespace, &space, at, plan, dot, blob, false);
         Ok(received)
     }
 
@@ -269,9 +273,9 @@ impl Ledger {
             self.draft.batch.remove(layout::blob(space.no, no, dot.seq));
         }
         for (key, plan) in collision.plans {
-            let before = self.record(space.no, &key)?;
+            let at = self.look(space.no, &key)?;
             let blob = blob.filter(|_| plan.held.is_some()).cloned();
-            self.apply(namespace, space, before.as_ref(), plan, key, dot, blob, false);
+            self.apply(namespace, space, at, plan, dot, blob, false);
         }
         Ok(Received::Collision)
     }
@@ -281,7 +285,7 @@ impl Ledger {
     pub fn absorb(&mut self, namespace: &Namespace, frontier: &SeenSet) {
         let space = self.space(namespace);
         let mut missing = frontier.difference(&space.seen());
-        if let Some(fresh) = self.draft.fresh.get(namespace) {
+        if let Some(fresh) = self.draft.fresh(space.no) {
             missing = missing.difference(fresh);
         }
         if missing.is_empty() {
@@ -296,7 +300,7 @@ impl Ledger {
                 });
             }
         }
-        self.draft.fresh.entry(namespace.clone()).or_default().union(&missing);
+        self.draft.space(&space).fresh.union(&missing);
     }
 
     /// Commits the draft in one atomic batch, with `clock` as the last stamp given or seen.
@@ -308,12 +312,11 @@ impl Ledger {
         if draft.is_empty() {
             return Ok(Committed::default());
         }
-        let Draft { mut batch, records, fresh, dead_blocks, keys, changes, .. } = draft;
+        let Draft { mut batch, records, spaces, dead_blocks, changes, .. } = draft;
         {
             let origins = self.shared.origins();
-            for ((ns, key), record) in &records {
-                let at = layout::record(*ns, key.as_bytes());
-                batch.insert(at, stored::encode_record(record, &origins));
+            for (at, record) in records.changed() {
+                batch.insert(at.clone(), stored::encode_record(record, &origins));
             }
             for (ns, origin, block) in dead_blocks {
                 let no = origins.number(&origin).expect("numbered when its dot died");
@@ -321,30 +324,31 @@ impl Ledger {
                 batch.insert(layout::dead(ns, no, block), Bytes::copy_from_slice(&bits.to_le_bytes()));
             }
         }
-        let mut grown = Vec::new();
-        for (namespace, dots) in fresh {
-            let space = self.space(&namespace);
-            for (origin, seqs) in dots.iter() {
-                let seen = Self::grown(&space, *origin, seqs);
+        let mut unions = Vec::new();
+        for Grown { space, fresh, keys } in spaces.values() {
+            let seen = space.seen();
+            let nothing = Intervals::new();
+            for (origin, more) in fresh.iter() {
+                let before = seen.get(origin).unwrap_or(&nothing);
+                let union = before.plan_union(more);
                 let no = self.number_of(origin);
-                batch.insert(layout::seen(space.no, no), wire::encode(&seen));
-                grown.push((space.clone(), *origin, seen));
+                chunks::write_union(&mut batch, before, more, &union, |chunk| {
+                    layout::seen(space.no, no, chunk)
+                });
+                unions.push((space, *origin, union));
             }
-        }
-        let mut counts = Vec::new();
-        for (namespace, change) in keys {
-            let space = self.space(&namespace);
-            let count = space.keys().saturating_add_signed(change);
-            batch.insert(keys_fact(space.no), Bytes::copy_from_slice(&count.to_le_bytes()));
-            counts.push((space, count));
+            if *keys != 0 {
+                let count = space.keys().saturating_add_signed(*keys);
+                batch.insert(keys_fact(space.no), Bytes::copy_from_slice(&count.to_le_bytes()));
+            }
         }
         batch.insert(layout::fact(CLOCK), Bytes::copy_from_slice(&clock.0.to_le_bytes()));
         self.store.commit(batch, durability)?;
-        for (space, origin, seen) in grown {
-            space.seen_mut().set(origin, seen);
+        for (space, origin, union) in unions {
+            space.seen_mut().apply(origin, union);
         }
-        for (space, count) in counts {
-            space.set_keys(count);
+        for Grown { space, keys, .. } in spaces.values() {
+            space.set_keys(space.keys().saturating_add_signed(*keys));
         }
         Ok(Committed { changes })
     }
@@ -357,38 +361,42 @@ impl Ledger {
         self.store.sync()
     }
 
-    fn grown(space: &SpaceState, origin: Origin, more: &Intervals) -> Intervals {
-        let mut seen = space.seen().get(&origin).cloned().unwrap_or_default();
-        seen.union(more);
-        seen
-    }
-
     fn space(&self, namespace: &Namespace) -> Arc<SpaceState> {
         self.shared.space(namespace).expect("callers name a namespace that is carried")
     }
 
-    fn last_seq(&self, namespace: &Namespace, space: &SpaceState) -> u64 {
+    fn last_seq(&self, space: &SpaceState) -> u64 {
         let last = |seen: &SeenSet| seen.get(&self.me).map_or(0, Intervals::max);
-        let drafted = self.draft.fresh.get(namespace).map_or(0, last);
-        last(&space.seen()).max(drafted)
+        last(&space.seen()).max(self.draft.fresh(space.no).map_or(0, last))
     }
 
-    fn has_seen(&self, namespace: &Namespace, space: &SpaceState, dot: Dot) -> bool {
-        space.seen().contains(dot) || self.draft.fresh.get(namespace).is_some_and(|fresh| fresh.contains(dot))
+    fn has_seen(&self, space: &SpaceState, dot: Dot) -> bool {
+        space.seen().contains(dot) || self.draft.fresh(space.no).is_some_and(|fresh| fresh.contains(dot))
     }
 
-    fn record(&self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
-        if let Some(record) = self.draft.records.get(&(ns, key.clone())) {
-            return Ok(Some(record.clone()));
+    /// The record of `key` as the draft leaves it.
+    fn look(&mut self, ns: NsNo, key: &Key) -> Result<Place, StoreError> {
+        let at = layout::record(ns, key.as_bytes());
+        if let Some(place) = self.draft.records.find(&at) {
+            return Ok(place);
         }
-        match self.store.get(&layout::record(ns, key.as_bytes()))? {
-            Some(bytes) => stored::decode_record(key, &bytes, &self.shared).map(Some),
-            None => Ok(None),
+        if self.draft.is_empty() && self.draft.records.len() >= RECORDS_LOOKED_AT_MAX {
+            self.draft.records = Records::default();
         }
+        let record = match self.store.get(&at)? {
+            Some(bytes) => Some(stored::decode_record(key, &bytes, &self.shared)?),
+            None => None,
+        };
+        Ok(self.draft.records.add(at, record))
+    }
+
+    fn record(&mut self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
+        let at = self.look(ns, key)?;
+        Ok(self.draft.records.get(at).cloned())
     }
 
     /// The version that `dot` names here, if it is held.
-    fn held(&self, ns: NsNo, no: OriginNo, dot: Dot) -> Result<Option<Version>, StoreError> {
+    fn held(&mut self, ns: NsNo, no: OriginNo, dot: Dot) -> Result<Option<Version>, StoreError> {
         let drafted = self.draft.changes.iter().rev().find(|change| change.version.dot == dot);
         let key = match drafted {
             Some(change) => change.version.key.clone(),
@@ -405,9 +413,8 @@ impl Ledger {
         &mut self,
         namespace: &Namespace,
         space: &Arc<SpaceState>,
-        before: Option<&Record>,
+        at: Place,
         plan: Plan,
-        key: Key,
         dot: Dot,
         blob: Option<Bytes>,
         local: bool,
@@ -424,7 +431,9 @@ impl Ledger {
             self.number(origin);
         }
         let no = self.number(dot.origin);
-        self.count_keys(namespace, before, &plan.record);
+        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
+        let more = visible(&plan.record) - self.draft.records.get(at).map_or(0, visible);
+        self.draft.records.set(at, plan.record);
         if let Some(version) = plan.held {
             let entry = stored::encode_dot(version.hash(), &version.key);
             self.draft.batch.insert(layout::dot(space.no, no, dot.seq), entry);
@@ -432,20 +441,11 @@ impl Ledger {
                 self.draft.batch.insert(layout::blob(space.no, no, dot.seq), bytes);
             }
             self.draft.record_bytes += inline_bytes(&version);
-            self.draft.records.insert((space.no, key), plan.record);
             self.draft.changes.push(Change { namespace: namespace.clone(), version, local });
-        } else {
-            self.draft.records.insert((space.no, key), plan.record);
         }
-        self.draft.fresh.entry(namespace.clone()).or_default().insert(dot);
-    }
-
-    fn count_keys(&mut self, namespace: &Namespace, before: Option<&Record>, after: &Record) {
-        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
-        let change = visible(after) - before.map_or(0, visible);
-        if change != 0 {
-            *self.draft.keys.entry(namespace.clone()).or_default() += change;
-        }
+        let grown = self.draft.space(space);
+        grown.fresh.insert(dot);
+        grown.keys += more;
     }
 
     /// A version that is held no more leaves the dot index, with its large value.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Snapshot, Store, StoreError,
+    Snapshot, Store, StoreError, chunks,
     layout::{self, NsNo, OriginNo},
     shared::{Origins, Shared, SpaceState},
 };
@@ -88,13 +88,24 @@ fn ns_and_origin(key: &[u8], origins: &Origins) -> Result<(NsNo, Origin), StoreE
 
 fn load_seen(snapshot: &dyn Snapshot, origins: &Origins) -> Result<BTreeMap<NsNo, SeenSet>, StoreError> {
     let mut seen: BTreeMap<NsNo, SeenSet> = BTreeMap::new();
+    // The chunks of one origin follow each other.
+    let (mut last, mut seqs) = (None, Intervals::new());
+    let keep = |seen: &mut BTreeMap<NsNo, SeenSet>, whose: Option<(NsNo, Origin)>, seqs: &mut Intervals| {
+        if let Some((ns, origin)) = whose {
+            seen.entry(ns).or_default().set(origin, std::mem::take(seqs));
+        }
+    };
     let (from, to) = layout::all(b's');
     for pair in snapshot.range(&from, &to, false) {
         let (key, value) = pair?;
         let (ns, origin) = ns_and_origin(&key, origins)?;
-        let seqs: Intervals = wire::decode_stored(&value).map_err(|error| damaged(&error.to_string()))?;
-        seen.entry(ns).or_default().set(origin, seqs);
+        if last.is_some_and(|last| last != (ns, origin)) {
+            keep(&mut seen, last, &mut seqs);
+        }
+        last = Some((ns, origin));
+        chunks::read(&mut seqs, &value)?;
     }
+    keep(&mut seen, last, &mut seqs);
     Ok(seen)
 }
 

@@ -8,6 +8,7 @@
 //! takes, what remains is one consistent past.
 
 mod batch;
+mod chunks;
 pub mod directory;
 mod draft;
 mod error;
@@ -33,7 +34,7 @@ pub use batch::{Batch, Operation};
 pub use draft::Change;
 pub use error::{OpenError, StoreError};
 pub use ledger::{Committed, Ledger, Received, Write};
-pub use reader::Reader;
+pub use reader::{Found, Reader};
 pub use view::{VersionPage, View};
 
 /// What an acknowledged write has survived.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Store, StoreError, View, layout, shared::Shared, stored};
 use crate::{
     causality::{Dot, SeenSet},
-    conflict::{Payload, Record},
+    conflict::{Payload, Reading, Record, Strategy},
     types::{Key, Namespace, Value},
 };
 
@@ -16,6 +16,15 @@ use crate::{
 pub struct Reader {
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
+}
+
+/// What a reader found under a key: a value that is visible.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What stands there.
+    pub reading: Reading,
+    /// The visible value, also where it is a large one.
+    pub value: Value,
 }
 
 /// A value may be replaced between the reading of its record and of its bytes; then both are read
@@ -68,28 +77,27 @@ impl Reader {
         }
     }
 
-    /// The record of `key`, and the value that `choose` picks from it.
+    /// What readers see under `key`.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn get<T>(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        choose: impl Fn(&Record) -> Option<(T, Dot, crate::conflict::Put)>,
-    ) -> Result<Option<(T, Value)>, StoreError> {
+    pub fn get(&self, namespace: &Namespace, key: &Key) -> Result<Option<Found>, StoreError> {
+        let Some(space) = self.shared.space(namespace) else { return Ok(None) };
+        let at = layout::record(space.no, key.as_bytes());
         for _ in 0..TRIES_MAX {
-            let Some(record) = self.record(namespace, key)? else { return Ok(None) };
-            let Some((chosen, dot, put)) = choose(&record) else { return Ok(None) };
-            let bytes = match put.payload {
-                Payload::Inline(bytes) => Some(bytes),
-                Payload::Blob { .. } => self.blob(namespace, dot)?,
+            let Some(bytes) = self.store.get(&at)? else { return Ok(None) };
+            let reading = stored::decode_reading(key, &bytes, &self.shared)?;
+            let Some((version, put)) = reading.visible(Strategy::default()) else { return Ok(None) };
+            let bytes = match &put.payload {
+                Payload::Inline(bytes) => Some(bytes.clone()),
+                Payload::Blob { .. } => self.blob(namespace, version.dot)?,
             };
             if let Some(bytes) = bytes {
-                return Ok(Some((chosen, Value::new(put.content_type, bytes))));
+                let value = Value::new(put.content_type.clone(), bytes);
+                return Ok(Some(Found { reading, value }));
             }
         }
-        self.view().get(namespace, key, choose)
+        self.view().get(namespace, key)
     }
 
     /// The bytes of the large value of the version `dot`, if it is held.

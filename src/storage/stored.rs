@@ -4,7 +4,7 @@
 //! context where that follows from the siblings, as it nearly always does. Values are slices of
 //! the bytes read: nothing is copied.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     causality::{Context, Dot, Hlc},
-    conflict::{BaseHash, Body, Payload, Put, Record, Version, VersionHash},
+    conflict::{BaseHash, Body, Payload, Put, Reading, Record, Version, VersionHash},
     types::{ContentType, Key},
     wire,
 };
@@ -62,11 +62,12 @@ pub(super) fn encode_record(record: &Record, origins: &Origins) -> Bytes {
         context: (derived != *record.context()).then(|| numbered(record.context(), origins)),
         siblings: record.siblings().iter().map(|version| stored_version(version, origins)).collect(),
     };
-    let body = wire::encode(&stored);
-    let mut out = BytesMut::with_capacity(1 + body.len());
-    out.put_u8(STORED_FORMAT);
-    out.put_slice(&body);
-    out.freeze()
+    let values: usize = record.siblings().iter().map(Version::size_hint).sum();
+    let mut out = Vec::with_capacity(values);
+    out.push(STORED_FORMAT);
+    wire::encode_into(&stored, &mut out);
+    // What the hint was too large by must not stay with the store's memtable.
+    out.into_boxed_slice().into()
 }
 
 fn numbered(context: &Context, origins: &Origins) -> Vec<(OriginNo, u64)> {
@@ -115,11 +116,35 @@ pub(super) fn decode_record(key: &Key, bytes: &Bytes, shared: &Shared) -> Result
     Ok(record)
 }
 
+/// Reads the record of `key` for a reader: what it does not need is not made.
+pub(super) fn decode_reading(key: &Key, bytes: &Bytes, shared: &Shared) -> Result<Reading, StoreError> {
+    // A StoredRecord, part by part: context, length of the list, siblings.
+    let mut rest = body(bytes, "record")?;
+    let _context: Option<Vec<(OriginNo, u64)>> = next(&mut rest)?;
+    let count: u64 = next(&mut rest)?;
+    if count != 1 {
+        return decode_record(key, bytes, shared).map(Reading::Many);
+    }
+    let only: StoredVersion<'_> = next(&mut rest)?;
+    if !rest.is_empty() {
+        return Err(damaged("a record has bytes after its end"));
+    }
+    read_version(key, bytes, &only, &shared.origins()).map(Reading::One)
+}
+
+fn next<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Result<T, StoreError> {
+    wire::decode_stored_next(rest).map_err(|error| damaged(&format!("a record cannot be read: {error}")))
+}
+
 fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, StoreError> {
+    wire::decode_stored(body(bytes, what)?)
+        .map_err(|error| damaged(&format!("a {what} cannot be read: {error}")))
+}
+
+/// What follows the format.
+fn body<'a>(bytes: &'a [u8], what: &str) -> Result<&'a [u8], StoreError> {
     match bytes.split_first() {
-        Some((&STORED_FORMAT, rest)) => {
-            wire::decode_stored(rest).map_err(|error| damaged(&format!("a {what} cannot be read: {error}")))
-        }
+        Some((&STORED_FORMAT, rest)) => Ok(rest),
         Some((format, _)) => Err(damaged(&format!("a {what} of unknown format {format}"))),
         None => Err(damaged(&format!("an empty {what}"))),
     }
@@ -166,11 +191,11 @@ fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError>
 
 /// The bytes of a dot index entry: the hash of the version, and the key it was written to.
 pub(super) fn encode_dot(hash: VersionHash, key: &Key) -> Bytes {
-    let mut out = BytesMut::with_capacity(33 + key.as_bytes().len());
-    out.put_u8(STORED_FORMAT);
-    out.put_slice(&hash.0);
-    out.put_slice(key.as_bytes());
-    out.freeze()
+    let mut out = Vec::with_capacity(33 + key.as_bytes().len());
+    out.push(STORED_FORMAT);
+    out.extend_from_slice(&hash.0);
+    out.extend_from_slice(key.as_bytes());
+    out.into()
 }
 
 /// Reads a dot index entry.

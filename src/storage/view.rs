@@ -5,16 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Pair, Snapshot, StoreError,
+    Pair, Snapshot, StoreError, chunks,
     layout::{self, NsNo},
+    reader::Found,
     shared::Shared,
     stored,
 };
 use crate::{
     causality::{Dot, Intervals, Origin, SeenSet},
-    conflict::{Payload, Put, Record, Version},
+    conflict::{Payload, Reading, Record, Strategy, Version},
     types::{Key, Namespace, Prefix, Value},
-    wire,
 };
 
 /// A store as it was when the view was taken.
@@ -41,26 +41,25 @@ impl View {
         Self { snapshot, shared }
     }
 
-    /// The record of `key`, and the value that `choose` picks from it.
+    /// What readers see under `key`.
     ///
     /// # Errors
     /// When the store cannot be read or is damaged.
-    pub fn get<T>(
-        &self,
-        namespace: &Namespace,
-        key: &Key,
-        choose: impl Fn(&Record) -> Option<(T, Dot, Put)>,
-    ) -> Result<Option<(T, Value)>, StoreError> {
+    pub fn get(&self, namespace: &Namespace, key: &Key) -> Result<Option<Found>, StoreError> {
         let Some(space) = self.shared.space(namespace) else { return Ok(None) };
-        let Some(record) = self.record(space.no, key)? else { return Ok(None) };
-        let Some((chosen, dot, put)) = choose(&record) else { return Ok(None) };
-        let bytes = match put.payload {
-            Payload::Inline(bytes) => bytes,
+        let Some(bytes) = self.snapshot.get(&layout::record(space.no, key.as_bytes()))? else {
+            return Ok(None);
+        };
+        let reading = stored::decode_reading(key, &bytes, &self.shared)?;
+        let Some((version, put)) = reading.visible(Strategy::default()) else { return Ok(None) };
+        let bytes = match &put.payload {
+            Payload::Inline(bytes) => bytes.clone(),
             Payload::Blob { .. } => self
-                .blob(namespace, dot)?
+                .blob(namespace, version.dot)?
                 .ok_or_else(|| damaged("a large value is missing beside its version"))?,
         };
-        Ok(Some((chosen, Value::new(put.content_type, bytes))))
+        let value = Value::new(put.content_type.clone(), bytes);
+        Ok(Some(Found { reading, value }))
     }
 
     /// The bytes of the large value of the version `dot`, if it is held.
@@ -81,36 +80,60 @@ impl View {
     }
 
     /// The records that `prefix` selects, in the order of their keys, from behind `after` on.
-    #[must_use]
     pub fn records<'a>(
         &'a self,
         namespace: &Namespace,
         prefix: &Prefix,
         after: Option<&Key>,
         reverse: bool,
-    ) -> Box<dyn Iterator<Item = Result<(Key, Record), StoreError>> + 'a> {
+    ) -> impl Iterator<Item = Result<(Key, Record), StoreError>> + 'a {
+        self.pairs(namespace, prefix, after, reverse).map(move |pair| self.read(pair, stored::decode_record))
+    }
+
+    /// What readers see of the records that `prefix` selects, as [`Self::records`] goes through
+    /// them.
+    pub fn readings<'a>(
+        &'a self,
+        namespace: &Namespace,
+        prefix: &Prefix,
+        after: Option<&Key>,
+        reverse: bool,
+    ) -> impl Iterator<Item = Result<(Key, Reading), StoreError>> + 'a {
+        self.pairs(namespace, prefix, after, reverse).map(move |pair| self.read(pair, stored::decode_reading))
+    }
+
+    fn pairs<'a>(
+        &'a self,
+        namespace: &Namespace,
+        prefix: &Prefix,
+        after: Option<&Key>,
+        reverse: bool,
+    ) -> super::Pairs<'a> {
         let Some(space) = self.shared.space(namespace) else { return Box::new(std::iter::empty()) };
         let mut ranges = ranges(space.no, prefix);
         if reverse {
             ranges.reverse();
         }
         let bound = after.map(|key| layout::record(space.no, key.as_bytes()));
-        let pairs = ranges.into_iter().flat_map(move |(mut from, mut to)| {
+        Box::new(ranges.into_iter().flat_map(move |(mut from, mut to)| {
             match &bound {
                 Some(bound) if reverse => to = to.min(bound.clone()),
                 Some(bound) => from = from.max([bound, &[0][..]].concat().into()),
                 None => {}
             }
             if from < to { self.snapshot.range(&from, &to, reverse) } else { Box::new(std::iter::empty()) }
-        });
-        Box::new(pairs.map(move |pair| self.read_record(pair)))
+        }))
     }
 
-    fn read_record(&self, pair: Result<Pair, StoreError>) -> Result<(Key, Record), StoreError> {
+    fn read<T>(
+        &self,
+        pair: Result<Pair, StoreError>,
+        decode: fn(&Key, &Bytes, &Shared) -> Result<T, StoreError>,
+    ) -> Result<(Key, T), StoreError> {
         let (key, value) = pair?;
         let key = Key::from_bytes(&key[3..]).map_err(|error| damaged(&format!("in a record: {error}")))?;
-        let record = stored::decode_record(&key, &value, &self.shared)?;
-        Ok((key, record))
+        let decoded = decode(&key, &value, &self.shared)?;
+        Ok((key, decoded))
     }
 
     /// What had been seen when the view was taken.
@@ -122,13 +145,21 @@ impl View {
         let Some(space) = self.shared.space(namespace) else { return Ok(seen) };
         let from = [&b"s"[..], &space.no.to_be_bytes()].concat();
         let origins = self.shared.origins();
+        let (mut last, mut seqs) = (None, Intervals::new());
         for pair in self.snapshot.range(&from, &layout::after(&from), false) {
             let (key, value) = pair?;
             let no = key.get(3..7).and_then(|no| no.try_into().ok()).map(u32::from_be_bytes);
             let origin =
                 no.and_then(|no| origins.get(no)).ok_or_else(|| damaged("an origin without a number"))?;
-            let seqs = wire::decode_stored(&value).map_err(|error| damaged(&error.to_string()))?;
-            seen.set(origin, seqs);
+            if last != Some(origin)
+                && let Some(last) = last.replace(origin)
+            {
+                seen.set(last, std::mem::take(&mut seqs));
+            }
+            chunks::read(&mut seqs, &value)?;
+        }
+        if let Some(last) = last {
+            seen.set(last, seqs);
         }
         Ok(seen)
     }

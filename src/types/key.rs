@@ -55,13 +55,14 @@ fn check(text: &str) -> Result<(), KeyError> {
     if text.len() > KEY_BYTES_MAX {
         return Err(KeyError::TooLong(text.len()));
     }
-    if let Some(control) = text.chars().find(|c| c.is_control()) {
+    let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !plain && let Some(control) = text.chars().find(|c| c.is_control()) {
         return Err(KeyError::Control(control));
     }
-    for segment in text.split('/') {
+    for segment in text.as_bytes().split(|byte| *byte == b'/') {
         match segment {
-            "" => return Err(KeyError::EmptySegment),
-            "." | ".." => return Err(KeyError::DotSegment),
+            b"" => return Err(KeyError::EmptySegment),
+            b"." | b".." => return Err(KeyError::DotSegment),
             _ => {}
         }
     }

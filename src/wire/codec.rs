@@ -31,9 +31,28 @@ fn config() -> impl bincode::config::Config {
 /// Never for the types of this crate: all of them can be encoded.
 #[must_use]
 pub fn encode<T: Serialize>(message: &T) -> Bytes {
-    bincode::serde::encode_to_vec(message, bincode::config::standard())
-        .expect("the messages of this crate have no field that cannot be encoded")
-        .into()
+    let mut out = Vec::new();
+    encode_into(message, &mut out);
+    out.into()
+}
+
+/// Adds the canonical bytes of `message` to `out`. Whoever knows how many they will be makes the
+/// room before: growing on the way costs more than encoding.
+///
+/// # Panics
+/// Never for the types of this crate: all of them can be encoded.
+pub fn encode_into<T: Serialize>(message: &T, out: &mut Vec<u8>) {
+    bincode::serde::encode_into_writer(message, Appended(out), bincode::config::standard())
+        .expect("the messages of this crate have no field that cannot be encoded");
+}
+
+struct Appended<'a>(&'a mut Vec<u8>);
+
+impl bincode::enc::write::Writer for Appended<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Reads one message that fills `bytes`.
@@ -60,11 +79,22 @@ const STORED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// # Errors
 /// A [`DecodeError`] when the bytes are malformed or not all used: the store is damaged.
 pub fn decode_stored<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
-    let config = bincode::config::standard().with_limit::<STORED_BYTES_MAX>();
-    let (message, used) = bincode::serde::borrow_decode_from_slice(bytes, config)
-        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
-    match bytes.len() - used {
+    let mut rest = bytes;
+    let message = decode_stored_next(&mut rest)?;
+    match rest.len() {
         0 => Ok(message),
         left => Err(DecodeError::Trailing(left)),
     }
+}
+
+/// Reads the next part of what this program stored, and moves `bytes` behind it.
+///
+/// # Errors
+/// A [`DecodeError`] when the bytes are malformed: the store is damaged.
+pub fn decode_stored_next<'a, T: serde::Deserialize<'a>>(bytes: &mut &'a [u8]) -> Result<T, DecodeError> {
+    let config = bincode::config::standard().with_limit::<STORED_BYTES_MAX>();
+    let (message, used) = bincode::serde::borrow_decode_from_slice(bytes, config)
+        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    *bytes = &bytes[used..];
+    Ok(message)
 }
