@@ -96,8 +96,7 @@ impl AntiEntropyState {
         self.generation += 1;
         let generation = self.generation;
         let interval = self.society.settings.sync_interval * self.factor;
-        let jitter = self.society.entropy.between(80, 120);
-        let wait = interval.mul_f64(jitter as f64 / 100.0);
+        let wait = self.society.entropy.jittered(interval, 20);
         let myself = myself.clone();
         self.society.scope.spawn(async move {
             time::sleep(wait).await;

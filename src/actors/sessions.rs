@@ -164,7 +164,7 @@ impl Actor for Sessions {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(who, error) => {
-                state.on_session_died(who.get_id(), &error.to_string())
+                state.on_session_died(who.get_id(), &error.to_string());
             }
             SupervisionEvent::ActorTerminated(who, _, reason) => {
                 state.on_session_died(who.get_id(), reason.as_deref().unwrap_or("stopped"));

@@ -275,7 +275,7 @@ impl StorageState {
             }
             Err(error) => {
                 let _writer_is_gone = reply.send(Err(WriteFailure::Store(error.clone())));
-                self.fail(error)
+                Self::fail(error)
             }
         }
     }
@@ -337,7 +337,7 @@ impl StorageState {
                 if let Some(reply) = reply {
                     let _asker_is_gone = reply.send(Err(error.clone()));
                 }
-                return self.fail(error);
+                return Self::fail(error);
             }
         };
         if merged.needs_blobs.is_empty() {
@@ -455,7 +455,7 @@ impl StorageState {
                 for waiter in waiting {
                     waiter.fail(&error);
                 }
-                self.fail(error)
+                Self::fail(error)
             }
         }
     }
@@ -530,7 +530,7 @@ impl StorageState {
     }
 
     /// A store that failed is not to be trusted: the actor ends, and the node with it.
-    fn fail(&self, error: StoreError) -> Result<(), StoreError> {
+    fn fail(error: StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "the store failed");
         Err(error)
     }

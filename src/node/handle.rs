@@ -20,7 +20,7 @@ use super::{
 use crate::{
     actors::{
         sessions::SessionsMsg,
-        society::Society,
+        society::{Ending, Society},
         supervisor::{Role, SupervisorMsg},
     },
     causality::{NodeId, SeenSet},
@@ -241,15 +241,14 @@ impl Node {
     /// Whether reads and writes are answered.
     #[must_use]
     pub fn health(&self) -> Health {
-        let ended = self.inner.society.ended.borrow().clone();
-        match ended {
-            Some(reason) => Health {
-                ready: false,
-                reason: Some(reason.unwrap_or_else(|| "the node is closed".to_owned())),
-            },
-            None if self.inner.society.ready.load(Ordering::Relaxed) => Health { ready: true, reason: None },
-            None => Health { ready: false, reason: Some("the node is closing".to_owned()) },
-        }
+        let reason = match &*self.inner.society.ended.borrow() {
+            Some(ending) => ending.failure().unwrap_or("the node is closed").to_owned(),
+            None if self.inner.society.ready.load(Ordering::Relaxed) => {
+                return Health { ready: true, reason: None };
+            }
+            None => "the node is closing".to_owned(),
+        };
+        Health { ready: false, reason: Some(reason) }
     }
 
     /// The peers that are connected or known.
@@ -323,7 +322,7 @@ impl Node {
         }
     }
 
-    /// The node's metrics in the OpenMetrics text format.
+    /// The node's metrics in the `OpenMetrics` text format.
     #[must_use]
     pub fn metrics(&self) -> String {
         let mut out = String::new();
@@ -348,7 +347,7 @@ impl Node {
         let _nobody_waits = society.ended.send_if_modified(|ended| {
             let open = ended.is_none();
             if open {
-                *ended = Some(None);
+                *ended = Some(Ending::Closed);
             }
             open
         });
@@ -359,7 +358,7 @@ impl Node {
     pub async fn closed(&self) -> Option<String> {
         let mut ended = self.inner.society.ended.subscribe();
         let end = ended.wait_for(Option::is_some).await;
-        end.ok().and_then(|end| end.clone().flatten())
+        end.ok().and_then(|end| end.as_ref()?.failure().map(str::to_owned))
     }
 
     /// What the node has seen of a namespace.

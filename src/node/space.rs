@@ -250,9 +250,10 @@ impl Space {
 
     /// Why nobody took a write: the node is closed, or the writer is just being started again.
     fn nobody_writes(&self) -> WriteError {
-        match self.node.health().ready {
-            true => WriteError::Busy { retry_after: RESTART_TIME },
-            false => WriteError::Closed,
+        if self.node.health().ready {
+            WriteError::Busy { retry_after: RESTART_TIME }
+        } else {
+            WriteError::Closed
         }
     }
 

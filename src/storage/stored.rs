@@ -107,7 +107,7 @@ pub(super) fn decode_record(key: &Key, bytes: &Bytes, shared: &Shared) -> Result
     let origins = shared.origins();
     let mut siblings = Vec::with_capacity(stored.siblings.len());
     for version in stored.siblings {
-        siblings.push(read_version(key, bytes, version, &origins)?);
+        siblings.push(read_version(key, bytes, &version, &origins)?);
     }
     let record = match stored.context {
         Some(context) => Record::from_parts(siblings, read_context(&context, &origins)?),
@@ -129,7 +129,7 @@ pub(super) fn decode_reading(key: &Key, bytes: &Bytes, shared: &Shared) -> Resul
     if !rest.is_empty() {
         return Err(damaged("a record has bytes after its end"));
     }
-    read_version(key, bytes, only, &shared.origins()).map(Reading::One)
+    read_version(key, bytes, &only, &shared.origins()).map(Reading::One)
 }
 
 fn next<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Result<T, StoreError> {
@@ -161,7 +161,7 @@ fn origin(no: OriginNo, origins: &Origins) -> Result<crate::causality::Origin, S
 fn read_version(
     key: &Key,
     bytes: &Bytes,
-    stored: StoredVersion<'_>,
+    stored: &StoredVersion<'_>,
     origins: &Origins,
 ) -> Result<Version, StoreError> {
     Ok(Version {

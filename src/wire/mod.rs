@@ -32,5 +32,6 @@ pub use frame::{
 };
 pub use link::{
     ADDRESS_BYTES_MAX, Answer, BEACON_NEIGHBOURS_MAX, Beacon, LINK_ADDRESSES_MAX, LINK_HELLO_NAME_BYTES_MAX,
-    LinkFrame, LinkHello, NEED_SEQS_MAX, NEEDED_BYTES, Need, Needed, PEER_ADDRESSES_MAX, PeerAddresses,
+    LinkFrame, LinkHello, NEED_SEQS_MAX, NEEDED_ANSWERS_MAX, NEEDED_BYTES, Need, Needed, PEER_ADDRESSES_MAX,
+    PeerAddresses,
 };

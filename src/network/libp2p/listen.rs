@@ -102,6 +102,7 @@ impl Turn {
     ///
     /// # Errors
     /// What the system says when the port is taken.
+    #[expect(clippy::unused_self, reason = "only who has the turn may probe")]
     pub(super) fn probe(&self, address: &Multiaddr) -> io::Result<()> {
         match socket_address(address) {
             Some(socket) if socket.port() != 0 => TcpListener::bind(socket).map(drop),

@@ -2,7 +2,7 @@
 //!
 //! One task owns the swarm. It never awaits a consumer; what it decides (whom to dial, whether a
 //! message is lawful, when a connection is dead) is decided by small state machines without sockets
-//! ([`dialer`], [`gossip`], [`liveness`]), which keep no order that depends on hashing.
+//! (`dialer`, `gossip`, `liveness`), which keep no order that depends on hashing.
 
 mod behaviour;
 mod blocks;
