@@ -14,6 +14,7 @@ pub mod node;
 pub mod ports;
 pub mod reconcile;
 pub mod replica;
+mod report;
 pub mod storage;
 pub mod types;
 pub mod wire;

@@ -13,7 +13,7 @@ use tokio::{
     time,
 };
 
-use crate::node::Queue;
+use crate::report::Queue;
 
 /// Bytes are counted in units, for a semaphore has 32 bits.
 const UNIT_BYTES: usize = 256;

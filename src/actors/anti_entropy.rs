@@ -27,6 +27,8 @@ pub enum AntiEntropyMsg {
     Tell,
     /// Neighbours came or went.
     NeighboursChanged,
+    /// A neighbour could not close a gap that it was asked about.
+    Gap,
 }
 
 /// The AntiEntropy actor.
@@ -69,7 +71,9 @@ impl Actor for AntiEntropy {
                 state.schedule(&myself);
             }
             AntiEntropyMsg::Tick(_) => {}
-            AntiEntropyMsg::Learned | AntiEntropyMsg::NeighboursChanged => state.tell_soon(&myself),
+            AntiEntropyMsg::Learned | AntiEntropyMsg::NeighboursChanged | AntiEntropyMsg::Gap => {
+                state.tell_soon(&myself);
+            }
             AntiEntropyMsg::Tell => {
                 state.telling = false;
                 state.society.sessions.cast(SessionsMsg::Beacon);

@@ -86,7 +86,11 @@ impl Actor for Clock {
     type State = ClockState;
     type Arguments = ClockHandle;
 
-    async fn pre_start(&self, _: ActorRef<ClockMsg>, clock: ClockHandle) -> Result<ClockState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<ClockMsg>,
+        clock: ClockHandle,
+    ) -> Result<ClockState, ActorProcessingErr> {
         Ok(ClockState { clock, skew_ms: BTreeMap::new() })
     }
 

@@ -20,8 +20,8 @@ use crate::{
     causality::NodeId,
     conflict::Version,
     network::{Command, Event, Multiaddr, Network, Sink},
-    node::NodeEvent,
     ports::Scope,
+    report::NodeEvent,
     types::{BATCH_OPERATIONS_MAX, Namespace},
     wire::{self, Envelope},
 };
@@ -63,8 +63,12 @@ pub enum MeshMsg {
     Failed(String),
 }
 
-/// Starts a network whose events go to the sink, with its tasks in the scope.
-pub type StartNetwork = Arc<dyn Fn(&Scope, Sink) -> Result<Network, String> + Send + Sync>;
+/// The sockets of a network that died are free again within this time.
+const SOCKETS_FREED: Duration = Duration::from_secs(1);
+
+/// Starts a network whose events go to the sink, with its tasks in the scope. It is told where the
+/// network before it listened, if there was one.
+pub type StartNetwork = Arc<dyn Fn(&Scope, &BTreeSet<String>, Sink) -> Result<Network, String> + Send + Sync>;
 
 /// What Mesh needs to start.
 pub struct MeshArgs {
@@ -111,8 +115,11 @@ impl Actor for Mesh {
         society.mesh.set(myself);
         // Sessions of a swarm that is gone are gone too.
         society.sessions.cast(SessionsMsg::Reset);
+        if let Some(old) = society.network() {
+            let _freed_in_time = time::timeout(SOCKETS_FREED, old.commands.closed()).await;
+        }
         let scope = society.scope.child();
-        let network = start(&scope, sink(society.clone()))?;
+        let network = start(&scope, &society.take_listen(), sink(society.clone()))?;
         *society.network.write().unwrap_or_else(PoisonError::into_inner) = Some(network.clone());
         Ok(MeshState {
             society,
@@ -224,7 +231,7 @@ fn pack(groups: Vec<Vec<Version>>) -> Vec<Vec<Version>> {
     let mut envelopes: Vec<Vec<Version>> = Vec::new();
     let mut bytes = 0;
     for group in groups {
-        let group_bytes: usize = group.iter().map(Version::size_hint).sum();
+        let group_bytes: usize = group.iter().map(weight).sum();
         let fits = envelopes.last().is_some_and(|last| {
             let one_life = last.last().map(|v| v.dot.origin) == group.first().map(|v| v.dot.origin);
             one_life
@@ -245,13 +252,23 @@ fn pack(groups: Vec<Vec<Version>>) -> Vec<Vec<Version>> {
     envelopes
 }
 
+/// What a version weighs in an envelope: a large value as much as its bytes, though they travel by
+/// themselves, for what comes in one envelope is fetched and stored as one unit.
+fn weight(version: &Version) -> usize {
+    let size = if version.is_large() { version.put().map_or(0, |put| put.payload.size()) } else { 0 };
+    version.size_hint().saturating_add(usize::try_from(size).unwrap_or(usize::MAX))
+}
+
 /// Where the swarm's events go. It runs in the swarm's task, so it only casts, and takes permits
 /// for what it casts.
 fn sink(society: Arc<Society>) -> Sink {
     Arc::new(move |event| match event {
         Event::Gossip { from, envelope, bytes } => on_gossip(&society, from, envelope, bytes),
         Event::Connected { peer, address, direction } => {
-            society.sessions.cast(SessionsMsg::Connected { peer, address, direction });
+            if !society.sessions.cast(SessionsMsg::Connected { peer, address, direction }) {
+                // Nobody would talk to it: it is to come back when Sessions has.
+                turn_away(&society, peer);
+            }
         }
         Event::Disconnected { peer, reason } => {
             society.sessions.cast(SessionsMsg::Disconnected { peer, reason });
@@ -276,6 +293,13 @@ fn sink(society: Arc<Society>) -> Sink {
             society.mesh.cast(MeshMsg::Failed(reason));
         }
     })
+}
+
+fn turn_away(society: &Society, peer: NodeId) {
+    let told = society.network().map(|network| network.commands.try_send(Command::Disconnect(peer)));
+    if !matches!(told, Some(Ok(()))) {
+        tracing::warn!(%peer, "a connection that nobody is there to talk on could not be closed");
+    }
 }
 
 /// Without a permit an envelope is forwarded but not stored here: it is counted, and repair will
@@ -303,11 +327,14 @@ mod tests {
     use crate::{
         causality::{Context, Dot, Hlc, Origin},
         conflict::{Body, Payload, Put},
-        types::ContentType,
+        types::{ContentType, INLINE_BYTES_MAX},
     };
 
     fn version(seq: u64, bytes: usize) -> Version {
-        let payload = Payload::Inline(vec![0; bytes].into());
+        let payload = match bytes {
+            0..=INLINE_BYTES_MAX => Payload::Inline(vec![0; bytes].into()),
+            _ => Payload::Blob { hash: [0; 32], size: bytes as u64 },
+        };
         Version {
             dot: Dot::new(Origin { node: NodeId([1; 32]), epoch: 1 }, seq),
             hlc: Hlc::from_millis(seq),
@@ -325,5 +352,18 @@ mod tests {
         let packed = pack(vec![unit(1, 1, 10), unit(2, 3, 10), unit(5, 20, 2_000), unit(25, 1, 10)]);
         let seqs: Vec<Vec<u64>> = packed.iter().map(|e| e.iter().map(|v| v.dot.seq).collect()).collect();
         assert_eq!(seqs, [(1..=4).collect::<Vec<_>>(), (5..=24).collect(), vec![25]]);
+    }
+
+    #[test]
+    fn large_values_travel_alone_or_as_the_batch_they_are() {
+        let packed = pack(vec![
+            vec![version(1, 10)],
+            vec![version(2, 3_000_000)],
+            vec![version(3, 3_000_000)],
+            vec![version(4, 100_000), version(5, 100_000)],
+            vec![version(6, 10)],
+        ]);
+        let seqs: Vec<Vec<u64>> = packed.iter().map(|e| e.iter().map(|v| v.dot.seq).collect()).collect();
+        assert_eq!(seqs, [vec![1], vec![2], vec![3], vec![4, 5], vec![6]]);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     causality::NodeId,
     network::{Direction, Multiaddr},
-    node::{PeerInfo, PeerSync},
+    report::{PeerInfo, PeerSync},
     types::Namespace,
 };
 
@@ -50,6 +50,8 @@ pub struct Peer {
     pub rtt: Option<Duration>,
     /// How it stands, per namespace.
     pub standing: BTreeMap<Namespace, Standing>,
+    /// The namespaces it carries, once it has said so on the connection that stands.
+    pub carries: Option<BTreeSet<Namespace>>,
 }
 
 #[derive(Debug, Default)]
@@ -133,10 +135,11 @@ impl Peers {
         known.chain(strangers.map(|id| info(*id, &Peer::default(), true))).collect()
     }
 
-    /// How each peer stands. `revision` is that of this node's seen set, per namespace.
-    pub fn standings(&self, revision: impl Fn(&Namespace) -> u64) -> Vec<PeerSync> {
+    /// How each peer stands. `ours` are the namespaces of this node, each with the revision of its
+    /// seen set.
+    pub fn standings(&self, ours: &BTreeMap<Namespace, u64>) -> Vec<PeerSync> {
         let table = self.table();
-        table.peers.iter().map(|(id, peer)| standing(*id, peer, &revision)).collect()
+        table.peers.iter().map(|(id, peer)| standing(*id, peer, ours)).collect()
     }
 }
 
@@ -161,14 +164,21 @@ fn info(id: NodeId, peer: &Peer, blocked: bool) -> PeerInfo {
     }
 }
 
-fn standing(id: NodeId, peer: &Peer, revision: impl Fn(&Namespace) -> u64) -> PeerSync {
+fn standing(id: NodeId, peer: &Peer, ours: &BTreeMap<Namespace, u64>) -> PeerSync {
     let all = || peer.standing.iter();
-    let connected = peer.direction.is_some();
     let equal = all().all(|(_, s)| s.behind == 0 && s.ahead == 0);
-    let unmoved = all().all(|(namespace, s)| s.revision == revision(namespace));
+    // Both carry it, this connection has compared it, and nothing was seen here since.
+    let unmoved = |namespace: &Namespace| {
+        let standing = peer.standing.get(namespace);
+        standing.is_some_and(|s| s.last_match.is_some() && Some(&s.revision) == ours.get(namespace))
+    };
+    let shared = |carried: &BTreeSet<Namespace>| {
+        carried.iter().filter(|namespace| ours.contains_key(namespace)).all(unmoved)
+    };
+    let unmoved = peer.direction.is_some() && peer.carries.as_ref().is_some_and(shared);
     let compared = !peer.standing.is_empty();
     // Equal at the last comparison, but one of the two has moved on since: not known.
-    let in_sync = match (compared, equal, connected && unmoved) {
+    let in_sync = match (compared, equal, unmoved) {
         (true, true, true) => Some(true),
         (true, false, _) => Some(false),
         _ => None,

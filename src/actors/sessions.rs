@@ -17,7 +17,7 @@ use crate::{
     causality::{NodeId, Origin},
     conflict::Version,
     network::{Command, Direction, Multiaddr, Protocol, Stream},
-    node::{ExchangeReport, NodeEvent, SyncReport},
+    report::{ExchangeReport, NodeEvent, SyncReport},
     types::Namespace,
     wire::PeerAddresses,
 };
@@ -104,9 +104,11 @@ impl Actor for Sessions {
 
     async fn pre_start(
         &self,
-        _: ActorRef<SessionsMsg>,
+        myself: ActorRef<SessionsMsg>,
         society: Arc<Society>,
     ) -> Result<SessionsState, ActorProcessingErr> {
+        // From here on no connection comes unnoticed.
+        society.sessions.set(myself);
         // Connections that an earlier life of this actor knew of have no Session: they are closed,
         // and come back with one.
         if let Some(network) = society.network() {
@@ -146,8 +148,9 @@ impl Actor for Sessions {
             }
             SessionsMsg::SyncAll(reply) => state.on_sync_all(reply),
             SessionsMsg::Reset => {
-                let peers: Vec<NodeId> = state.sessions.keys().copied().collect();
-                peers.into_iter().for_each(|peer| state.on_disconnected(peer, "the network was started again"));
+                for peer in state.society.peers.connected() {
+                    state.on_disconnected(peer, "the network was started again");
+                }
             }
         }
         Ok(())
@@ -160,7 +163,9 @@ impl Actor for Sessions {
         state: &mut SessionsState,
     ) -> Result<(), ActorProcessingErr> {
         match event {
-            SupervisionEvent::ActorFailed(who, error) => state.on_session_died(who.get_id(), &error.to_string()),
+            SupervisionEvent::ActorFailed(who, error) => {
+                state.on_session_died(who.get_id(), &error.to_string())
+            }
             SupervisionEvent::ActorTerminated(who, _, reason) => {
                 state.on_session_died(who.get_id(), reason.as_deref().unwrap_or("stopped"));
             }
@@ -186,6 +191,7 @@ impl SessionsState {
             known.address = Some(address);
             known.direction = Some(direction);
             known.since_ms = now;
+            known.carries = None;
         });
         let args = SessionArgs { society: self.society.clone(), peer };
         let (session, task) = Actor::spawn_linked(None, Session, args, myself.get_cell()).await?;
@@ -200,15 +206,18 @@ impl SessionsState {
     }
 
     fn on_disconnected(&mut self, peer: NodeId, reason: &str) {
-        let Some(session) = self.sessions.remove(&peer) else { return };
-        session.stop(Some(reason.to_owned()));
-        let now = self.society.clock.wall_ms();
-        let name = self.society.peers.update(peer, |known| {
-            known.direction = None;
-            known.since_ms = now;
-            known.name.clone()
-        });
+        // There is none if this actor was started again meanwhile.
+        if let Some(session) = self.sessions.remove(&peer) {
+            session.stop(Some(reason.to_owned()));
+        }
         self.count();
+        let now = self.society.clock.wall_ms();
+        let gone = self.society.peers.update(peer, |known| {
+            let gone = known.direction.take().map(|_| known.name.clone());
+            known.since_ms = if gone.is_some() { now } else { known.since_ms };
+            gone
+        });
+        let Some(name) = gone else { return };
         self.society.mesh.cast(MeshMsg::Protect { peer, protect: false });
         self.society.clock_box.cast(ClockMsg::Forget(peer));
         self.society.anti_entropy.cast(AntiEntropyMsg::NeighboursChanged);
@@ -280,11 +289,10 @@ impl SessionsState {
         let Some(peer) = peer else { return };
         tracing::warn!(%peer, reason, "a session ended; its connection is closed");
         self.on_disconnected(peer, reason);
-        if let Some(network) = self.society.network()
-            && network.commands.try_send(Command::Disconnect(peer)).is_err()
-        {
-            tracing::warn!(%peer, "the network is too busy to close a connection");
-        }
+        let Some(network) = self.society.network() else { return };
+        self.society.scope.spawn(async move {
+            let _network_is_gone = network.commands.send(Command::Disconnect(peer)).await;
+        });
     }
 }
 

@@ -12,14 +12,22 @@ use std::{
 use tokio::sync::{broadcast, watch};
 
 use super::{
-    admission::Admission, anti_entropy::AntiEntropyMsg, clock::{ClockHandle, ClockMsg}, mailbox::Mailbox, mesh::MeshMsg,
-    metrics::Metrics, peers::Peers, sessions::SessionsMsg, storage::StorageMsg, watch::WatchMsg,
+    admission::Admission,
+    anti_entropy::AntiEntropyMsg,
+    clock::{ClockHandle, ClockMsg},
+    mailbox::Mailbox,
+    mesh::MeshMsg,
+    metrics::Metrics,
+    peers::Peers,
+    sessions::SessionsMsg,
+    storage::StorageMsg,
+    watch::WatchMsg,
 };
 use crate::{
     causality::NodeId,
-    network::Network,
-    node::NodeEvent,
+    network::{Multiaddr, Network},
     ports::{Entropy, Scope},
+    report::NodeEvent,
     storage::{Durability, Reader},
     types::Limits,
 };
@@ -40,6 +48,9 @@ pub struct Settings {
     /// The limits that can be set.
     pub limits: Limits,
 }
+
+/// The most addresses kept that were asked for while the node ran.
+const KEPT_MAX: usize = 1_024;
 
 /// Something a person wants to know of.
 pub(crate) type Events = broadcast::Sender<NodeEvent>;
@@ -62,6 +73,8 @@ pub struct Society {
     pub(crate) ended: watch::Sender<Option<Option<String>>>,
     pub(crate) subscribers: AtomicUsize,
     pub(crate) listen: Mutex<BTreeSet<String>>,
+    /// Who was asked for while the node ran: a network that is started again dials them, too.
+    pub(crate) kept: Mutex<BTreeSet<Multiaddr>>,
     pub(crate) reader: RwLock<Reader>,
     pub(crate) network: RwLock<Option<Network>>,
     pub(crate) clock_box: Mailbox<ClockMsg>,
@@ -86,6 +99,24 @@ impl Society {
     /// Tells whoever listens; nobody has to.
     pub fn tell(&self, event: NodeEvent) {
         let _nobody_listens = self.events.send(event);
+    }
+
+    /// Forgets where peers reached this node: the network that listened there is gone.
+    pub fn take_listen(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.listen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps an address that the user asked for, for the case that the network is started again.
+    pub fn keep(&self, address: Multiaddr) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_MAX {
+            kept.insert(address);
+        }
+    }
+
+    /// The addresses that the user asked for.
+    pub fn kept(&self) -> Vec<Multiaddr> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Where peers reach this node.

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     causality::{Dot, NodeId, Origin, SeenSet},
     conflict::{Body, Version},
-    node::NodeEvent,
     replica::Refused,
+    report::NodeEvent,
     storage::{Change, Durability, Ledger, Received, Store, StoreError, Write, life},
     types::{Key, Namespace},
 };

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     network::Command,
-    node::NodeEvent,
+    report::NodeEvent,
     storage::{Store, StoreError},
     types::Namespace,
 };
@@ -153,7 +153,11 @@ impl Actor for Supervisor {
 }
 
 impl SupervisorState {
-    async fn start(&mut self, myself: &ActorRef<SupervisorMsg>, role: Role) -> Result<(), ActorProcessingErr> {
+    async fn start(
+        &mut self,
+        myself: &ActorRef<SupervisorMsg>,
+        role: Role,
+    ) -> Result<(), ActorProcessingErr> {
         let society = self.args.society.clone();
         let boss = myself.get_cell();
         let (cell, task) = match role {

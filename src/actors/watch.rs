@@ -65,7 +65,11 @@ impl Actor for Watch {
     type State = WatchState;
     type Arguments = Arc<Society>;
 
-    async fn pre_start(&self, _: ActorRef<WatchMsg>, society: Arc<Society>) -> Result<WatchState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<WatchMsg>,
+        society: Arc<Society>,
+    ) -> Result<WatchState, ActorProcessingErr> {
         // Subscribers of an earlier life of this actor see their channel end.
         society.subscribers.store(0, Ordering::Relaxed);
         Ok(WatchState { society, subscribers: BTreeMap::new(), next: 0 })
@@ -117,7 +121,8 @@ impl Subscriber {
         if self.lagged > 0 && self.to.try_send(Notice::Lagged(self.lagged)).is_ok() {
             self.lagged = 0;
         }
-        let told = if self.lagged > 0 { Err(()) } else { self.to.try_send(Notice::Change(change)).map_err(drop) };
+        let told =
+            if self.lagged > 0 { Err(()) } else { self.to.try_send(Notice::Change(change)).map_err(drop) };
         if told.is_err() {
             self.lagged += 1;
             missed.inc();

@@ -3,29 +3,28 @@
 use std::path::Path;
 
 use super::{failure::Failure, output, settings::Join};
-use crate::{network::libp2p::swarm_key, node::Membership};
+use crate::node::{Membership, SwarmKeyError};
 
 /// The membership that the settings ask for; makes the user's own key at the first start.
 ///
 /// # Errors
 /// When the key cannot be read or made.
 pub(super) fn membership(join: &Join) -> Result<Membership, Failure> {
-    let key = match join {
+    let refused = |error: SwarmKeyError| Failure::refused(error.to_string());
+    match join {
         Join::Open => {
             output::say("warning: --open: whoever reaches the port may join, read and write");
-            return Ok(Membership::Open);
+            Ok(Membership::Open)
         }
-        Join::KeyFile(path) => swarm_key::load(path).map_err(|error| Failure::refused(error.to_string()))?,
+        Join::KeyFile(path) => Membership::load(path).map_err(refused),
         Join::OwnKey(path) => {
-            let loaded =
-                swarm_key::load_or_create(path).map_err(|error| Failure::refused(error.to_string()))?;
-            if loaded.created {
+            let (membership, created) = Membership::load_or_create(path).map_err(refused)?;
+            if created {
                 say_how_to_copy(path);
             }
-            loaded.key
+            Ok(membership)
         }
-    };
-    Ok(Membership::SwarmKey(key))
+    }
 }
 
 fn say_how_to_copy(path: &Path) {

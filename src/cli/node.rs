@@ -168,8 +168,11 @@ async fn bind(http: &Http) -> Result<Option<TcpListener>, Failure> {
 }
 
 fn log(filter: &str) -> Result<(), Failure> {
+    // Said plainly, a level is that of this program; libraries speak up when something is wrong.
+    let plain = ["error", "warn", "info", "debug", "trace"].contains(&filter);
+    let filter = if plain { format!("error,tidings={filter}") } else { filter.to_owned() };
     let filter =
-        EnvFilter::try_new(filter).map_err(|error| Failure::usage(format!("--log {filter:?}: {error}")))?;
+        EnvFilter::try_new(&filter).map_err(|error| Failure::usage(format!("--log {filter:?}: {error}")))?;
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let subscriber = fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).finish();
     // Only a program that embeds this one could have set another before.

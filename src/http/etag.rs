@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::problem::{Code, Problem};
-use crate::conflict::VersionHash;
+use crate::node::VersionHash;
 
 /// The name of a record in hex.
 pub(super) fn hex(hash: VersionHash) -> String {

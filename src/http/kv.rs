@@ -18,8 +18,7 @@ use super::{
     router::App,
 };
 use crate::{
-    node::{Entry, Frontier, Space, WriteOptions},
-    replica::Precondition,
+    node::{Entry, Frontier, Precondition, Space, WriteOptions},
     types::{Key, Value},
 };
 

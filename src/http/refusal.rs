@@ -2,8 +2,7 @@
 
 use super::problem::{Code, Problem};
 use crate::{
-    node::{ConnectError, ReadError, WriteError},
-    storage::StoreError,
+    node::{ConnectError, ReadError, StoreError, WriteError},
     types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, KeyError, NamespaceError},
 };
 

@@ -6,7 +6,11 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{etag, media::{SHOWN_BYTES_MAX, Shown}, problem::Problem};
+use super::{
+    etag,
+    media::{SHOWN_BYTES_MAX, Shown},
+    problem::Problem,
+};
 use crate::node::{Entry, Frontier, Written};
 
 /// What a route answers with.
@@ -112,7 +116,7 @@ mod tests {
     use super::*;
     use crate::{
         causality::{Dot, Hlc, NodeId, Origin, SeenSet},
-        conflict::VersionHash,
+        node::VersionHash,
         types::{Key, Value},
     };
 

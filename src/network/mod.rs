@@ -107,8 +107,10 @@ pub enum Command {
     Dial(Multiaddr),
     /// Addresses of peers that somebody told of (peer exchange).
     Learn(Vec<(NodeId, Vec<Multiaddr>)>),
-    /// Close the connections to a peer.
+    /// Close the connections to a peer; it may come back, and is dialled again where it is to be kept.
     Disconnect(NodeId),
+    /// Close the connections to a peer that is not to be talked to, and do not dial it for some time.
+    Refuse(NodeId),
     /// Close the connections to a peer and refuse it from now on; kept over restarts.
     Block(NodeId),
     /// Let a blocked peer in again.

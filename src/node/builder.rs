@@ -11,7 +11,10 @@ use super::{Node, StartError, start};
 use crate::{
     actors::runner::{OwnThread, StorageRunner},
     causality::NodeId,
-    network::{Multiaddr, Tuning, TransportFactory},
+    network::{
+        Multiaddr, TransportFactory, Tuning,
+        libp2p::swarm_key::{self, SwarmKeyError},
+    },
     ports::{Entropy, SystemEntropy, SystemWall, WallClock},
     storage::{Durability, Store, fjall::FjallOptions, life::Surroundings},
     types::{Limits, Namespace},
@@ -49,6 +52,27 @@ pub enum Membership {
     SwarmKey([u8; 32]),
     /// Whoever reaches the port.
     Open,
+}
+
+impl Membership {
+    /// The members are whoever has the key in this file, which has the format of kubo's
+    /// `swarm.key`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no swarm key.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, SwarmKeyError> {
+        swarm_key::load(path.as_ref()).map(Self::SwarmKey)
+    }
+
+    /// The same, and a key is made, readable for its owner only, where there is no file. Tells
+    /// whether one was made.
+    ///
+    /// # Errors
+    /// When the file cannot be read or made, or is no swarm key; a damaged one is left alone.
+    pub fn load_or_create(path: impl AsRef<Path>) -> Result<(Self, bool), SwarmKeyError> {
+        let loaded = swarm_key::load_or_create(path.as_ref())?;
+        Ok((Self::SwarmKey(loaded.key), loaded.created))
+    }
 }
 
 impl std::fmt::Debug for Membership {

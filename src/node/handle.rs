@@ -9,13 +9,13 @@ use std::{
 use prometheus_client::{encoding::text, registry::Registry};
 use ractor::ActorRef;
 use tokio::{
-    sync::{broadcast, oneshot},
+    sync::{Semaphore, broadcast, oneshot},
     time::{self, Instant},
 };
 
 use super::{
-    BatchOp, Builder, ConnectError, Digest, Entry, Frontier, Health, NodeEvent, PeerInfo, Queue, ReadError, Scan,
-    ScanPage, Space, Status, SyncReport, SyncStatus, WriteError, Written,
+    BatchOp, Builder, ConnectError, Digest, Entry, Frontier, Health, NodeEvent, PeerInfo, Queue, ReadError,
+    Scan, ScanPage, Space, Status, SyncReport, SyncStatus, WriteError, Written,
 };
 use crate::{
     actors::{
@@ -29,6 +29,8 @@ use crate::{
     types::{Key, Limits, Namespace, Value},
 };
 
+/// The most rounds of exchanges that users may have asked for at once; others wait for their turn.
+const ROUNDS_MAX: usize = 8;
 /// The node has this long to close in good order.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -52,6 +54,8 @@ pub(super) struct Inner {
     /// The directory is in use until the node has stopped.
     directory: Mutex<Option<DataDir>>,
     namespaces: BTreeSet<Namespace>,
+    /// Rounds of exchanges that were asked for wait for their turn.
+    rounds: Semaphore,
     started: Instant,
 }
 
@@ -65,6 +69,7 @@ impl Inner {
             first_events: Mutex::new(Some(parts.first_events)),
             directory: Mutex::new(parts.directory),
             namespaces: parts.namespaces,
+            rounds: Semaphore::new(ROUNDS_MAX),
             started: Instant::now(),
         }
     }
@@ -268,7 +273,9 @@ impl Node {
         if parsed.is_empty() {
             return Err(ConnectError::Address(address.to_owned()));
         }
-        self.command(Command::Dial(parsed)).await
+        self.command(Command::Dial(parsed.clone())).await?;
+        self.inner.society.keep(parsed);
+        Ok(())
     }
 
     /// Cuts a peer off and refuses it from now on, also after a restart.
@@ -296,6 +303,7 @@ impl Node {
     /// # Errors
     /// When the node is closed.
     pub async fn sync(&self) -> Result<SyncReport, ReadError> {
+        let _turn = self.inner.rounds.acquire().await.map_err(|_| ReadError::Closed)?;
         let (reply, report) = oneshot::channel();
         self.inner.society.sessions.cast(SessionsMsg::SyncAll(reply));
         report.await.map_err(|_| ReadError::Closed)
@@ -307,9 +315,11 @@ impl Node {
         let society = &self.inner.society;
         let reader = society.reader();
         let gaps = |namespace| reader.with_seen(namespace, |seen| seen.gaps().count()).unwrap_or(0);
+        let revisions =
+            reader.namespaces().into_iter().map(|name| (name.clone(), reader.revision(&name))).collect();
         SyncStatus {
             missing: self.inner.namespaces.iter().map(gaps).sum(),
-            peers: society.peers.standings(|namespace| reader.revision(namespace)),
+            peers: society.peers.standings(&revisions),
         }
     }
 
@@ -390,7 +400,10 @@ fn queues(society: &Society) -> BTreeMap<String, Queue> {
 fn queue_metrics(out: &mut String, society: &Society) -> std::fmt::Result {
     use std::fmt::Write;
     let queues = queues(society);
-    writeln!(out, "# HELP tidings_queue_depth Work that waits or is under way.\n# TYPE tidings_queue_depth gauge")?;
+    writeln!(
+        out,
+        "# HELP tidings_queue_depth Work that waits or is under way.\n# TYPE tidings_queue_depth gauge"
+    )?;
     for (name, queue) in &queues {
         writeln!(out, "tidings_queue_depth{{queue=\"{name}\"}} {}", queue.depth)?;
     }

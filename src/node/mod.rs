@@ -2,18 +2,24 @@
 
 mod builder;
 mod error;
-mod event;
 mod handle;
-mod report;
 mod space;
 mod start;
 
 pub use builder::{Builder, Discovery, Membership};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
-pub use event::NodeEvent;
 pub use handle::Node;
-pub use report::{
-    Digest, ExchangeKind, ExchangeReport, Frontier, Health, PeerInfo, PeerSync, Queue, Status, SyncReport,
-    SyncStatus,
-};
 pub use space::{BatchOp, Entry, Scan, ScanPage, Space, WriteOptions, Written};
+
+pub use crate::network::libp2p::swarm_key::SwarmKeyError;
+pub use crate::report::{
+    Digest, ExchangeKind, ExchangeReport, Frontier, Health, NodeEvent, PeerInfo, PeerSync, Queue, Status,
+    SyncReport, SyncStatus,
+};
+/// What the signatures of a node name, so that a program needs no other module.
+pub use crate::{
+    conflict::VersionHash,
+    network::{Multiaddr, Tuning},
+    replica::Precondition,
+    storage::{Durability, OpenError, StoreError},
+};

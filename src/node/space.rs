@@ -106,12 +106,16 @@ pub struct ScanPage {
 
 /// The most entries in a page of a scan.
 const SCAN_LIMIT_MAX: usize = 10_000;
+/// Room is made for so many entries before they are read.
+const SCAN_ENTRIES_FORESEEN: usize = 1_000;
 /// A page of a scan is closed when its values have so many bytes.
 const SCAN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Larger values are left out of scans; their size is told.
 const SCAN_VALUE_BYTES_MAX: u64 = 64 * 1024;
 /// A writer waits for room so long, then is told that the node is busy.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// A writer that failed is there again after about this time.
+const RESTART_TIME: Duration = Duration::from_millis(100);
 /// A reader of everything lets others run after so many records.
 const RECORDS_AT_ONCE: usize = 512;
 
@@ -232,7 +236,7 @@ impl Space {
         let namespace = self.namespace.clone();
         let request = WriteRequest { namespace, writes, permit, reply };
         if !society.storage.cast(StorageMsg::Write(request)) {
-            return Err(WriteError::Closed);
+            return Err(self.nobody_writes());
         }
         match written.await {
             Ok(Ok(versions)) => Ok(versions.into_iter().map(written_of).collect()),
@@ -243,6 +247,14 @@ impl Space {
             }),
             Ok(Err(WriteFailure::Store(error))) => Err(error.into()),
             Err(_) => Err(WriteError::Closed),
+        }
+    }
+
+    /// Why nobody took a write: the node is closed, or the writer is just being started again.
+    fn nobody_writes(&self) -> WriteError {
+        match self.node.health().ready {
+            true => WriteError::Busy { retry_after: RESTART_TIME },
+            false => WriteError::Closed,
         }
     }
 
@@ -277,7 +289,7 @@ impl Space {
         self.check_open()?;
         let limit = scan.limit.clamp(1, SCAN_LIMIT_MAX);
         let view = self.society().reader().view();
-        let mut page = ScanPage { entries: Vec::new(), next: None };
+        let mut page = ScanPage { entries: Vec::with_capacity(limit.min(SCAN_ENTRIES_FORESEEN)), next: None };
         let mut bytes = 0;
         for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
             let (key, reading) = pair?;

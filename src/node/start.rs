@@ -1,6 +1,7 @@
 //! Puts the parts of a node together.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
@@ -35,7 +36,7 @@ use crate::{
         supervisor::{Supervisor, SupervisorArgs},
     },
     causality::{Hlc, NodeId, Origin},
-    network::{NetworkConfig, libp2p},
+    network::{Multiaddr, NetworkConfig, libp2p},
     ports::Scope,
     storage::{
         Ledger, Store,
@@ -107,10 +108,8 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
 #[expect(clippy::disallowed_methods, reason = "the root of the tree has no supervisor to be linked to")]
 async fn spawn_supervisor(
     args: SupervisorArgs,
-) -> Result<
-    (ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle),
-    StartError,
-> {
+) -> Result<(ractor::ActorRef<crate::actors::supervisor::SupervisorMsg>, tokio::task::AbortHandle), StartError>
+{
     match Actor::spawn(None, Supervisor, args).await {
         Ok((supervisor, task)) => Ok((supervisor, task.abort_handle())),
         Err(error) => Err(StartError::Internal(error.to_string())),
@@ -210,6 +209,7 @@ fn society(
         ended: watch::Sender::new(None),
         subscribers: AtomicUsize::new(0),
         listen: Mutex::default(),
+        kept: Mutex::default(),
         reader: RwLock::new(ledger.reader()),
         network: RwLock::default(),
         clock_box: Mailbox::default(),
@@ -273,20 +273,43 @@ fn network(
     let transport = builder.transport.clone();
     let (entropy, wall) = (builder.entropy.clone(), builder.wall.clone());
     let (society, registry) = (Arc::downgrade(society), registry.clone());
-    Arc::new(move |scope, sink| {
+    Arc::new(move |scope, listened, sink| {
         let mut fresh = Registry::with_prefix("tidings_network");
+        let mut config = config.clone();
+        config.peers.extend(society.upgrade().map(|society| society.kept()).unwrap_or_default());
+        config.listen = where_it_was(&config.listen, listened);
         let society = society.clone();
         let is_new = Arc::new(move |envelope: &crate::wire::Envelope| {
             society.upgrade().is_some_and(|society| is_new(&society, envelope))
         });
-        let transport = transport.clone().map(|make| -> libp2p::TransportBuilder { Box::new(move |key| make(key)) });
+        let transport =
+            transport.clone().map(|make| -> libp2p::TransportBuilder { Box::new(move |key| make(key)) });
         let (entropy, wall) = (entropy.clone(), wall.clone());
         let network =
-            libp2p::start(config.clone(), transport, scope.clone(), entropy, wall, sink, is_new, &mut fresh)
+            libp2p::start(config, transport, scope.clone(), entropy, wall, sink, is_new, &mut fresh)
                 .map_err(|error| error.to_string())?;
         *registry.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(network)
     })
+}
+
+/// Where to listen: where the network before listened, so that peers find this one there. Several
+/// addresses cannot be told apart; they are tried as they were asked for.
+fn where_it_was(asked: &[Multiaddr], listened: &BTreeSet<String>) -> Vec<Multiaddr> {
+    let port_of = |address: &String| {
+        let mut parts = address.split('/').skip_while(|part| *part != "tcp");
+        parts.nth(1).map(str::to_owned)
+    };
+    if let ([asked], Some(port)) = (asked, listened.iter().find_map(port_of)) {
+        let text = asked.to_string();
+        let mut parts: Vec<&str> = text.split('/').collect();
+        let at = parts.iter().position(|part| *part == "tcp").map(|at| at + 1);
+        if let Some(part) = at.and_then(|at| parts.get_mut(at)) {
+            *part = &port;
+            return parts.join("/").parse().map_or_else(|_| vec![asked.clone()], |address| vec![address]);
+        }
+    }
+    asked.to_vec()
 }
 
 /// Whether there is anything in an envelope that was not seen here.

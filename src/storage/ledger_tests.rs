@@ -68,8 +68,7 @@ impl Replica {
             }),
             None => Body::Delete,
         };
-        let write =
-            Write { key: Key::new(key).unwrap(), body, blob: None, precondition: Precondition::None };
+        let write = Write { key: Key::new(key).unwrap(), body, blob: None, precondition: Precondition::None };
         let clock = &mut self.clock;
         match self.ledger.write(&ns(), write, |superseded| clock.tick(1_000, superseded)).unwrap() {
             Ok(version) => self.written.push(version),

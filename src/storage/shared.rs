@@ -54,7 +54,9 @@ pub(super) struct SpaceState {
 
 impl SpaceState {
     pub(super) fn new(no: NsNo, seen: SeenSet, keys: u64) -> Self {
-        Self { no, seen: RwLock::new(seen), keys: keys.into(), revision: 0.into() }
+        // Each later revision adds a write at least, so none is given twice, over restarts neither.
+        let revision = seen.count();
+        Self { no, seen: RwLock::new(seen), keys: keys.into(), revision: revision.into() }
     }
 
     pub(super) fn seen(&self) -> RwLockReadGuard<'_, SeenSet> {
@@ -62,8 +64,10 @@ impl SpaceState {
     }
 
     pub(super) fn seen_mut(&self) -> RwLockWriteGuard<'_, SeenSet> {
+        let seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: whoever reads a revision and then looks sees that much at least.
         self.revision.fetch_add(1, Ordering::Relaxed);
-        self.seen.write().unwrap_or_else(PoisonError::into_inner)
+        seen
     }
 
     pub(super) fn keys(&self) -> u64 {

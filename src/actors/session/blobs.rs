@@ -20,7 +20,7 @@ use crate::{
     causality::{Dot, NodeId},
     conflict::{Payload, Version},
     network::{Protocol, Stream},
-    types::Namespace,
+    types::{BATCH_BYTES_MAX, Namespace},
     wire::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest},
 };
 
@@ -36,6 +36,9 @@ const TRY_AGAIN: [Duration; 7] = [
     Duration::from_secs(2),
 ];
 
+/// A large value comes at this rate at least, or its transfer is broken off.
+const BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
+
 /// What became of a fetch.
 #[derive(Debug)]
 pub enum Fetched {
@@ -49,7 +52,12 @@ pub enum Fetched {
 
 /// Fetches the large values of `versions`, one unit, and has them stored together. False if some
 /// could not be had.
-pub async fn fetch_unit(society: &Society, peer: NodeId, namespace: Namespace, versions: Vec<Version>) -> bool {
+pub async fn fetch_unit(
+    society: &Society,
+    peer: NodeId,
+    namespace: Namespace,
+    versions: Vec<Version>,
+) -> bool {
     let Some((blobs, permit)) = fetch_all(society, peer, &namespace, &versions, &TRY_AGAIN).await else {
         society.metrics.blobs_failed.inc();
         return false;
@@ -78,6 +86,11 @@ pub async fn fetch_all(
     let largest = society.settings.limits.value_bytes_max as u64;
     if let Some((dot, _, size)) = wanted.iter().find(|(_, _, size)| *size > largest) {
         tracing::warn!(%peer, %dot, size, limit = largest, "a value is larger than this node takes");
+        return None;
+    }
+    if wanted.len() > 1 && total > BATCH_BYTES_MAX as u64 {
+        // No batch is so large. What merely travelled together an exchange brings one by one.
+        tracing::debug!(%peer, total, "too many large values to be fetched as one unit");
         return None;
     }
     let permit = society.admission.blobs.admit(usize::try_from(total).ok()?, ANSWER_PATIENCE).await?;
@@ -110,7 +123,9 @@ async fn fetch_patiently(
         match fetch(society, peer, request, size).await {
             Fetched::Bytes(bytes) => return Some(bytes),
             Fetched::Gone => {}
-            Fetched::Failed(reason) => tracing::debug!(%peer, dot = %request.dot, reason, "a large value did not come"),
+            Fetched::Failed(reason) => {
+                tracing::debug!(%peer, dot = %request.dot, reason, "a large value did not come")
+            }
         }
         time::sleep(*waits.next()?).await;
     }
@@ -123,7 +138,9 @@ async fn fetch(society: &Society, peer: NodeId, request: &BlobRequest, size: u64
         Ok(stream) => stream,
         Err(error) => return Fetched::Failed(error.to_string()),
     };
-    match receive(&mut stream, request, size).await {
+    let patience = ANSWER_PATIENCE + Duration::from_secs(size / BYTES_PER_SECOND_MIN);
+    let received = time::timeout(patience, receive(&mut stream, request, size)).await;
+    match received.unwrap_or(Err(StreamBroken::Silent)) {
         Ok(Some(bytes)) if *blake3::hash(&bytes).as_bytes() == request.hash => Fetched::Bytes(bytes),
         Ok(Some(_)) => Fetched::Failed("the bytes do not have the hash announced".into()),
         Ok(None) => Fetched::Gone,
@@ -131,7 +148,11 @@ async fn fetch(society: &Society, peer: NodeId, request: &BlobRequest, size: u64
     }
 }
 
-async fn receive(stream: &mut Stream, request: &BlobRequest, size: u64) -> Result<Option<Bytes>, StreamBroken> {
+async fn receive(
+    stream: &mut Stream,
+    request: &BlobRequest,
+    size: u64,
+) -> Result<Option<Bytes>, StreamBroken> {
     let uncounted = AtomicU64::new(0);
     send_frame(stream, &request.to_bytes(), &uncounted).await?;
     let mut bytes = BytesMut::new();
@@ -147,6 +168,7 @@ async fn receive(stream: &mut Stream, request: &BlobRequest, size: u64) -> Resul
 /// Answers a stream on which a peer asks for a large value.
 pub async fn serve(society: Arc<Society>, mut stream: Stream) {
     if let Err(broken) = answer(&society, &mut stream).await {
+        society.metrics.frames_refused.inc_by(broken.is_refusal().into());
         tracing::debug!(%broken, "a large value could not be served");
     }
 }
@@ -154,11 +176,16 @@ pub async fn serve(society: Arc<Society>, mut stream: Stream) {
 async fn answer(society: &Society, stream: &mut Stream) -> Result<(), StreamBroken> {
     let uncounted = AtomicU64::new(0);
     let request = BlobRequest::from_frame(&expect_frame(stream, &uncounted).await?)?;
-    let Some(_permit) = society.admission.served_blobs.admit_now(BLOB_CHUNK_BYTES) else {
+    let Some(place) = society.admission.served_blobs.admit_now(BLOB_CHUNK_BYTES) else {
         return finish(stream, &BlobReply::Busy, &uncounted).await;
     };
     let held = society.reader().blob(&request.namespace, request.dot).ok().flatten();
     let Some(bytes) = held else { return finish(stream, &BlobReply::Gone, &uncounted).await };
+    // How large it is shows only now.
+    drop(place);
+    let Some(_permit) = society.admission.served_blobs.admit_now(bytes.len()) else {
+        return finish(stream, &BlobReply::Busy, &uncounted).await;
+    };
     for at in (0..bytes.len()).step_by(BLOB_CHUNK_BYTES) {
         let chunk = bytes.slice(at..bytes.len().min(at + BLOB_CHUNK_BYTES));
         send_frame(stream, &BlobReply::Chunk(chunk).to_bytes(), &uncounted).await?;

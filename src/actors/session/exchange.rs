@@ -30,8 +30,8 @@ use crate::{
     causality::{Dot, NodeId, Origin, SeenSet},
     conflict::Version,
     network::Stream,
-    node::{ExchangeKind, ExchangeReport},
     reconcile::{Effect, Exchange, Input, Outcome, Report, Violation},
+    report::{ExchangeKind, ExchangeReport},
     storage::{StoreError, View},
     types::Namespace,
     wire::{ExchangeFrame, PAGE_BYTES, PAGE_VERSIONS, Page},
@@ -58,6 +58,48 @@ pub enum Broken {
     /// The node is closing, or a part of it was started again.
     #[error("this node is busy with itself")]
     Closing,
+}
+
+/// How an exchange came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Both have said what they had to say.
+    Equal,
+    /// One of them, at least, has learned something.
+    Delta,
+    /// The peer has no room for one now.
+    Busy,
+    /// The peer does not carry the namespace.
+    NotCarried,
+    /// It broke off.
+    Broken,
+}
+
+/// An exchange that is over.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it did.
+    pub report: ExchangeReport,
+    /// How it ended.
+    pub end: End,
+}
+
+impl Ended {
+    /// One that did not come about.
+    pub fn failed(peer: NodeId, namespace: Namespace, error: String) -> Self {
+        Self { report: ExchangeReport::failed(peer.to_string(), namespace, error), end: End::Broken }
+    }
+}
+
+impl Broken {
+    /// Whether the peer sent what it must not.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Stream(broken) => broken.is_refusal(),
+            Self::Violation(_) => true,
+            Self::Stalled | Self::Store(_) | Self::Closing => false,
+        }
+    }
 }
 
 /// One exchange of this node with a peer.
@@ -103,7 +145,7 @@ enum Work {
 
 impl Conversation {
     /// Carries it out. Dropping the future breaks the exchange off; what was applied stays.
-    pub async fn run(self) -> ExchangeReport {
+    pub async fn run(self) -> Ended {
         let started = Instant::now();
         let counted = Counted::default();
         counted.bytes_in.store(self.first_bytes, Ordering::Relaxed);
@@ -124,13 +166,17 @@ impl Conversation {
         };
         metrics.exchange_bytes_in.inc_by(report.bytes_in);
         metrics.exchange_bytes_out.inc_by(report.bytes_out);
-        match outcome {
+        let end = match outcome {
             Ok(done) => fill(&mut report, &done),
-            Err(broken) => report.error = Some(broken.to_string()),
-        }
+            Err(broken) => {
+                metrics.frames_refused.inc_by(broken.is_refusal().into());
+                report.error = Some(broken.to_string());
+                End::Broken
+            }
+        };
         let counter = if report.how.is_some() { &metrics.exchanges } else { &metrics.exchanges_failed };
         counter.inc();
-        report
+        Ended { report, end }
     }
 
     async fn talk(self, counted: &Counted) -> Result<Report, Broken> {
@@ -172,15 +218,27 @@ impl Conversation {
     }
 }
 
-fn fill(report: &mut ExchangeReport, done: &Report) {
+fn fill(report: &mut ExchangeReport, done: &Report) -> End {
     report.versions_in = done.versions_in;
     report.versions_out = done.versions_out;
     report.rounds = done.rounds;
     match done.outcome {
-        Outcome::Equal => report.how = Some(ExchangeKind::Equal),
-        Outcome::Delta => report.how = Some(ExchangeKind::Delta),
-        Outcome::Busy => report.error = Some("the peer is busy".to_owned()),
-        Outcome::NotCarried => report.error = Some("the peer does not carry the namespace".to_owned()),
+        Outcome::Equal => {
+            report.how = Some(ExchangeKind::Equal);
+            End::Equal
+        }
+        Outcome::Delta => {
+            report.how = Some(ExchangeKind::Delta);
+            End::Delta
+        }
+        Outcome::Busy => {
+            report.error = Some("the peer is busy".to_owned());
+            End::Busy
+        }
+        Outcome::NotCarried => {
+            report.error = Some("the peer does not carry the namespace".to_owned());
+            End::NotCarried
+        }
     }
 }
 
@@ -266,6 +324,10 @@ async fn apply(
     }
     for version in large {
         let dot = version.dot;
+        // Gossip may have brought it meanwhile.
+        if society.reader().with_seen(namespace, |seen| seen.contains(dot)) == Some(true) {
+            continue;
+        }
         let unit = [version];
         match blobs::fetch_all(society, peer, namespace, &unit, &BLOB_TRY_AGAIN).await {
             Some((blobs, permit)) => {
@@ -307,12 +369,16 @@ impl Talk<'_> {
             return Ok(report);
         }
         let mut first = first;
+        let mut unapplied = 0_usize;
         loop {
             let input = match first.take() {
                 Some(frame) => Input::Frame(frame),
-                None => next_input(&exchange, frames, inputs).await?,
+                None => next_input(&exchange, frames, inputs, unapplied > 0).await?,
             };
+            unapplied -= usize::from(matches!(input, Input::Applied { .. } | Input::Absorbed));
             let effects = exchange.handle(input)?;
+            let begun = |effect: &&Effect| matches!(effect, Effect::Apply(_) | Effect::Absorb(_));
+            unapplied += effects.iter().filter(begun).count();
             if let Some(report) = self.carry_out(effects).await? {
                 return Ok(report);
             }
@@ -368,11 +434,13 @@ impl Talk<'_> {
     fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, StoreError> {
         let page = self.view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
         let last = page.next.is_none();
-        let lost =
-            if last { self.view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
+        let lost = if last { self.view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
         if !lost.is_empty() {
             self.society.metrics.lost.inc_by(lost.count());
-            tracing::warn!(count = lost.count(), "seen writes are neither held nor superseded: they were lost here");
+            tracing::warn!(
+                count = lost.count(),
+                "seen writes are neither held nor superseded: they were lost here"
+            );
         }
         Ok(Input::PageRead { page: Page { versions: page.versions }, lost, last })
     }
@@ -381,8 +449,7 @@ impl Talk<'_> {
         let now = self.society.clock.wall_ms();
         match report.outcome {
             Outcome::Equal => self.stand(|standing| {
-                *standing =
-                    Standing { behind: 0, ahead: 0, last_match: Some(now), revision: self.revision };
+                *standing = Standing { behind: 0, ahead: 0, last_match: Some(now), revision: self.revision };
             }),
             Outcome::Delta => self.stand(|standing| {
                 standing.behind = report.set_aside;
@@ -398,10 +465,13 @@ impl Talk<'_> {
     }
 }
 
+/// What comes next. While something is being applied there is no hurry: large values take their time,
+/// and whoever fetches them has a patience of its own.
 async fn next_input(
     exchange: &Exchange,
     frames: &mut mpsc::Receiver<ExchangeFrame>,
     inputs: &mut mpsc::UnboundedReceiver<Input>,
+    applying: bool,
 ) -> Result<Input, Broken> {
     let next = async {
         tokio::select! {
@@ -413,5 +483,8 @@ async fn next_input(
             },
         }
     };
+    if applying {
+        return next.await;
+    }
     time::timeout(ANSWER_PATIENCE * 2, next).await.map_err(|_| Broken::Stalled)?
 }

@@ -15,15 +15,15 @@ use tokio::{
 
 use super::{
     SessionMsg,
-    exchange::Conversation,
+    exchange::{Conversation, End, Ended},
     frames::{ANSWER_PATIENCE, send_frame},
 };
 use crate::{
     actors::society::Society,
     causality::NodeId,
     network::{Protocol, Stream},
-    node::ExchangeReport,
     ports::Scope,
+    report::ExchangeReport,
     types::Namespace,
     wire::ExchangeFrame,
 };
@@ -32,6 +32,8 @@ use crate::{
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// … which doubles so many times.
 const TRY_AGAIN_DOUBLINGS_MAX: u32 = 8;
+/// The most who wait for the outcome of an exchange about one namespace; more are told nothing.
+const REPLIES_MAX: usize = 64;
 
 type Reply = oneshot::Sender<ExchangeReport>;
 
@@ -59,6 +61,7 @@ pub struct Exchanges {
     waiting: VecDeque<Namespace>,
     replies: BTreeMap<Namespace, Vec<Reply>>,
     compared: BTreeSet<Namespace>,
+    trying_again: BTreeSet<Namespace>,
     next: u64,
     failures: u32,
 }
@@ -74,6 +77,7 @@ impl Exchanges {
             waiting: VecDeque::new(),
             replies: BTreeMap::new(),
             compared: BTreeSet::new(),
+            trying_again: BTreeSet::new(),
             next: 0,
             failures: 0,
         }
@@ -86,11 +90,18 @@ impl Exchanges {
 
     /// Asks for an exchange; one that waits already serves all who ask.
     pub fn ask(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace, reply: Option<Reply>) {
-        self.replies.entry(namespace.clone()).or_default().extend(reply);
+        self.reply_later(namespace.clone(), reply);
         if !self.waiting.contains(&namespace) {
             self.waiting.push_back(namespace);
         }
         self.start_next(myself);
+    }
+
+    fn reply_later(&mut self, namespace: Namespace, more: impl IntoIterator<Item = Reply>) {
+        let replies = self.replies.entry(namespace).or_default();
+        replies.extend(more);
+        replies.retain(|reply| !reply.is_closed());
+        replies.truncate(REPLIES_MAX);
     }
 
     fn start_next(&mut self, myself: &ActorRef<SessionMsg>) {
@@ -100,11 +111,9 @@ impl Exchanges {
         let Some(namespace) = self.waiting.pop_front() else { return };
         let replies = self.replies.remove(&namespace).unwrap_or_default();
         let (number, scope) = self.run(namespace.clone(), true, replies);
-        let (society, peer, myself) = (self.society.clone(), self.peer, myself.clone());
-        scope.spawn(async move {
-            let report = outgoing(society, peer, namespace).await;
-            let _session_is_ending = myself.cast(SessionMsg::Compared(number, report));
-        });
+        let (society, peer) = (self.society.clone(), self.peer);
+        let teller = Teller::new(myself, number, peer, &namespace);
+        scope.spawn(async move { teller.tell(outgoing(society, peer, namespace).await) });
     }
 
     fn run(&mut self, namespace: Namespace, outgoing: bool, replies: Vec<Reply>) -> (u64, Scope) {
@@ -147,7 +156,7 @@ impl Exchanges {
                 replies.extend(unanswered);
             } else {
                 self.waiting.push_front(lost.namespace.clone());
-                self.replies.entry(lost.namespace.clone()).or_default().extend(unanswered);
+                self.reply_later(lost.namespace.clone(), unanswered);
             }
         }
         let (number, scope) = self.run(namespace.clone(), false, replies);
@@ -159,11 +168,11 @@ impl Exchanges {
             first: Some(first),
             first_bytes: bytes,
         };
-        let myself = myself.clone();
+        let teller = Teller::new(myself, number, self.peer, &conversation.namespace);
         scope.spawn(async move {
-            let report = conversation.run().await;
+            let ended = conversation.run().await;
             drop((permit, place));
-            let _session_is_ending = myself.cast(SessionMsg::Compared(number, report));
+            teller.tell(ended);
         });
     }
 
@@ -180,6 +189,10 @@ impl Exchanges {
 
     /// A peer that was busy, or a stream that broke, is tried again before the next beacon.
     fn try_again_later(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace) {
+        // One timer per namespace, however many exchanges fail meanwhile.
+        if !self.trying_again.insert(namespace.clone()) {
+            return;
+        }
         self.failures = (self.failures + 1).min(TRY_AGAIN_DOUBLINGS_MAX);
         let base = TRY_AGAIN * 2_u32.pow(self.failures - 1);
         let jitter = self.society.entropy.between(75, 125);
@@ -187,30 +200,73 @@ impl Exchanges {
         let myself = myself.clone();
         self.scope.spawn(async move {
             time::sleep(wait).await;
-            let _session_is_ending = myself.cast(SessionMsg::Compare { namespace, reply: None });
+            let _session_is_ending = myself.cast(SessionMsg::TryAgain(namespace));
         });
     }
 
-    /// An exchange is over: tells who waited, and starts the next.
-    pub fn on_compared(&mut self, myself: &ActorRef<SessionMsg>, number: u64, report: ExchangeReport) {
-        let Some(mut running) = self.running.take_if(|running| running.number == number) else { return };
-        match &report.error {
-            Some(error) => {
-                tracing::debug!(peer = %self.peer, error, "an exchange ended early");
-                self.try_again_later(myself, running.namespace.clone());
-            }
-            None => self.failures = 0,
+    /// The time has come to try again.
+    pub fn try_again(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace) {
+        self.trying_again.remove(&namespace);
+        self.ask(myself, namespace, None);
+    }
+
+    /// An exchange is over: tells who waited, and starts the next. True if something was learned.
+    pub fn on_compared(&mut self, myself: &ActorRef<SessionMsg>, number: u64, ended: Ended) -> bool {
+        let Some(mut running) = self.running.take_if(|running| running.number == number) else {
+            return false;
+        };
+        let Ended { report, end } = ended;
+        let (namespace, mut replies) = (running.namespace.clone(), std::mem::take(&mut running.replies));
+        drop(running);
+        if let Some(error) = &report.error {
+            tracing::debug!(peer = %self.peer, error, "an exchange ended early");
         }
-        for reply in running.replies.drain(..) {
+        match end {
+            End::Equal | End::Delta => self.failures = 0,
+            End::NotCarried => {}
+            End::Broken => self.try_again_later(myself, namespace),
+            End::Busy => {
+                // Both began at once, or it talks to others: whoever waits is told of the next one.
+                self.reply_later(namespace.clone(), std::mem::take(&mut replies));
+                self.try_again_later(myself, namespace);
+            }
+        }
+        for reply in replies {
             let _asker_is_gone = reply.send(report.clone());
         }
-        drop(running);
         self.start_next(myself);
+        end == End::Delta
     }
 }
 
-async fn outgoing(society: Arc<Society>, peer: NodeId, namespace: Namespace) -> ExchangeReport {
-    let failed = |error: String| ExchangeReport::failed(peer.to_string(), namespace.clone(), error);
+/// Tells the Session that an exchange is over, also when its task ends in a panic.
+struct Teller {
+    session: ActorRef<SessionMsg>,
+    number: u64,
+    unfinished: Option<Ended>,
+}
+
+impl Teller {
+    fn new(session: &ActorRef<SessionMsg>, number: u64, peer: NodeId, namespace: &Namespace) -> Self {
+        let unfinished = Ended::failed(peer, namespace.clone(), "it broke off".to_owned());
+        Self { session: session.clone(), number, unfinished: Some(unfinished) }
+    }
+
+    fn tell(mut self, ended: Ended) {
+        self.unfinished = Some(ended);
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        if let Some(ended) = self.unfinished.take() {
+            let _session_is_ending = self.session.cast(SessionMsg::Compared(self.number, ended));
+        }
+    }
+}
+
+async fn outgoing(society: Arc<Society>, peer: NodeId, namespace: Namespace) -> Ended {
+    let failed = |error: String| Ended::failed(peer, namespace.clone(), error);
     let Some(_permit) = society.admission.exchanges.admit(1, ANSWER_PATIENCE).await else {
         return failed("this node is busy with other exchanges".to_owned());
     };
@@ -219,5 +275,7 @@ async fn outgoing(society: Arc<Society>, peer: NodeId, namespace: Namespace) -> 
         Ok(stream) => stream,
         Err(error) => return failed(error.to_string()),
     };
-    Conversation { society, peer, namespace: namespace.clone(), stream, first: None, first_bytes: 0 }.run().await
+    Conversation { society, peer, namespace: namespace.clone(), stream, first: None, first_bytes: 0 }
+        .run()
+        .await
 }

@@ -29,6 +29,13 @@ pub enum StreamBroken {
     Silent,
 }
 
+impl StreamBroken {
+    /// Whether the peer sent what it must not, so that the stream was refused, not lost.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Frame(_))
+    }
+}
+
 /// Reads one frame; `None` at the end of the stream. Not cancel-safe: what was read of a frame is
 /// lost with the future.
 pub async fn read_frame(

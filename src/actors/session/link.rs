@@ -20,19 +20,9 @@ const LINK_UNREAD_MAX: usize = 32;
 
 /// The writing end of a control stream.
 pub struct Link {
-    /// Which of the control streams with this peer it is.
+    /// Which of the control streams that this Session saw.
     pub number: u64,
     queue: mpsc::Sender<Bytes>,
-}
-
-/// A control stream is gone.
-pub struct Gone {
-    /// Which one.
-    pub number: u64,
-    /// Why.
-    pub reason: String,
-    /// Whether the peer sent what it must not.
-    pub fault: bool,
 }
 
 impl Link {
@@ -42,18 +32,15 @@ impl Link {
         let (queue, mut frames) = mpsc::channel::<Bytes>(LINK_QUEUE_MAX);
         let (reading, writing) = (session.clone(), session.clone());
         scope.spawn(async move {
-            let gone = match read(reader, &reading).await {
-                Ok(()) => Gone { number, reason: "the peer closed the control stream".to_owned(), fault: false },
-                Err(broken) => Gone::of(number, &broken),
-            };
-            let _session_is_ending = reading.cast(SessionMsg::LinkClosed(gone));
+            let broken = read(reader, &reading).await.err();
+            let _session_is_ending = reading.cast(SessionMsg::LinkClosed(number, broken));
         });
         scope.spawn(async move {
             let mut writer = writer;
             let uncounted = AtomicU64::new(0);
             while let Some(frame) = frames.recv().await {
                 if let Err(broken) = send_frame(&mut writer, &frame, &uncounted).await {
-                    let _session_is_ending = writing.cast(SessionMsg::LinkClosed(Gone::of(number, &broken)));
+                    let _session_is_ending = writing.cast(SessionMsg::LinkClosed(number, Some(broken)));
                     return;
                 }
             }
@@ -66,12 +53,6 @@ impl Link {
     /// missed, so nothing waits for room.
     pub fn send(&self, frame: &LinkFrame) -> bool {
         self.queue.try_send(frame.to_bytes()).is_ok()
-    }
-}
-
-impl Gone {
-    fn of(number: u64, broken: &StreamBroken) -> Self {
-        Self { number, reason: broken.to_string(), fault: matches!(broken, StreamBroken::Frame(_)) }
     }
 }
 

@@ -18,17 +18,21 @@ use tokio::{
 };
 
 use self::{
+    exchange::Ended,
     exchanges::Exchanges,
+    frames::StreamBroken,
     gaps::{Asking, Gaps},
-    link::{Gone, Link, Said},
+    link::{Link, Said},
 };
-use super::{clock::ClockMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society};
+use super::{
+    anti_entropy::AntiEntropyMsg, clock::ClockMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society,
+};
 use crate::{
     causality::{NodeId, Origin},
     conflict::Version,
     network::{Command, Multiaddr, Protocol, Stream, StreamError},
-    node::{ExchangeReport, NodeEvent},
     ports::Scope,
+    report::{ExchangeReport, NodeEvent},
     types::Namespace,
     wire::{Beacon, ExchangeFrame, LinkFrame, LinkHello, PeerAddresses},
 };
@@ -41,8 +45,16 @@ const LINKS_MAX: u64 = 64;
 const SECOND_TO_COMPARE: Duration = Duration::from_millis(500);
 /// Gossip that overtakes itself is given so long before its gaps are asked for.
 const GAP_PATIENCE: Duration = Duration::from_millis(30);
-/// The most streams of one kind that a peer may have open here at once.
+/// The end with the greater id opens a control stream as well if none has come by then: the lesser
+/// one opens a single one, perhaps to another process with the same identity.
+const SECOND_TO_OPEN: Duration = Duration::from_secs(2);
+/// The most control streams with a peer at once. One is used, the oldest; others come from other
+/// processes with its identity.
+const LINKS_AT_ONCE_MAX: usize = 4;
+/// The most streams, beside control streams, that a peer may have open here at once.
 const INBOUND_MAX: usize = 32;
+/// The most units of large values that are being fetched, or wait for it, from one peer.
+const FETCHES_MAX: usize = 64;
 /// Below this degree a link is protected whatever its ends share.
 const DEGREE_SPARSE: usize = 3;
 
@@ -54,8 +66,10 @@ pub enum SessionMsg {
     Link(Stream),
     /// The peer said something on it.
     Said(Said),
-    /// It is gone.
-    LinkClosed(Gone),
+    /// One of them is gone: what broke it, or the peer closed it.
+    LinkClosed(u64, Option<StreamBroken>),
+    /// Open a control stream, if there is none.
+    OpenLinkUnlessOpen,
     /// A control stream should stand, and the peer have said who it is, by now.
     LinkDue,
     /// The peer wants to compare.
@@ -81,7 +95,9 @@ pub enum SessionMsg {
         reply: Option<oneshot::Sender<ExchangeReport>>,
     },
     /// An exchange is over.
-    Compared(u64, ExchangeReport),
+    Compared(u64, Ended),
+    /// An exchange that ended early may be tried again.
+    TryAgain(Namespace),
     /// The end with the greater id compares, if nobody has yet.
     CompareUnlessDone,
     /// Send a beacon.
@@ -122,12 +138,15 @@ pub struct SessionState {
     society: Arc<Society>,
     peer: NodeId,
     scope: Scope,
-    link: Option<Link>,
-    links: u64,
+    links: Vec<Link>,
+    links_begun: u64,
     met: Option<LinkHello>,
+    /// Exchanges that the peer began before its hello was read; as many as there are places.
+    early: Vec<SessionMsg>,
     exchanges: Exchanges,
     gaps: Gaps,
     inbound: Arc<tokio::sync::Semaphore>,
+    fetches: Arc<tokio::sync::Semaphore>,
 }
 
 impl Drop for SessionState {
@@ -153,14 +172,18 @@ impl Actor for Session {
             society,
             peer,
             scope,
-            link: None,
-            links: 0,
+            links: Vec::new(),
+            links_begun: 0,
             met: None,
+            early: Vec::new(),
             gaps: Gaps::default(),
             inbound: Arc::new(tokio::sync::Semaphore::new(INBOUND_MAX)),
+            fetches: Arc::new(tokio::sync::Semaphore::new(FETCHES_MAX)),
         };
         if state.is_first() {
             state.open_link(&myself);
+        } else {
+            state.later(&myself, SECOND_TO_OPEN, SessionMsg::OpenLinkUnlessOpen);
         }
         state.later(&myself, LINK_PATIENCE, SessionMsg::LinkDue);
         Ok(state)
@@ -176,17 +199,28 @@ impl Actor for Session {
             SessionMsg::LinkOpened(Ok(stream)) | SessionMsg::Link(stream) => state.on_link(&myself, stream),
             SessionMsg::LinkOpened(Err(error)) => state.end(&error.to_string()),
             SessionMsg::Said(said) => state.on_said(&myself, said),
-            SessionMsg::LinkClosed(gone) => state.on_link_closed(&myself, &gone),
+            SessionMsg::LinkClosed(number, broken) => state.on_link_closed(&myself, number, broken),
+            SessionMsg::OpenLinkUnlessOpen if state.links.is_empty() => state.open_link(&myself),
+            SessionMsg::OpenLinkUnlessOpen => {}
             SessionMsg::LinkDue if state.met.is_none() => state.end("the peer did not say who it is"),
-            SessionMsg::LinkDue if state.link.is_none() => state.end("the control stream did not come back"),
+            SessionMsg::LinkDue if state.links.is_empty() => {
+                state.end("the control stream did not come back")
+            }
             SessionMsg::LinkDue => {}
             SessionMsg::InboundSync(stream) => state.on_inbound_sync(&myself, stream),
+            SessionMsg::InboundHello { .. } if state.met.is_none() => state.early.push(message),
             SessionMsg::InboundHello { stream, first, bytes, place } => {
                 state.exchanges.accept(&myself, stream, first, bytes, place);
             }
             SessionMsg::InboundBlob(stream) => state.on_inbound_blob(stream),
             SessionMsg::Compare { namespace, reply } => state.exchanges.ask(&myself, namespace, reply),
-            SessionMsg::Compared(number, report) => state.exchanges.on_compared(&myself, number, report),
+            SessionMsg::Compared(number, ended) => {
+                // Both say what they have seen by now: so both know whether they agree.
+                if state.exchanges.on_compared(&myself, number, ended) {
+                    state.send_beacon();
+                }
+            }
+            SessionMsg::TryAgain(namespace) => state.exchanges.try_again(&myself, namespace),
             SessionMsg::CompareUnlessDone => state.compare_unless_done(&myself),
             SessionMsg::Beacon => state.send_beacon(),
             SessionMsg::Gap { namespace, origin } => {
@@ -226,36 +260,37 @@ impl SessionState {
     }
 
     fn on_link(&mut self, myself: &ActorRef<SessionMsg>, stream: Stream) {
-        self.links += 1;
-        if self.links > LINKS_MAX {
+        self.links_begun += 1;
+        if self.links_begun > LINKS_MAX {
             return self.end("the peer opens control streams without end");
+        }
+        if self.links.len() >= LINKS_AT_ONCE_MAX {
+            return;
         }
         // A second one is of a second process with the identity of the peer, its hello will tell, or
         // takes the place of one that went with a second connection.
-        let link = Link::start(&self.scope, stream, myself, self.links);
+        let link = Link::start(&self.scope, stream, myself, self.links_begun);
         link.send(&LinkFrame::Hello(self.hello()));
-        if self.link.is_none() {
-            self.link = Some(link);
-        }
+        self.links.push(link);
     }
 
     /// A stream that broke may have gone with one of two connections; one that carried what it must
     /// not ends the connection.
-    fn on_link_closed(&mut self, myself: &ActorRef<SessionMsg>, gone: &Gone) {
-        if gone.fault {
+    fn on_link_closed(&mut self, myself: &ActorRef<SessionMsg>, number: u64, broken: Option<StreamBroken>) {
+        let Some(at) = self.links.iter().position(|link| link.number == number) else { return };
+        self.links.remove(at);
+        let reason = broken.as_ref().map_or("the peer closed it".to_owned(), StreamBroken::to_string);
+        tracing::debug!(peer = %self.peer, reason, "a control stream is gone");
+        if broken.as_ref().is_some_and(StreamBroken::is_refusal) {
             self.society.metrics.frames_refused.inc();
-            tracing::warn!(peer = %self.peer, reason = gone.reason, "a peer is cut off");
-            return self.end(&gone.reason);
+            return self.refuse(&reason);
         }
-        if self.link.as_ref().is_none_or(|link| link.number != gone.number) {
-            return;
+        if self.links.is_empty() {
+            if self.is_first() {
+                self.open_link(myself);
+            }
+            self.later(myself, LINK_PATIENCE, SessionMsg::LinkDue);
         }
-        tracing::debug!(peer = %self.peer, reason = gone.reason, "a control stream is gone");
-        self.link = None;
-        if self.is_first() {
-            self.open_link(myself);
-        }
-        self.later(myself, LINK_PATIENCE, SessionMsg::LinkDue);
     }
 
     fn hello(&self) -> LinkHello {
@@ -269,7 +304,7 @@ impl SessionState {
     }
 
     fn say(&self, frame: &LinkFrame) {
-        if let Some(link) = &self.link {
+        if let Some(link) = self.links.first() {
             link.send(frame);
         }
     }
@@ -277,17 +312,31 @@ impl SessionState {
     /// Has the connection closed; with it this Session ends.
     fn end(&self, reason: &str) {
         tracing::debug!(peer = %self.peer, reason, "closing a connection");
-        if let Some(network) = self.society.network()
-            && network.commands.try_send(Command::Disconnect(self.peer)).is_err()
-        {
-            tracing::warn!(peer = %self.peer, "the network is too busy to close a connection");
-        }
+        self.part(Command::Disconnect(self.peer));
+    }
+
+    /// Has the connection closed and not dialled again soon, and says why.
+    fn refuse(&self, reason: &str) {
+        self.society.tell(NodeEvent::Warning(format!("{} is refused: {reason}", self.peer)));
+        self.part(Command::Refuse(self.peer));
+    }
+
+    /// A network that has no room now is waited for: a connection without a control stream must not
+    /// stay.
+    fn part(&self, command: Command) {
+        let Some(network) = self.society.network() else { return };
+        self.scope.spawn(async move {
+            let _network_is_gone = network.commands.send(command).await;
+        });
     }
 
     fn on_said(&mut self, myself: &ActorRef<SessionMsg>, said: Said) {
         match said.frame {
             LinkFrame::Hello(hello) => self.on_hello(myself, hello),
-            _ if self.met.is_none() => self.end("the peer did not begin with a hello"),
+            _ if self.met.is_none() => {
+                self.society.metrics.frames_refused.inc();
+                self.refuse("it did not begin with a hello");
+            }
             LinkFrame::Beacon(beacon) => self.on_beacon(myself, &beacon),
             LinkFrame::Addresses(peers) => self.on_addresses(peers),
             LinkFrame::Need(need) => {
@@ -299,6 +348,8 @@ impl SessionState {
                 let namespace = needed.namespace.clone();
                 if needs::store(&self.society, self.peer, needed) {
                     self.exchanges.ask(myself, namespace, None);
+                    // What this peer cannot tell others may: those who have it see that we lack it.
+                    self.society.anti_entropy.cast(AntiEntropyMsg::Gap);
                 }
             }
             LinkFrame::Blocked => self.society.tell(NodeEvent::Warning(format!(
@@ -310,12 +361,8 @@ impl SessionState {
 
     fn on_hello(&mut self, myself: &ActorRef<SessionMsg>, hello: LinkHello) {
         if hello.mesh != self.society.settings.mesh {
-            let reason = format!(
-                "{} belongs to the mesh {:?}, this node to {:?}",
-                self.peer, hello.mesh, self.society.settings.mesh
-            );
-            self.society.tell(NodeEvent::Warning(reason.clone()));
-            return self.end(&reason);
+            let ours = &self.society.settings.mesh;
+            return self.refuse(&format!("it belongs to the mesh {:?}, this node to {ours:?}", hello.mesh));
         }
         if let Some(met) = &self.met {
             return self.on_second_hello(met.epoch, hello.epoch);
@@ -336,6 +383,9 @@ impl SessionState {
         });
         self.society.sessions.cast(SessionsMsg::Met { peer: self.peer, listen: hello.listen.clone() });
         self.met = Some(hello);
+        for began in std::mem::take(&mut self.early) {
+            let _we_are_ending = myself.cast(began);
+        }
         let wait = if self.is_first() { Duration::ZERO } else { SECOND_TO_COMPARE };
         self.later(myself, wait, SessionMsg::CompareUnlessDone);
         self.send_beacon();
@@ -377,6 +427,8 @@ impl SessionState {
     fn on_beacon(&mut self, myself: &ActorRef<SessionMsg>, beacon: &Beacon) {
         let reader = self.society.reader();
         let now = self.society.clock.wall_ms();
+        let carries = beacon.seen.iter().map(|(namespace, _)| namespace.clone()).collect();
+        self.society.peers.update(self.peer, |known| known.carries = Some(carries));
         for (namespace, theirs) in &beacon.seen {
             let revision = reader.revision(namespace);
             match reader.with_seen(namespace, crate::causality::SeenSet::tag) {
@@ -427,18 +479,24 @@ impl SessionState {
         }
     }
 
-    fn fetch_blobs(&self, myself: &ActorRef<SessionMsg>, namespace: Namespace, versions: Vec<Version>) {
+    fn fetch_blobs(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace, versions: Vec<Version>) {
+        let Ok(place) = self.fetches.clone().try_acquire_owned() else {
+            // An exchange brings them one after the other.
+            self.society.metrics.gossip_shed.inc();
+            return self.exchanges.ask(myself, namespace, None);
+        };
         let (society, peer, myself) = (self.society.clone(), self.peer, myself.clone());
         self.scope.spawn(async move {
             if !blobs::fetch_unit(&society, peer, namespace.clone(), versions).await {
                 let _session_is_ending = myself.cast(SessionMsg::Compare { namespace, reply: None });
             }
+            drop(place);
         });
     }
 
     fn on_inbound_sync(&self, myself: &ActorRef<SessionMsg>, mut stream: Stream) {
         let Ok(place) = self.inbound.clone().try_acquire_owned() else { return };
-        let myself = myself.clone();
+        let (society, myself) = (self.society.clone(), myself.clone());
         self.scope.spawn(async move {
             let bytes = std::sync::atomic::AtomicU64::new(0);
             let first = frames::expect_frame(&mut stream, &bytes).await;
@@ -449,12 +507,18 @@ impl SessionState {
                     let _session_is_ending =
                         myself.cast(SessionMsg::InboundHello { stream, first, bytes, place });
                 }
-                Err(broken) => tracing::debug!(%broken, "an exchange did not begin"),
+                Err(broken) => {
+                    society.metrics.frames_refused.inc_by(broken.is_refusal().into());
+                    tracing::debug!(%broken, "an exchange did not begin");
+                }
             }
         });
     }
 
     fn on_inbound_blob(&self, stream: Stream) {
+        if self.met.is_none() {
+            return;
+        }
         let Ok(place) = self.inbound.clone().try_acquire_owned() else { return };
         let society = self.society.clone();
         self.scope.spawn(async move {

@@ -10,7 +10,11 @@ use std::{
 };
 
 use super::{Given, Merged, Source, key::switch};
-use crate::{causality::NodeId, cli::failure::Failure, network::Multiaddr, storage::Durability};
+use crate::{
+    causality::NodeId,
+    cli::failure::Failure,
+    node::{Durability, Multiaddr},
+};
 
 /// Settings that make sense.
 #[derive(Clone, Debug)]

@@ -27,7 +27,8 @@ impl Task {
                     self.tell_dialer(Input::Found { peer, addresses, source: Source::Exchange });
                 }
             }
-            Command::Disconnect(node) => self.refuse(node, "this node closed it"),
+            Command::Disconnect(node) => self.part(node, "this node closed it"),
+            Command::Refuse(node) => self.refuse(node, "this node refuses it"),
             Command::Block(node) => self.block(node),
             Command::Unblock(node) => self.unblock(node),
             Command::Protect(nodes) => self.protect(nodes),
