@@ -18,8 +18,9 @@ pub use crate::report::{
 };
 /// What the signatures of a node name, so that a program needs no other module.
 pub use crate::{
-    conflict::VersionHash,
+    actors::watch::Notice,
+    conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
-    storage::{Durability, OpenError, StoreError},
+    storage::{Change, Durability, OpenError, StoreError},
 };
