@@ -43,6 +43,7 @@ pub struct AntiEntropyState {
     telling: bool,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for AntiEntropy {
     type Msg = AntiEntropyMsg;
     type State = AntiEntropyState;

@@ -97,6 +97,7 @@ pub struct SessionsState {
     sessions: BTreeMap<NodeId, ActorRef<SessionMsg>>,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Sessions {
     type Msg = SessionsMsg;
     type State = SessionsState;

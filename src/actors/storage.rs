@@ -181,6 +181,7 @@ enum Waiting {
     Absorb(oneshot::Sender<Result<(), StoreError>>),
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Storage {
     type Msg = StorageMsg;
     type State = StorageState;

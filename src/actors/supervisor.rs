@@ -94,6 +94,7 @@ pub struct SupervisorState {
     closing: bool,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Supervisor {
     type Msg = SupervisorMsg;
     type State = SupervisorState;

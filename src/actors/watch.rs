@@ -61,6 +61,7 @@ pub struct WatchState {
     next: u64,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Watch {
     type Msg = WatchMsg;
     type State = WatchState;

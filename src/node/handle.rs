@@ -88,6 +88,18 @@ impl Drop for Inner {
 ///
 /// Reads and writes without a namespace go to `default`; [`Node::space`] gives the others. Every
 /// method is cancel-safe: a write whose future is dropped happens or does not, as a whole.
+///
+/// ```
+/// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+/// let written = node.put("greeting", "hello").await?;
+/// let entry = node.get("greeting").await?.expect("it was just stored");
+/// assert_eq!((&entry.value.bytes[..], entry.dot), (&b"hello"[..], written.dot));
+/// node.delete("greeting").await?;
+/// assert!(node.get("greeting").await?.is_none());
+/// # node.close().await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Node {
     pub(super) inner: Arc<Inner>,
@@ -280,7 +292,7 @@ impl Node {
     /// Cuts a peer off and refuses it from now on, also after a restart.
     ///
     /// # Errors
-    /// When the node is closed.
+    /// [`ConnectError::Closed`] when the node is closed.
     pub async fn block(&self, peer: NodeId) -> Result<(), ConnectError> {
         self.command(Command::Block(peer)).await?;
         self.inner.society.peers.set_blocked(peer, true);
@@ -290,17 +302,18 @@ impl Node {
     /// Lets a blocked peer in again, and dials it if its address is known.
     ///
     /// # Errors
-    /// When the node is closed.
+    /// [`ConnectError::Closed`] when the node is closed.
     pub async fn unblock(&self, peer: NodeId) -> Result<(), ConnectError> {
         self.command(Command::Unblock(peer)).await?;
         self.inner.society.peers.set_blocked(peer, false);
         Ok(())
     }
 
-    /// One round of exchanges with every neighbour, now.
+    /// One round of exchanges with every neighbour, now. An exchange that failed says so in the
+    /// report. Dropping the future ends the waiting, not the exchanges.
     ///
     /// # Errors
-    /// When the node is closed.
+    /// [`ReadError::Closed`] when the node is closed.
     pub async fn sync(&self) -> Result<SyncReport, ReadError> {
         let _turn = self.inner.rounds.acquire().await.map_err(|_| ReadError::Closed)?;
         let (reply, report) = oneshot::channel();
@@ -336,7 +349,8 @@ impl Node {
     }
 
     /// Stops the node in good order: everything acknowledged is on disk when this returns. At the
-    /// latest after 5 s it stops in any case.
+    /// latest after 5 s it stops in any case. If the future is dropped the node closes all the same,
+    /// but its data directory is in use until its last clone is dropped.
     pub async fn close(&self) {
         let (reply, closed) = oneshot::channel();
         if self.inner.supervisor.cast(SupervisorMsg::Close(reply)).is_ok() {

@@ -18,7 +18,8 @@ pub use crate::report::{
 };
 /// What the signatures of a node name, so that a program needs no other module.
 pub use crate::{
-    actors::watch::Notice,
+    actors::Notice,
+    causality::{Dot, Hlc, NodeId},
     conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,

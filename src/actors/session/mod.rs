@@ -156,6 +156,7 @@ impl Drop for SessionState {
     }
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Session {
     type Msg = SessionMsg;
     type State = SessionState;
