@@ -1,4 +1,5 @@
-//! What benches share: the table they print, dice, and rates.
+//! What benches share: the table they print, dice, and rates. One that does not use all of it says so
+//! where it names this module: `#[expect(dead_code, reason = "…")]`.
 
 use std::{fmt::Write, time::Duration};
 
@@ -15,7 +16,6 @@ pub struct Table {
 
 /// What a figure is to be.
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "each bench uses some of them")]
 pub enum Target {
     /// At least so much.
     AtLeast(f64),
@@ -31,7 +31,7 @@ impl Target {
         match self {
             Self::AtLeast(least) => [format!("≥ {least}"), yes_no(value >= least)],
             Self::AtMost(most) => [format!("≤ {most}"), yes_no(value <= most)],
-            Self::None => ["".to_owned(), "".to_owned()],
+            Self::None => [String::new(), String::new()],
         }
     }
 }
@@ -49,7 +49,7 @@ impl Table {
     /// A figure on its own.
     pub fn figure(&mut self, what: &str, ours: f64, unit: &str, target: Target) {
         let [target, reached] = target.shown(ours);
-        self.add([what.to_owned(), shown(ours, unit), "".to_owned(), "".to_owned(), target, reached]);
+        self.add([what.to_owned(), shown(ours, unit), String::new(), String::new(), target, reached]);
     }
 
     fn add(&mut self, cells: [String; 6]) {
@@ -78,13 +78,11 @@ fn shown(value: f64, unit: &str) -> String {
 }
 
 /// How many per second.
-#[allow(dead_code, reason = "each bench uses some of these")]
 pub fn rate(count: usize, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64()
 }
 
 /// The value at `share` (0 to 1) of the sorted `values`.
-#[allow(dead_code, reason = "each bench uses some of these")]
 pub fn quantile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     values[((values.len() - 1) as f64 * share).round() as usize]
@@ -96,7 +94,6 @@ pub fn setting(name: &str, default: usize) -> usize {
 }
 
 /// Mixes the bits of `n`: a permutation, so that fresh numbers stay fresh (splitmix64).
-#[allow(dead_code, reason = "each bench uses some of these")]
 pub fn mixed(n: u64) -> u64 {
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

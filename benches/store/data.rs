@@ -1,7 +1,10 @@
 //! A node and a raw fjall that hold the same data.
 
 use bytes::Bytes;
-use fjall::{KeyspaceCreateOptions, config::*};
+use fjall::{
+    KeyspaceCreateOptions,
+    config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry},
+};
 use tempfile::TempDir;
 use tidings::{
     Node,

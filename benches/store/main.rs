@@ -3,10 +3,19 @@
 //! `TIDINGS_BENCH_KEYS` makes the run smaller than 1 M keys; `TIDINGS_BENCH_ONLY` names the parts
 //! to run (`puts`, `fsync`, `reads`, `memory`).
 
+#![expect(clippy::unwrap_used, reason = "a bench that fails may fail with a trace")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
+
 mod data;
 mod memory;
 mod puts;
 mod reads;
+#[expect(dead_code, reason = "no quantiles here")]
 #[path = "../shared/mod.rs"]
 mod shared;
 

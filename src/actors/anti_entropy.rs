@@ -43,6 +43,7 @@ pub struct AntiEntropyState {
     telling: bool,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for AntiEntropy {
     type Msg = AntiEntropyMsg;
     type State = AntiEntropyState;
@@ -96,8 +97,7 @@ impl AntiEntropyState {
         self.generation += 1;
         let generation = self.generation;
         let interval = self.society.settings.sync_interval * self.factor;
-        let jitter = self.society.entropy.between(80, 120);
-        let wait = interval.mul_f64(jitter as f64 / 100.0);
+        let wait = self.society.entropy.jittered(interval, 20);
         let myself = myself.clone();
         self.society.scope.spawn(async move {
             time::sleep(wait).await;

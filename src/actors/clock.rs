@@ -81,6 +81,7 @@ pub struct ClockState {
     skew_ms: BTreeMap<NodeId, i64>,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Clock {
     type Msg = ClockMsg;
     type State = ClockState;

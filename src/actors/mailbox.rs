@@ -25,11 +25,6 @@ impl<M: Message> Mailbox<M> {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(actor);
     }
 
-    /// The actor that runs now, if one does.
-    pub fn get(&self) -> Option<ActorRef<M>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Casts `message`; false if nobody is there. What is in it, such as a permit or a reply port,
     /// is then dropped, which tells whoever waits.
     pub fn cast(&self, message: M) -> bool {

@@ -100,6 +100,7 @@ impl Drop for MeshState {
     }
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Mesh {
     type Msg = MeshMsg;
     type State = MeshState;

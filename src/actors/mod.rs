@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Calls go down only (Node → Storage); casts go anywhere. Mailboxes are unbounded, so admission is
-//! bounded at the edge: a [`Permit`](admission::Permit) is taken before a message is cast and
+//! bounded at the edge: a permit (`admission`) is taken before a message is cast and
 //! travels in it until the work is done. `Err` from a handler means "this actor can no longer be
 //! trusted"; what is wrong with a request travels in its reply.
 

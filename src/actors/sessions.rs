@@ -97,6 +97,7 @@ pub struct SessionsState {
     sessions: BTreeMap<NodeId, ActorRef<SessionMsg>>,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Sessions {
     type Msg = SessionsMsg;
     type State = SessionsState;
@@ -164,7 +165,7 @@ impl Actor for Sessions {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(who, error) => {
-                state.on_session_died(who.get_id(), &error.to_string())
+                state.on_session_died(who.get_id(), &error.to_string());
             }
             SupervisionEvent::ActorTerminated(who, kept, reason) => {
                 drop(kept);

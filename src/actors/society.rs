@@ -55,6 +55,25 @@ const KEPT_MAX: usize = 1_024;
 /// Something a person wants to know of.
 pub(crate) type Events = broadcast::Sender<NodeEvent>;
 
+/// How a node ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Ending {
+    /// It was closed.
+    Closed,
+    /// It could not go on; why.
+    Failed(String),
+}
+
+impl Ending {
+    /// Why it could not go on, if that is how it ended.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Closed => None,
+            Self::Failed(reason) => Some(reason),
+        }
+    }
+}
+
 /// What all actors of one node share.
 pub struct Society {
     pub(crate) node: NodeId,
@@ -71,8 +90,8 @@ pub struct Society {
     pub(crate) instance: u64,
     /// Whether reads and writes are answered.
     pub(crate) ready: AtomicBool,
-    /// Set when the node has stopped; the inner text says why if it was an error.
-    pub(crate) ended: watch::Sender<Option<Option<String>>>,
+    /// Set when the node has stopped.
+    pub(crate) ended: watch::Sender<Option<Ending>>,
     pub(crate) subscribers: AtomicUsize,
     pub(crate) listen: Mutex<BTreeSet<String>>,
     /// Who was asked for while the node ran: a network that is started again dials them, too.

@@ -181,6 +181,7 @@ enum Waiting {
     Absorb(oneshot::Sender<Result<(), StoreError>>),
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Storage {
     type Msg = StorageMsg;
     type State = StorageState;
@@ -275,7 +276,7 @@ impl StorageState {
             }
             Err(error) => {
                 let _writer_is_gone = reply.send(Err(WriteFailure::Store(error.clone())));
-                self.fail(error)
+                Self::fail(error)
             }
         }
     }
@@ -337,7 +338,7 @@ impl StorageState {
                 if let Some(reply) = reply {
                     let _asker_is_gone = reply.send(Err(error.clone()));
                 }
-                return self.fail(error);
+                return Self::fail(error);
             }
         };
         if merged.needs_blobs.is_empty() {
@@ -455,7 +456,7 @@ impl StorageState {
                 for waiter in waiting {
                     waiter.fail(&error);
                 }
-                self.fail(error)
+                Self::fail(error)
             }
         }
     }
@@ -530,7 +531,7 @@ impl StorageState {
     }
 
     /// A store that failed is not to be trusted: the actor ends, and the node with it.
-    fn fail(&self, error: StoreError) -> Result<(), StoreError> {
+    fn fail(error: StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "the store failed");
         Err(error)
     }

@@ -19,7 +19,7 @@ use super::{
     mesh::{Mesh, MeshArgs, StartNetwork},
     runner::StorageRunner,
     sessions::Sessions,
-    society::Society,
+    society::{Ending, Society},
     storage::{Storage, StorageArgs, StorageMsg},
     watch::Watch,
 };
@@ -42,17 +42,17 @@ const LAST_COMMIT: Duration = Duration::from_secs(4);
 /// An actor that the supervisor keeps alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// [`Clock`].
+    /// Gives stamps, and knows the skew of each peer.
     Clock,
-    /// [`Watch`].
+    /// Fans changes out to subscribers.
     Watch,
-    /// [`Storage`].
+    /// The single writer.
     Storage,
-    /// [`Sessions`].
+    /// Keeps a session with each peer that is connected.
     Sessions,
-    /// [`AntiEntropy`].
+    /// Decides when neighbours compare what they hold.
     AntiEntropy,
-    /// [`Mesh`].
+    /// Owns the network.
     Mesh,
 }
 
@@ -94,6 +94,7 @@ pub struct SupervisorState {
     closing: bool,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Supervisor {
     type Msg = SupervisorMsg;
     type State = SupervisorState;
@@ -259,7 +260,7 @@ impl SupervisorState {
         self.closing = true;
         let society = &self.args.society;
         society.ready.store(false, Ordering::Relaxed);
-        society.ended.send_replace(Some(Some(reason.to_owned())));
+        society.ended.send_replace(Some(Ending::Failed(reason.to_owned())));
         myself.stop(Some(reason.to_owned()));
         society.scope.close();
     }

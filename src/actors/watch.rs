@@ -20,6 +20,7 @@ pub const WATCH_QUEUE_MAX: usize = 1_024;
 
 /// What a subscriber is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are changes")]
 pub enum Notice {
     /// Something changed.
     Change(Change),
@@ -60,6 +61,7 @@ pub struct WatchState {
     next: u64,
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Watch {
     type Msg = WatchMsg;
     type State = WatchState;

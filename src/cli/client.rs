@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// Asks, and takes an answer that is no refusal.
-    pub(super) fn ask(&self, ask: Ask<'_>) -> Result<Vec<u8>, Failure> {
+    pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Vec<u8>, Failure> {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -98,7 +98,7 @@ impl Client {
             .build()
             .into();
         let lost = |error: ureq::Error| Failure::no_answer(format!("no answer from {}: {error}", self.base));
-        let mut response = match self.request(&ask)? {
+        let mut response = match self.request(ask)? {
             request if ask.body.is_empty() && ask.method != Method::PUT => {
                 agent.run(request.map(|_| ())).map_err(lost)?
             }
@@ -119,7 +119,7 @@ impl Client {
     }
 
     /// Asks for JSON, and reads it.
-    pub(super) fn read<T: DeserializeOwned>(&self, ask: Ask<'_>) -> Result<T, Failure> {
+    pub(super) fn read<T: DeserializeOwned>(&self, ask: &Ask<'_>) -> Result<T, Failure> {
         self.parse(&self.ask(ask)?)
     }
 
@@ -211,7 +211,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         drop(listener);
         let client = Client::new(&url, Namespace::default()).expect("lawful");
-        let failure = client.ask(Ask::new(Method::GET, "/v1/status")).expect_err("nobody");
+        let failure = client.ask(&Ask::new(Method::GET, "/v1/status")).expect_err("nobody");
         assert_eq!(failure.parts().0, 3);
     }
 }

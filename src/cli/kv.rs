@@ -17,24 +17,24 @@ use super::{
 pub(super) fn put(client: &Client, put: &args::Put, json: bool) -> Result<(), Failure> {
     let bytes = if put.value == "-" { stdin()? } else { put.value.clone().into_bytes() };
     let ask = Ask::key(Method::PUT, &put.key).body(&bytes, put.content_type.clone());
-    done(&client.ask(ask)?, json)
+    done(&client.ask(&ask)?, json)
 }
 
 /// Prints a value as it is, with a line break behind it where a person looks.
 pub(super) fn get(client: &Client, get: &args::Get, json: bool) -> Result<(), Failure> {
     let ask = Ask::key(Method::GET, &get.key);
     if json || get.meta {
-        let body = client.ask(ask.with("meta", "true"))?;
+        let body = client.ask(&ask.with("meta", "true"))?;
         return if json { print(&body) } else { meta(&client.parse(&body)?) };
     }
-    let body = client.ask(ask)?;
+    let body = client.ask(&ask)?;
     output::bytes(&body)?;
     if output::is_terminal() && !body.ends_with(b"\n") { output::line("") } else { Ok(()) }
 }
 
 /// Deletes a key.
 pub(super) fn del(client: &Client, del: &args::Del, json: bool) -> Result<(), Failure> {
-    done(&client.ask(Ask::key(Method::DELETE, &del.key))?, json)
+    done(&client.ask(&Ask::key(Method::DELETE, &del.key))?, json)
 }
 
 /// Prints an answer of the API as it is.

@@ -19,7 +19,7 @@ pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
 /// Writes a line to stdout.
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`bytes()`].
 pub(super) fn line(text: &str) -> Result<(), Failure> {
     bytes(format!("{text}\n").as_bytes())
 }

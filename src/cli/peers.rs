@@ -18,11 +18,11 @@ use crate::{causality::NodeId, types::ContentType};
 
 #[derive(Deserialize)]
 struct List {
-    peers: Vec<Peer>,
+    peers: Vec<Row>,
 }
 
 #[derive(Deserialize)]
-struct Peer {
+struct Row {
     peer_id: String,
     name: Option<String>,
     addr: Option<String>,
@@ -41,7 +41,7 @@ pub(super) fn run(client: &Client, action: Option<args::Peers>, json: bool) -> R
         Some(args::Peers::Connect { addr }) => {
             let body = object!({ "addr": addr }).to_string();
             let ask = Ask::new(Method::POST, "/v1/peers").body(body.as_bytes(), Some(ContentType::json()));
-            tell(&client.ask(ask)?, json, &format!("{addr} is dialled from now on"))
+            tell(&client.ask(&ask)?, json, &format!("{addr} is dialled from now on"))
         }
         Some(args::Peers::Block { id }) => act(client, id, "block", json),
         Some(args::Peers::Unblock { id }) => act(client, id, "unblock", json),
@@ -49,7 +49,7 @@ pub(super) fn run(client: &Client, action: Option<args::Peers>, json: bool) -> R
 }
 
 fn list(client: &Client, json: bool) -> Result<(), Failure> {
-    let body = client.ask(Ask::new(Method::GET, "/v1/peers"))?;
+    let body = client.ask(&Ask::new(Method::GET, "/v1/peers"))?;
     if json {
         return print(&body);
     }
@@ -63,7 +63,7 @@ fn list(client: &Client, json: bool) -> Result<(), Failure> {
 }
 
 fn act(client: &Client, id: NodeId, action: &str, json: bool) -> Result<(), Failure> {
-    let body = client.ask(Ask::new(Method::POST, format!("/v1/peers/{id}/{action}")))?;
+    let body = client.ask(&Ask::new(Method::POST, format!("/v1/peers/{id}/{action}")))?;
     tell(&body, json, &format!("{id} is {action}ed"))
 }
 
@@ -71,7 +71,7 @@ fn tell(body: &[u8], json: bool, text: &str) -> Result<(), Failure> {
     if json { print(body) } else { output::line(text) }
 }
 
-fn row(peer: &Peer, now_ms: u64) -> Vec<String> {
+fn row(peer: &Row, now_ms: u64) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let state = match (peer.blocked, peer.connected) {
         (true, _) => "blocked",
@@ -98,7 +98,7 @@ mod tests {
     fn what_is_not_known_of_a_peer_is_a_dash() {
         let text = r#"{"peer_id":"12D3","name":null,"addr":null,"connected":true,"since":1000,
             "direction":"inbound","blocked":false,"rtt_ms":1.25,"skew_ms":null,"behind":0,"ahead":null}"#;
-        let peer: Peer = serde_json::from_str(text).expect("a peer");
+        let peer: Row = serde_json::from_str(text).expect("a peer");
         assert_eq!(row(&peer, 62_000).join(" "), "12D3 - connected 1m 1.2 ms 0 - -");
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn run(client: &Client, scan: &args::Scan, json: bool) -> Result<(), 
     let mut after = scan.after.as_ref().map(|key| key.as_str().to_owned());
     let mut first = true;
     loop {
-        let page: Page = client.read(ask(scan, left, after.as_deref()))?;
+        let page: Page = client.read(&ask(scan, left, after.as_deref()))?;
         if json && first {
             output::bytes(b"{\"entries\":[")?;
         }
@@ -113,9 +113,9 @@ fn is_json(content_type: &str) -> bool {
 fn escape(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if c.is_control() || c == '\\' {
-            out.extend(c.escape_default())
+            out.extend(c.escape_default());
         } else {
-            out.push(c)
+            out.push(c);
         }
         out
     })

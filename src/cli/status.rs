@@ -13,7 +13,7 @@ use super::{
 
 /// Says what the node is and does.
 pub(super) fn run(client: &Client, json: bool) -> Result<(), Failure> {
-    let body = client.ask(Ask::new(Method::GET, "/v1/status"))?;
+    let body = client.ask(&Ask::new(Method::GET, "/v1/status"))?;
     if json { print(&body) } else { output::line(&table(None, rows(&client.parse(&body)?))) }
 }
 

@@ -34,7 +34,7 @@ struct Exchange {
 
 /// One round with every neighbour; refused, if any exchange failed.
 pub(super) fn run(client: &Client, json: bool) -> Result<ExitCode, Failure> {
-    let body = client.ask(Ask::new(Method::POST, "/v1/sync").patiently())?;
+    let body = client.ask(&Ask::new(Method::POST, "/v1/sync").patiently())?;
     let report: Report = client.parse(&body)?;
     if json {
         print(&body)?;

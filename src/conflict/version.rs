@@ -122,7 +122,7 @@ pub struct Put {
     pub payload: Payload,
 }
 
-/// The bytes of a value: with the version up to [`INLINE_BYTES_MAX`](crate::types::INLINE_BYTES_MAX),
+/// The bytes of a value: with the version up to [`INLINE_BYTES_MAX`],
 /// else by hash, fetched and stored beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {

@@ -1,7 +1,7 @@
 //! The HTTP API of a node: JSON and plain bytes over HTTP/1.1, errors as problem documents
 //! (RFC 9457) with a stable `code`.
 //!
-//! [`serve`] is all that a program needs; [`router`] is for those who mount the API in a server of
+//! [`serve`] is all that a program needs; [`router()`] is for those who mount the API in a server of
 //! their own.
 //!
 //! # Conventions

@@ -32,12 +32,24 @@ pub(super) struct App {
     pub(super) large: Arc<Semaphore>,
 }
 
-/// The routes of a node, for requests to `localhost` and loopback addresses only.
+/// The routes of a node, for requests to `localhost` and loopback addresses only. They can be nested
+/// in a server of the caller's, which then bounds connections and the time that heads may take, as
+/// [`serve`](super::serve) does by itself; whoever reaches the routes may do everything.
+///
+/// ```
+/// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+/// // `GET /store/v1/kv/greeting` asks the node; `examples/embed_axum.rs` is the whole program.
+/// let service: axum::Router = axum::Router::new().nest("/store", tidings::http::router(node.clone()));
+/// # drop(service);
+/// # node.close().await;
+/// # Ok(()) }
+/// ```
 pub fn router(node: Node) -> Router {
     router_for(node, Hosts::loopback())
 }
 
-/// The routes of a node, for requests to `hosts`.
+/// As [`router()`], for requests to `hosts`.
 pub fn router_for(node: Node, hosts: Hosts) -> Router {
     let app = App { node, large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)) };
     dress(quick().merge(slow()).with_state(app), hosts)

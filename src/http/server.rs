@@ -76,7 +76,7 @@ async fn serve_routes(routes: Router, listener: TcpListener, stop: impl Future<O
     stopping.send_replace(true);
     let ended = async {
         while let Some(ended) = connections.join_next().await {
-            note(ended)
+            note(ended);
         }
     };
     if time::timeout(STOP_TIME_MAX, ended).await.is_err() {

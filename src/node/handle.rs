@@ -20,7 +20,7 @@ use super::{
 use crate::{
     actors::{
         sessions::SessionsMsg,
-        society::Society,
+        society::{Ending, Society},
         supervisor::{Role, SupervisorMsg},
     },
     causality::{NodeId, SeenSet},
@@ -88,6 +88,18 @@ impl Drop for Inner {
 ///
 /// Reads and writes without a namespace go to `default`; [`Node::space`] gives the others. Every
 /// method is cancel-safe: a write whose future is dropped happens or does not, as a whole.
+///
+/// ```
+/// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+/// let written = node.put("greeting", "hello").await?;
+/// let entry = node.get("greeting").await?.expect("it was just stored");
+/// assert_eq!((&entry.value.bytes[..], entry.dot), (&b"hello"[..], written.dot));
+/// node.delete("greeting").await?;
+/// assert!(node.get("greeting").await?.is_none());
+/// # node.close().await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Node {
     pub(super) inner: Arc<Inner>,
@@ -241,15 +253,14 @@ impl Node {
     /// Whether reads and writes are answered.
     #[must_use]
     pub fn health(&self) -> Health {
-        let ended = self.inner.society.ended.borrow().clone();
-        match ended {
-            Some(reason) => Health {
-                ready: false,
-                reason: Some(reason.unwrap_or_else(|| "the node is closed".to_owned())),
-            },
-            None if self.inner.society.ready.load(Ordering::Relaxed) => Health { ready: true, reason: None },
-            None => Health { ready: false, reason: Some("the node is closing".to_owned()) },
-        }
+        let reason = match &*self.inner.society.ended.borrow() {
+            Some(ending) => ending.failure().unwrap_or("the node is closed").to_owned(),
+            None if self.inner.society.ready.load(Ordering::Relaxed) => {
+                return Health { ready: true, reason: None };
+            }
+            None => "the node is closing".to_owned(),
+        };
+        Health { ready: false, reason: Some(reason) }
     }
 
     /// The peers that are connected or known.
@@ -281,7 +292,7 @@ impl Node {
     /// Cuts a peer off and refuses it from now on, also after a restart.
     ///
     /// # Errors
-    /// When the node is closed.
+    /// [`ConnectError::Closed`] when the node is closed.
     pub async fn block(&self, peer: NodeId) -> Result<(), ConnectError> {
         self.command(Command::Block(peer)).await?;
         self.inner.society.peers.set_blocked(peer, true);
@@ -291,17 +302,18 @@ impl Node {
     /// Lets a blocked peer in again, and dials it if its address is known.
     ///
     /// # Errors
-    /// When the node is closed.
+    /// [`ConnectError::Closed`] when the node is closed.
     pub async fn unblock(&self, peer: NodeId) -> Result<(), ConnectError> {
         self.command(Command::Unblock(peer)).await?;
         self.inner.society.peers.set_blocked(peer, false);
         Ok(())
     }
 
-    /// One round of exchanges with every neighbour, now.
+    /// One round of exchanges with every neighbour, now. An exchange that failed says so in the
+    /// report. Dropping the future ends the waiting, not the exchanges.
     ///
     /// # Errors
-    /// When the node is closed.
+    /// [`ReadError::Closed`] when the node is closed.
     pub async fn sync(&self) -> Result<SyncReport, ReadError> {
         let _turn = self.inner.rounds.acquire().await.map_err(|_| ReadError::Closed)?;
         let (reply, report) = oneshot::channel();
@@ -323,7 +335,7 @@ impl Node {
         }
     }
 
-    /// The node's metrics in the OpenMetrics text format.
+    /// The node's metrics in the `OpenMetrics` text format.
     #[must_use]
     pub fn metrics(&self) -> String {
         let mut out = String::new();
@@ -337,7 +349,8 @@ impl Node {
     }
 
     /// Stops the node in good order: everything acknowledged is on disk when this returns. At the
-    /// latest after 5 s it stops in any case.
+    /// latest after 5 s it stops in any case. If the future is dropped the node closes all the same,
+    /// but its data directory is in use until its last clone is dropped.
     pub async fn close(&self) {
         let (reply, closed) = oneshot::channel();
         if self.inner.supervisor.cast(SupervisorMsg::Close(reply)).is_ok() {
@@ -348,7 +361,7 @@ impl Node {
         let _nobody_waits = society.ended.send_if_modified(|ended| {
             let open = ended.is_none();
             if open {
-                *ended = Some(None);
+                *ended = Some(Ending::Closed);
             }
             open
         });
@@ -359,7 +372,7 @@ impl Node {
     pub async fn closed(&self) -> Option<String> {
         let mut ended = self.inner.society.ended.subscribe();
         let end = ended.wait_for(Option::is_some).await;
-        end.ok().and_then(|end| end.clone().flatten())
+        end.ok().and_then(|end| end.as_ref()?.failure().map(str::to_owned))
     }
 
     /// What the node has seen of a namespace.

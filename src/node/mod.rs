@@ -18,8 +18,10 @@ pub use crate::report::{
 };
 /// What the signatures of a node name, so that a program needs no other module.
 pub use crate::{
-    conflict::VersionHash,
+    actors::Notice,
+    causality::{Dot, Hlc, NodeId},
+    conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
-    storage::{Durability, OpenError, StoreError},
+    storage::{Change, Durability, OpenError, StoreError},
 };

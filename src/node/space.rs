@@ -19,7 +19,25 @@ use crate::{
     types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Key, Namespace, Prefix, Value},
 };
 
-/// One namespace of a node. Cloning is cheap.
+/// One namespace of a node: keys of one are not seen in another, and namespaces are compared apart.
+/// Cloning is cheap.
+///
+/// Every method is cancel-safe: a write whose future is dropped happens or does not, as a whole.
+///
+/// ```
+/// use tidings::{Namespace, Node};
+///
+/// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let birds = Namespace::new("birds")?;
+/// let listen = ["/ip4/127.0.0.1/tcp/0".parse()?];
+/// let node = Node::builder().in_memory().namespace(birds.clone()).listen(listen).start().await?;
+/// let space = node.space(&birds)?;
+/// space.put("ant", "three eggs").await?;
+/// assert!(space.get("ant").await?.is_some());
+/// assert!(node.get("ant").await?.is_none(), "this one is called `default`");
+/// # node.close().await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Space {
     pub(super) node: Node,
@@ -106,6 +124,8 @@ pub struct ScanPage {
 
 /// The most entries in a page of a scan.
 const SCAN_LIMIT_MAX: usize = 10_000;
+/// Room is made for so many entries before they are read.
+const SCAN_ENTRIES_FORESEEN: usize = 1_000;
 /// A page of a scan is closed when its values have so many bytes.
 const SCAN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Larger values are left out of scans; their size is told.
@@ -142,7 +162,24 @@ impl Space {
         self.put_with(key, value.into(), WriteOptions::default()).await
     }
 
-    /// Stores `value` under `key` if `options` allow it.
+    /// Stores `value` under `key` if `options` allow it. Cancel-safe: the write happens or not.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+    /// use tidings::{Key, Namespace, node::{Precondition, WriteError, WriteOptions}};
+    ///
+    /// let space = node.space(&Namespace::default())?;
+    /// let first = WriteOptions { precondition: Precondition::Absent };
+    /// space.put_with(Key::new("leader")?, "ant".into(), first).await?;
+    /// let second = space.put_with(Key::new("leader")?, "bat".into(), first).await;
+    /// assert!(matches!(second, Err(WriteError::Precondition)));
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// A precondition is checked against what *this* node holds: a concurrent write elsewhere is a
+    /// sibling, as always.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -156,7 +193,7 @@ impl Space {
         self.write_one(write).await
     }
 
-    /// Deletes `key`.
+    /// Deletes `key`. Cancel-safe: the delete happens or not.
     ///
     /// # Errors
     /// [`WriteError::NothingThere`] when there is no value; else see [`WriteError`].
@@ -169,20 +206,38 @@ impl Space {
         self.delete_with(key, WriteOptions::default()).await
     }
 
-    /// Deletes `key` if `options` allow it.
+    /// Deletes `key` if `options` allow it. Cancel-safe: the delete happens or not.
     ///
     /// # Errors
-    /// See [`WriteError`].
+    /// [`WriteError::NothingThere`] when there is no value; else see [`WriteError`].
     pub async fn delete_with(&self, key: Key, options: WriteOptions) -> Result<Written, WriteError> {
         self.write_one(Write { key, body: Body::Delete, blob: None, precondition: options.precondition })
             .await
     }
 
     /// All operations or none, on this node and as one unit at every node that receives them by
-    /// gossip. At most 1,000 operations and 1 MiB of keys and values.
+    /// gossip. At most 1,000 operations and 1 MiB of keys and values. Cancel-safe: all of it happens
+    /// or nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+    /// use tidings::{Key, Namespace, node::BatchOp};
+    ///
+    /// let space = node.space(&Namespace::default())?;
+    /// let operations = vec![
+    ///     BatchOp::Put(Key::new("users/ant")?, "Ant".into()),
+    ///     BatchOp::Put(Key::new("names/Ant")?, "ant".into()),
+    /// ];
+    /// let written = space.batch(operations).await?;
+    /// assert_eq!(written.len(), 2);
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// See [`WriteError`].
+    /// [`WriteError::BatchTooLarge`] when it has more than it may;
+    /// [`WriteError::NothingThere`] when it deletes what is not there; else see [`WriteError`].
     pub async fn batch(&self, operations: Vec<BatchOp>) -> Result<Vec<Written>, WriteError> {
         let size = |operation: &BatchOp| match operation {
             BatchOp::Put(key, value) => key.as_bytes().len() + value.bytes.len(),
@@ -250,9 +305,10 @@ impl Space {
 
     /// Why nobody took a write: the node is closed, or the writer is just being started again.
     fn nobody_writes(&self) -> WriteError {
-        match self.node.health().ready {
-            true => WriteError::Busy { retry_after: RESTART_TIME },
-            false => WriteError::Closed,
+        if self.node.health().ready {
+            WriteError::Busy { retry_after: RESTART_TIME }
+        } else {
+            WriteError::Closed
         }
     }
 
@@ -278,7 +334,32 @@ impl Space {
     }
 
     /// Keys in order, a page at a time: at most `limit` entries, and at most 4 MiB of values.
-    /// Values above 64 KiB are left out; their size is told.
+    /// Values above 64 KiB are left out; their size is told. Each page is of one moment, several are
+    /// of several.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+    /// use tidings::{Namespace, Prefix, node::Scan};
+    ///
+    /// let space = node.space(&Namespace::default())?;
+    /// for n in 0..5 {
+    ///     space.put(format!("users/{n}"), "somebody").await?;
+    /// }
+    /// let mut scan = Scan { prefix: Prefix::new("users")?, limit: 2, ..Scan::default() };
+    /// let mut sizes = Vec::new();
+    /// loop {
+    ///     let page = space.scan(scan.clone()).await?;
+    ///     sizes.push(page.entries.len());
+    ///     scan.after = page.next;
+    ///     if scan.after.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(sizes, [2, 2, 1]);
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -287,7 +368,7 @@ impl Space {
         self.check_open()?;
         let limit = scan.limit.clamp(1, SCAN_LIMIT_MAX);
         let view = self.society().reader().view();
-        let mut page = ScanPage { entries: Vec::new(), next: None };
+        let mut page = ScanPage { entries: Vec::with_capacity(limit.min(SCAN_ENTRIES_FORESEEN)), next: None };
         let mut bytes = 0;
         for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
             let (key, reading) = pair?;
@@ -347,10 +428,28 @@ impl Space {
 
     /// Tells of every version that becomes part of this node's store below `prefix` from now on,
     /// written here or elsewhere. A receiver that is slow is told how many it missed, and is never
-    /// waited for; dropping it ends the subscription.
+    /// waited for; dropping it ends the subscription. It ends by itself when the node does, and when
+    /// the actor behind it had to be started again: subscribe anew then, and read what you watch.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+    /// use tidings::{Namespace, Prefix, node::Notice};
+    ///
+    /// let space = node.space(&Namespace::default())?;
+    /// let mut changes = space.subscribe(Prefix::new("users")?)?;
+    /// space.put("users/ant", "Ant").await?;
+    /// match changes.recv().await {
+    ///     Some(Notice::Change(change)) => assert_eq!(change.version.key.as_str(), "users/ant"),
+    ///     Some(Notice::Lagged(missed)) => println!("{missed} changes were missed: scan"),
+    ///     None => println!("subscribe anew"),
+    /// }
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// When the node is closed.
+    /// [`ReadError::Closed`] when the node is closed.
     pub fn subscribe(&self, prefix: Prefix) -> Result<mpsc::Receiver<Notice>, ReadError> {
         self.check_open()?;
         let society = self.society();

@@ -32,7 +32,7 @@ use crate::{
         mesh::StartNetwork,
         metrics::Metrics,
         peers::Peers,
-        society::{Settings, Society},
+        society::{Ending, Settings, Society},
         supervisor::{Supervisor, SupervisorArgs},
     },
     causality::{Hlc, NodeId, Origin},
@@ -84,10 +84,7 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
         runner: builder.runner.clone(),
         network: network(&builder, &opened.identity, opened.directory.as_ref(), &society, &network_registry),
     };
-    let (supervisor, task) = spawn_supervisor(args).await.map_err(|reason| {
-        society.scope.close();
-        reason
-    })?;
+    let (supervisor, task) = spawn_supervisor(args).await.inspect_err(|_| society.scope.close())?;
     society.scope.adopt(task);
     let inner = Inner::new(Parts {
         society: society.clone(),
@@ -323,15 +320,16 @@ fn is_new(society: &Society, envelope: &crate::wire::Envelope) -> bool {
 
 async fn wait_until_listening(
     events: &mut broadcast::Receiver<NodeEvent>,
-    mut ended: watch::Receiver<Option<Option<String>>>,
+    mut ended: watch::Receiver<Option<Ending>>,
 ) -> Result<(), StartError> {
     let listening = async {
         loop {
             tokio::select! {
                 biased;
                 end = ended.wait_for(Option::is_some) => {
-                    let reason = end.ok().and_then(|end| end.clone().flatten());
-                    return Err(StartError::Network(reason.unwrap_or_else(|| "it stopped".to_owned())));
+                    let end = end.ok().and_then(|end| end.clone());
+                    let reason = end.as_ref().and_then(Ending::failure).unwrap_or("it stopped");
+                    return Err(StartError::Network(reason.to_owned()));
                 }
                 event = events.recv() => match event {
                     Ok(NodeEvent::Listening(_)) | Err(broadcast::error::RecvError::Lagged(_)) => return Ok(()),

@@ -309,7 +309,7 @@ fn run(place: &mut Place, steps: &[Step]) {
                 let mut batch = Batch::new();
                 for (of, size) in changes {
                     if let Some(size) = size {
-                        let value = Bytes::from(vec![n as u8; *size]);
+                        let value = Bytes::from(vec![n.to_le_bytes()[0]; *size]);
                         batch.insert(key(*of), value.clone());
                         model.insert(key(*of), value);
                     } else {

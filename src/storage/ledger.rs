@@ -266,7 +266,7 @@ impl Ledger {
         let space = self.space(namespace);
         let dot = version.dot;
         if self.has_seen(&space, dot) {
-            return self.receive_again(namespace, &space, version, blob);
+            return self.receive_again(namespace, &space, version, blob.as_ref());
         }
         let at = self.look(space.no, &version.key)?;
         let before = self.draft.records.get(at);
@@ -285,7 +285,7 @@ impl Ledger {
         namespace: &Namespace,
         space: &Arc<SpaceState>,
         version: Version,
-        blob: Option<Bytes>,
+        blob: Option<&Bytes>,
     ) -> Result<Received, StoreError> {
         let dot = version.dot;
         let Some(no) = self.shared.origins().number(&dot.origin) else { return Ok(Received::Seen) };
@@ -304,7 +304,7 @@ impl Ledger {
         }
         for (key, plan) in collision.plans {
             let at = self.look(space.no, &key)?;
-            let blob = blob.clone().filter(|_| plan.held.is_some());
+            let blob = blob.filter(|_| plan.held.is_some()).cloned();
             self.apply(namespace, space, at, plan, dot, blob, false);
         }
         let lost = (collision.kept != held.hash()).then_some(held);

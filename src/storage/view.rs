@@ -151,10 +151,10 @@ impl View {
             let no = key.get(3..7).and_then(|no| no.try_into().ok()).map(u32::from_be_bytes);
             let origin =
                 no.and_then(|no| origins.get(no)).ok_or_else(|| damaged("an origin without a number"))?;
-            if last != Some(origin) {
-                if let Some(last) = last.replace(origin) {
-                    seen.set(last, std::mem::take(&mut seqs));
-                }
+            if last != Some(origin)
+                && let Some(last) = last.replace(origin)
+            {
+                seen.set(last, std::mem::take(&mut seqs));
             }
             chunks::read(&mut seqs, &value)?;
         }

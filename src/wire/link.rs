@@ -22,7 +22,8 @@ pub const LINK_HELLO_NAME_BYTES_MAX: usize = 128;
 pub const BEACON_NEIGHBOURS_MAX: usize = 1_024;
 /// The most sequence numbers in one request for missing writes.
 pub const NEED_SEQS_MAX: u64 = NEEDED_ANSWERS_MAX as u64;
-const NEEDED_ANSWERS_MAX: usize = 256;
+/// The most answers to it: one for each.
+pub const NEEDED_ANSWERS_MAX: usize = 256;
 /// An answer is closed when the versions in it hold this many bytes; one version always fits.
 pub const NEEDED_BYTES: usize = 256 * 1024;
 

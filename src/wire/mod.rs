@@ -23,7 +23,7 @@ mod golden;
 mod hostile;
 
 pub use blob::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest};
-pub use codec::{DecodeError, decode, decode_stored, decode_stored_next, encode, encode_into};
+pub use codec::{DecodeError, decode, decode_stored, encode, encode_into};
 pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, EnvelopeError, SignedEnvelope};
 pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart};
 pub use frame::{
@@ -32,5 +32,6 @@ pub use frame::{
 };
 pub use link::{
     ADDRESS_BYTES_MAX, Answer, BEACON_NEIGHBOURS_MAX, Beacon, LINK_ADDRESSES_MAX, LINK_HELLO_NAME_BYTES_MAX,
-    LinkFrame, LinkHello, NEED_SEQS_MAX, NEEDED_BYTES, Need, Needed, PEER_ADDRESSES_MAX, PeerAddresses,
+    LinkFrame, LinkHello, NEED_SEQS_MAX, NEEDED_ANSWERS_MAX, NEEDED_BYTES, Need, Needed, PEER_ADDRESSES_MAX,
+    PeerAddresses,
 };

@@ -91,7 +91,8 @@ impl Running {
         let (send, lines) = mpsc::channel();
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
         let mut running = Self { child, lines, said: Vec::new(), url: String::new() };
-        running.url = running.hear("http on ").trim_start_matches("http on ").to_owned();
+        let heard = running.hear("http on ");
+        heard.trim_start_matches("http on ").clone_into(&mut running.url);
         running
     }
 

@@ -95,6 +95,7 @@ impl Eve {
 
     fn hello(&self) -> LinkFrame {
         LinkFrame::Hello(LinkHello {
+            instance: 1,
             mesh: self.mesh.clone(),
             name: "eve".into(),
             epoch: 1,

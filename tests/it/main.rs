@@ -1,11 +1,14 @@
 //! Whole nodes, in one process and as processes of their own. One binary: each would link all of
 //! libp2p, fjall and axum again.
 
+#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what they share")]
+
 mod actors;
 mod admission;
 #[cfg(feature = "cli")]
 mod cli;
 mod clocks;
+mod events;
 mod hostile;
 #[cfg(feature = "http")]
 mod http;

@@ -253,10 +253,8 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl
             time::sleep(Duration::from_millis(10)).await;
         }
     };
-    match time::timeout(PATIENCE, poll).await {
-        Ok(found) => found,
-        Err(_) => panic!("waited {PATIENCE:?} in vain until {what}"),
-    }
+    let found = time::timeout(PATIENCE, poll).await;
+    found.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain until {what}"))
 }
 
 /// Waits until `a` and `b` are connected and have said who they are.

@@ -124,7 +124,7 @@ async fn fetch_patiently(
             Fetched::Bytes(bytes) => return Some(bytes),
             Fetched::Gone => {}
             Fetched::Failed(reason) => {
-                tracing::debug!(%peer, dot = %request.dot, reason, "a large value did not come")
+                tracing::debug!(%peer, dot = %request.dot, reason, "a large value did not come");
             }
         }
         time::sleep(*waits.next()?).await;

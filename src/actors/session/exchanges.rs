@@ -195,8 +195,7 @@ impl Exchanges {
         }
         self.failures = (self.failures + 1).min(TRY_AGAIN_DOUBLINGS_MAX);
         let base = TRY_AGAIN * 2_u32.pow(self.failures - 1);
-        let jitter = self.society.entropy.between(75, 125);
-        let wait = base.mul_f64(jitter as f64 / 100.0);
+        let wait = self.society.entropy.jittered(base, 25);
         let myself = myself.clone();
         self.scope.spawn(async move {
             time::sleep(wait).await;

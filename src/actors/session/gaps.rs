@@ -1,6 +1,9 @@
 //! Which gaps were seen, and when they may be asked for again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -30,7 +33,7 @@ struct Gap {
 /// The gaps that one peer was, or will be, asked about.
 #[derive(Debug, Default)]
 pub struct Gaps {
-    noticed: BTreeMap<(Namespace, Origin), ()>,
+    noticed: BTreeSet<(Namespace, Origin)>,
     asked: BTreeMap<(Namespace, Origin), Gap>,
 }
 
@@ -48,7 +51,7 @@ impl Gaps {
     pub fn notice(&mut self, namespace: Namespace, origin: Origin) -> bool {
         let first = self.noticed.is_empty();
         if self.noticed.len() < GAPS_MAX {
-            self.noticed.insert((namespace, origin), ());
+            self.noticed.insert((namespace, origin));
         }
         first
     }
@@ -57,7 +60,7 @@ impl Gaps {
     pub fn ask(&mut self, now: Instant, missing: impl Fn(&Namespace, &Origin) -> Intervals) -> Vec<Asking> {
         let noticed = std::mem::take(&mut self.noticed);
         let mut asking = Vec::new();
-        for ((namespace, origin), ()) in noticed {
+        for (namespace, origin) in noticed {
             let gaps = missing(&namespace, &origin);
             let Some((first, _)) = gaps.iter().next() else {
                 self.asked.remove(&(namespace, origin));

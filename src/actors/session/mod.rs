@@ -160,6 +160,7 @@ impl Drop for SessionState {
     }
 }
 
+#[cfg_attr(feature = "async-trait", ractor::async_trait)]
 impl Actor for Session {
     type Msg = SessionMsg;
     type State = SessionState;
@@ -206,14 +207,15 @@ impl Actor for Session {
             SessionMsg::LinkOpened(Ok(stream)) | SessionMsg::Link(stream) => state.on_link(&myself, stream),
             SessionMsg::LinkOpened(Err(error)) => state.end(&error.to_string()),
             SessionMsg::Said(said) => state.on_said(&myself, said),
-            SessionMsg::LinkClosed(number, broken) => state.on_link_closed(&myself, number, broken),
+            SessionMsg::LinkClosed(number, broken) => {
+                state.on_link_closed(&myself, number, broken.as_ref());
+            }
             SessionMsg::OpenLinkUnlessOpen if state.links.is_empty() => state.open_link(&myself),
-            SessionMsg::OpenLinkUnlessOpen => {}
             SessionMsg::LinkDue if state.met.is_none() => state.end("the peer did not say who it is"),
             SessionMsg::LinkDue if state.links.is_empty() => {
-                state.end("the control stream did not come back")
+                state.end("the control stream did not come back");
             }
-            SessionMsg::LinkDue => {}
+            SessionMsg::OpenLinkUnlessOpen | SessionMsg::LinkDue => {}
             SessionMsg::InboundSync(stream) => state.on_inbound_sync(&myself, stream),
             SessionMsg::InboundHello { .. } if state.met.is_none() => state.early.push(message),
             SessionMsg::InboundHello { stream, first, bytes, place } => {
@@ -283,12 +285,12 @@ impl SessionState {
 
     /// A stream that broke may have gone with one of two connections; one that carried what it must
     /// not ends the connection.
-    fn on_link_closed(&mut self, myself: &ActorRef<SessionMsg>, number: u64, broken: Option<StreamBroken>) {
+    fn on_link_closed(&mut self, myself: &ActorRef<SessionMsg>, number: u64, broken: Option<&StreamBroken>) {
         let Some(at) = self.links.iter().position(|link| link.number == number) else { return };
         self.links.remove(at);
-        let reason = broken.as_ref().map_or("the peer closed it".to_owned(), StreamBroken::to_string);
+        let reason = broken.map_or("the peer closed it".to_owned(), StreamBroken::to_string);
         tracing::debug!(peer = %self.peer, reason, "a control stream is gone");
-        if broken.as_ref().is_some_and(StreamBroken::is_refusal) {
+        if broken.is_some_and(StreamBroken::is_refusal) {
             self.society.metrics.frames_refused.inc();
             return self.refuse(&reason);
         }

@@ -8,7 +8,7 @@ use crate::{
     causality::{Intervals, NodeId, SeenSet},
     conflict::Version,
     storage::Reader,
-    wire::{Answer, NEED_SEQS_MAX, Need, Needed, PAGE_BYTES},
+    wire::{Answer, NEED_SEQS_MAX, NEEDED_ANSWERS_MAX, Need, Needed, PAGE_BYTES},
 };
 
 /// What is known of the writes asked for: every number is answered, in as many frames as it takes.
@@ -21,7 +21,7 @@ pub fn answer(reader: &Reader, need: &Need) -> Vec<Needed> {
     let mut told = need.first;
     let mut after = None;
     loop {
-        let page = match view.versions(&need.namespace, &dots, after, NEED_SEQS_MAX as usize, PAGE_BYTES) {
+        let page = match view.versions(&need.namespace, &dots, after, NEEDED_ANSWERS_MAX, PAGE_BYTES) {
             Ok(page) => page,
             Err(error) => {
                 tracing::warn!(%error, "a request for missing writes could not be answered");

@@ -43,7 +43,7 @@ fn parse(path: &Path, text: &str) -> Result<BTreeMap<&'static str, Given>, Failu
 
 fn line(text: &str, span: Option<Range<usize>>) -> usize {
     let before = span.and_then(|span| text.as_bytes().get(..span.start)).unwrap_or_default();
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    before.split(|byte| *byte == b'\n').count()
 }
 
 fn values(key: &Key, value: Value) -> Result<Vec<String>, &'static str> {

@@ -63,7 +63,7 @@ impl Bench {
             assert!(at > self.now, "a wake in the past would spin");
             self.now = at;
             if let Some(dial) = self.tell(Input::Wake).pop() {
-                return Some((self.now - begun, dial));
+                return Some((self.now.saturating_sub(begun), dial));
             }
         }
         self.now = begun + limit;

@@ -59,7 +59,7 @@ fn what_its_author_signed_is_accepted_and_all_else_is_not() {
     assert_eq!(word(bench.gossip.judge(&IdentTopic::new("x").hash(), &signed.to_bytes())), "topic");
     assert_eq!(word(bench.gossip.judge(&bench.topic("default"), b"rubbish")), "malformed");
 
-    let mut forged = signed.clone();
+    let mut forged = signed;
     forged.signature.0[3] ^= 1;
     assert_eq!(word(bench.judge("default", &forged)), "signature");
 

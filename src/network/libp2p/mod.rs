@@ -2,7 +2,7 @@
 //!
 //! One task owns the swarm. It never awaits a consumer; what it decides (whom to dial, whether a
 //! message is lawful, when a connection is dead) is decided by small state machines without sockets
-//! ([`dialer`], [`gossip`], [`liveness`]), which keep no order that depends on hashing.
+//! (`dialer`, `gossip`, `liveness`), which keep no order that depends on hashing.
 
 mod behaviour;
 mod blocks;
@@ -157,7 +157,9 @@ fn listen(
     ports: &Ports,
     own_sockets: bool,
 ) -> Result<Vec<(ListenerId, Multiaddr)>, NetworkError> {
-    let turn = own_sockets.then(Turn::take);
+    // Whoever asks for any free port takes nobody's, and needs no turn.
+    let asks_for_a_port = config.listen.iter().any(|asked| ports.candidates(asked).len() > 1);
+    let turn = (own_sockets && asks_for_a_port).then(Turn::take);
     let mut listeners = Vec::new();
     let mut failures = Vec::new();
     for asked in &config.listen {

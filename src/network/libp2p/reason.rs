@@ -33,11 +33,14 @@ pub(super) fn of_close(cause: Option<&ConnectionError>) -> String {
     match cause {
         None => "closed".into(),
         Some(ConnectionError::KeepAliveTimeout) => "nobody used it".into(),
-        Some(ConnectionError::IO(error)) => match error.kind() {
-            io::ErrorKind::UnexpectedEof => "the peer closed it".into(),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "it broke".into(),
-            _ => innermost(error),
-        },
+        Some(ConnectionError::IO(error)) => {
+            let known = io_errors(error).find_map(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => Some("the peer closed it"),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Some("it broke"),
+                _ => None,
+            });
+            known.map_or_else(|| innermost(error), Into::into)
+        }
     }
 }
 
@@ -75,8 +78,7 @@ fn hint(keyed: bool) -> &'static str {
 /// Whether there was nobody to shake hands with.
 fn never_connected(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
-    let mut kinds = chain(error).filter_map(|error| error.downcast_ref::<io::Error>());
-    kinds.any(|error| {
+    io_errors(error).any(|error| {
         let unreachable = matches!(
             error.kind(),
             Kind::ConnectionRefused
@@ -95,6 +97,11 @@ fn innermost(error: &io::Error) -> String {
     chain(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
+/// An error, and those of its kind within it.
+fn io_errors(error: &io::Error) -> impl Iterator<Item = &io::Error> {
+    chain(error).filter_map(|error| error.downcast_ref())
+}
+
 /// An error and what caused it, outermost first.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| cause(*error))
@@ -105,4 +112,20 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_is_one_however_deep_the_error_lies() {
+        let broken = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let wrapped = io::Error::other(io::Error::other(broken()));
+        for error in [broken(), wrapped] {
+            assert_eq!(of_close(Some(&ConnectionError::IO(error))), "it broke");
+        }
+        let odd = io::Error::other(io::Error::other("the moon is full"));
+        assert_eq!(of_close(Some(&ConnectionError::IO(odd))), "the moon is full");
+    }
 }

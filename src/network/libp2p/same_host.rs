@@ -146,7 +146,10 @@ fn make_private(directory: &Path) -> io::Result<()> {
     // In a directory that others may write to, one of them could have made it first.
     let made = fs::symlink_metadata(directory)?;
     if !made.is_dir() || made.uid() != rustix::process::geteuid().as_raw() || made.mode() & 0o022 != 0 {
-        let what = format!("{directory:?} is not this user's own: nodes on this machine will not meet by it");
+        let what = format!(
+            "{} is not this user's own: nodes on this machine will not meet by it",
+            directory.display()
+        );
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
     }
     Ok(())

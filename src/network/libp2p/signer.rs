@@ -52,7 +52,7 @@ mod tests {
         let signed = KeySigner::new(ant).sign(Bytes::from_static(b"news"));
         assert_eq!(verify(&signed), Ok(()));
 
-        let other_bytes = SignedEnvelope { payload: Bytes::from_static(b"olds"), ..signed.clone() };
+        let other_bytes = SignedEnvelope { payload: Bytes::from_static(b"olds"), ..signed };
         let other_signer = SignedEnvelope { signer: NodeId(bat.public().to_bytes()), ..signed.clone() };
         let no_key = SignedEnvelope { signer: NodeId([0xff; 32]), ..signed };
         for forged in [other_bytes, other_signer, no_key] {

@@ -337,7 +337,9 @@ async fn another_mesh_is_left_with_a_reason() {
     let bat = Peer::start(NetworkConfig { mesh: "other".into(), ..config() }).await;
     ant.dial(&bat).await;
     let reason = ant.disconnected(bat.id).await;
-    assert!(reason.contains("another mesh") || reason.contains("closed"), "{reason}");
+    // Whoever is told first hangs up; to the other the connection was closed, or broke.
+    let lawful = ["another mesh", "closed", "broke"];
+    assert!(lawful.iter().any(|word| reason.contains(word)), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -420,9 +422,10 @@ async fn four_nodes_want_one_port() -> bool {
             })
         })
         .collect();
+    // All are kept until the last has started: what one gives up another may have.
+    let mut peers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     let mut addresses = BTreeSet::new();
-    for thread in threads {
-        let mut peer = thread.join().unwrap();
+    for peer in &mut peers {
         addresses.insert(peer.listening().await);
     }
     assert_eq!(addresses.len(), 4);

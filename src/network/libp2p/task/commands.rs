@@ -19,7 +19,7 @@ use crate::{
 impl Task {
     pub(super) fn on_command(&mut self, command: Command) {
         match command {
-            Command::Publish { namespace, data } => self.publish(namespace, data),
+            Command::Publish { namespace, data } => self.publish(&namespace, data),
             Command::Dial(address) => self.keep(address, true),
             Command::Learn(peers) => {
                 for (peer, addresses) in peers {

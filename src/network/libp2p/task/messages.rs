@@ -13,8 +13,8 @@ use super::{
 use crate::{network::Event, types::Namespace};
 
 impl Task {
-    pub(super) fn publish(&mut self, namespace: Namespace, data: Bytes) {
-        let Some(topic) = self.parts.gossip.topic(&namespace) else {
+    pub(super) fn publish(&mut self, namespace: &Namespace, data: Bytes) {
+        let Some(topic) = self.parts.gossip.topic(namespace) else {
             self.count_publish_failure("namespace");
             tracing::warn!(%namespace, "nothing can be published in a namespace that is not carried");
             return;
@@ -54,7 +54,7 @@ impl Task {
                 let namespace = self.parts.gossip.namespace(&topic).cloned();
                 if let (Some(peer), Some(namespace)) = (node_of(&peer_id), namespace) {
                     for data in self.parts.gossip.take_kept(self.now(), &namespace) {
-                        self.publish(namespace.clone(), data);
+                        self.publish(&namespace, data);
                     }
                     self.tell(Event::Following { peer, namespace });
                 }
