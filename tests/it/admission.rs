@@ -21,7 +21,7 @@ async fn gossip_that_a_stalled_disk_cannot_take_is_shed_counted_and_repaired() {
 
     stall.set(true);
     let mut deepest = 0;
-    let mut written = 0;
+    let mut written = 0_u64;
     let value = vec![7_u8; 30_000];
     while ant.status().await.queues["gossip"].shed == 0 {
         assert!(written < 5_000, "nothing is shed");
@@ -45,7 +45,7 @@ async fn gossip_that_a_stalled_disk_cannot_take_is_shed_counted_and_repaired() {
 
     stall.set(false);
     until_equal(&[ant.clone(), bat.clone(), cat.clone()]).await;
-    assert_eq!(ant.digest().await.unwrap().keys as usize, written + 1);
+    assert_eq!(ant.digest().await.unwrap().keys, written + 1);
     assert_eq!(ant.sync_status().await.missing, 0);
 }
 
