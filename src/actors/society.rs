@@ -86,6 +86,8 @@ pub struct Society {
     pub(crate) peers: Peers,
     pub(crate) events: Events,
     pub(crate) epoch: AtomicU64,
+    /// Random bits of this process: another one with the same identity has others.
+    pub(crate) instance: u64,
     /// Whether reads and writes are answered.
     pub(crate) ready: AtomicBool,
     /// Set when the node has stopped.

@@ -34,6 +34,12 @@ const COMMIT_OPERATIONS_MAX: usize = 1_000;
 /// … or so many bytes, without waiting for the mailbox to run dry.
 const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 
+/// Why a new epoch begins.
+const PEER_KNOWS_MORE: &str = "a peer has seen more writes of this node than are stored here (a restored or cloned data \
+                               directory?): a new epoch begins, the rest is fetched from the peers";
+const TWIN: &str = "another process runs under this node's identity (a cloned machine or a copied `identity` file?): a new \
+                    epoch begins; stop one of the two, or remove its `identity` file and start it again";
+
 /// What Storage is asked.
 #[derive(Debug)]
 pub enum StorageMsg {
@@ -57,6 +63,8 @@ pub enum StorageMsg {
         /// Told when the new epoch has begun.
         reply: oneshot::Sender<()>,
     },
+    /// A peer is connected to another process with our identity.
+    Twin,
     /// Commit what is planned.
     Flush,
     /// Commit and sync everything, mark the stop as clean, and end.
@@ -152,6 +160,9 @@ pub struct StorageState {
     durability: Durability,
     gaps: BTreeSet<(NodeId, Namespace, Origin)>,
     learned: bool,
+    has_twin: bool,
+    /// Writes whose dots turned out to name other contents, made again.
+    rewritten: Vec<(Namespace, Version)>,
 }
 
 /// Who is told when the draft is committed.
@@ -196,6 +207,8 @@ impl Actor for Storage {
             operations_at_flush: 0,
             gaps: BTreeSet::new(),
             learned: false,
+            has_twin: false,
+            rewritten: Vec::new(),
         })
     }
 
@@ -214,13 +227,19 @@ impl Actor for Storage {
                 state.waiting.push(Waiting::Absorb(reply));
             }
             StorageMsg::PeerKnowsMore { origin, reply } => {
-                state.on_peer_knows_more(origin)?;
+                state.begin_epoch(origin, PEER_KNOWS_MORE)?;
                 let _asker_is_gone = reply.send(());
             }
             // While more comes in, more shares the commit; who waits pays with the time of planning.
             StorageMsg::Flush if state.operations > state.operations_at_flush => {
                 state.operations_at_flush = state.operations;
                 myself.cast(StorageMsg::Flush)?;
+            }
+            StorageMsg::Twin => {
+                // Once is enough: the lives of twins differ from then on.
+                if !std::mem::replace(&mut state.has_twin, true) {
+                    state.begin_epoch(state.ledger.origin(), TWIN)?;
+                }
             }
             StorageMsg::Flush => state.flush()?,
             StorageMsg::Close(reply) => {
@@ -354,7 +373,7 @@ impl StorageState {
         for version in versions {
             let (dot, hlc) = (version.dot, version.hlc);
             if dot.origin == self.ledger.origin() && !self.ledger.is_seen(namespace, dot) {
-                self.on_peer_knows_more(dot.origin)?;
+                self.begin_epoch(dot.origin, PEER_KNOWS_MORE)?;
             }
             let metrics = &self.society.metrics;
             match self.ledger.receive(namespace, version, blobs.remove(&dot))? {
@@ -369,9 +388,12 @@ impl StorageState {
                 Received::Seen => {
                     metrics.repeated.inc();
                 }
-                Received::Collision => {
+                Received::Collision(lost) => {
                     metrics.collisions.inc();
                     tracing::warn!(%dot, %from, "one write has two contents: a node was cloned, or lies");
+                    if let Some(lost) = lost {
+                        self.write_again(namespace, *lost)?;
+                    }
                 }
                 Received::NeedsBlob => unreachable!("asked for above"),
             }
@@ -385,9 +407,24 @@ impl StorageState {
         Ok(merged)
     }
 
-    /// Rule 7: reusing a dot would make replicas diverge, so a new epoch begins. What the old life
-    /// wrote comes back from the peers like anybody's.
-    fn on_peer_knows_more(&mut self, origin: Origin) -> Result<(), StoreError> {
+    /// Rule 7: a write of this node whose dot names the content of a twin now is written again
+    /// under a new epoch: what was acknowledged is kept.
+    fn write_again(&mut self, namespace: &Namespace, lost: Version) -> Result<(), StoreError> {
+        if lost.dot.origin.node != self.society.node {
+            return Ok(());
+        }
+        let blob = if lost.is_large() { self.ledger.reader().blob(namespace, lost.dot)? } else { None };
+        self.begin_epoch(lost.dot.origin, TWIN)?;
+        let stamp = self.society.clock.tick(lost.hlc);
+        let version = self.ledger.write_again(namespace, lost, blob, stamp)?;
+        self.durability = self.society.settings.durability;
+        self.rewritten.push((namespace.clone(), version));
+        Ok(())
+    }
+
+    /// Rule 7: reusing a dot would make replicas diverge, so a new epoch begins, unless one has
+    /// since `origin`. What the old life wrote comes back from the peers like anybody's.
+    fn begin_epoch(&mut self, origin: Origin, why: &str) -> Result<(), StoreError> {
         if origin != self.ledger.origin() {
             return Ok(());
         }
@@ -397,9 +434,7 @@ impl StorageState {
         self.ledger.set_origin(Origin { node: origin.node, epoch });
         self.society.epoch.store(epoch, Ordering::Relaxed);
         self.society.metrics.epochs.inc();
-        let text = "a peer has seen more writes of this node than are stored here (a restored or cloned data \
-                    directory?): a new epoch begins, the rest is fetched from the peers";
-        self.society.tell(NodeEvent::Warning(text.to_owned()));
+        self.society.tell(NodeEvent::Warning(why.to_owned()));
         Ok(())
     }
 
@@ -464,11 +499,14 @@ impl StorageState {
     }
 
     /// Has the local ones among `changes` announced: in order, they are the versions of the units.
-    fn announce(&self, units: Vec<(Namespace, usize)>, changes: Vec<Change>) {
+    fn announce(&mut self, units: Vec<(Namespace, usize)>, changes: Vec<Change>) {
         let mut local = changes.into_iter().filter(|change| change.local).map(|change| change.version);
         let mut announced: BTreeMap<Namespace, Vec<Vec<Version>>> = BTreeMap::new();
         for (namespace, count) in units {
             announced.entry(namespace).or_default().push(local.by_ref().take(count).collect());
+        }
+        for (namespace, version) in std::mem::take(&mut self.rewritten) {
+            announced.entry(namespace).or_default().push(vec![version]);
         }
         for (namespace, groups) in announced {
             self.society.mesh.cast(MeshMsg::Announce { namespace, groups });

@@ -124,6 +124,8 @@ pub struct ScanPage {
 
 /// The most entries in a page of a scan.
 const SCAN_LIMIT_MAX: usize = 10_000;
+/// Room is made for so many entries before they are read.
+const SCAN_ENTRIES_FORESEEN: usize = 1_000;
 /// A page of a scan is closed when its values have so many bytes.
 const SCAN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Larger values are left out of scans; their size is told.
@@ -366,7 +368,7 @@ impl Space {
         self.check_open()?;
         let limit = scan.limit.clamp(1, SCAN_LIMIT_MAX);
         let view = self.society().reader().view();
-        let mut page = ScanPage { entries: Vec::new(), next: None };
+        let mut page = ScanPage { entries: Vec::with_capacity(limit.min(SCAN_ENTRIES_FORESEEN)), next: None };
         let mut bytes = 0;
         for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
             let (key, reading) = pair?;

@@ -202,6 +202,7 @@ fn society(
         peers: Peers::default(),
         events,
         epoch: AtomicU64::new(epoch),
+        instance: builder.entropy.bits(),
         ready: AtomicBool::new(true),
         ended: watch::Sender::new(None),
         subscribers: AtomicUsize::new(0),

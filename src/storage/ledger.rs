@@ -39,7 +39,7 @@ pub struct Write {
 }
 
 /// What became of a version that arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// It is held now.
     Held,
@@ -48,7 +48,8 @@ pub enum Received {
     /// It had been seen.
     Seen,
     /// Its dot names another content here; the greater hash is kept on all replicas.
-    Collision,
+    /// Boxed, for it hardly ever is: the content that was held here, where that lost.
+    Collision(Option<Box<Version>>),
     /// Nothing was done: the bytes of its large value are needed first.
     NeedsBlob,
 }
@@ -180,6 +181,35 @@ impl Ledger {
             .is_some_and(|record| record.siblings().iter().any(|sibling| !sibling.is_delete())))
     }
 
+    /// Rule 7: plans `lost`, a write of this node whose dot names another content now, once more
+    /// under a fresh dot: beside whatever stands there, as it was written.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    pub fn write_again(
+        &mut self,
+        namespace: &Namespace,
+        lost: Version,
+        blob: Option<Bytes>,
+        hlc: Hlc,
+    ) -> Result<Version, StoreError> {
+        let space = self.space(namespace);
+        let mut context = lost.context;
+        if lost.dot.seq > 1 {
+            context.insert(Dot::new(lost.dot.origin, lost.dot.seq - 1));
+        }
+        let dot = Dot::new(self.me, self.last_seq(&space) + 1);
+        let context = context.without(&self.me);
+        let version = Version { dot, hlc, base: lost.base, context, key: lost.key, body: lost.body };
+        let at = self.look(space.no, &version.key)?;
+        let plan = plan_merge(self.draft.records.get(at), version.clone());
+        self.apply(namespace, &space, at, plan, dot, blob, false);
+        Ok(version)
+    }
+
     /// Whether `dot` has been seen, committed or planned.
     ///
     /// # Panics
@@ -277,7 +307,8 @@ impl Ledger {
             let blob = blob.filter(|_| plan.held.is_some()).cloned();
             self.apply(namespace, space, at, plan, dot, blob, false);
         }
-        Ok(Received::Collision)
+        let lost = (collision.kept != held.hash()).then_some(held);
+        Ok(Received::Collision(lost.map(Box::new)))
     }
 
     /// Rule 4: merges the frontier that ended a delta. What it names and was neither seen before

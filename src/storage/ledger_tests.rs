@@ -245,7 +245,7 @@ fn a_dot_with_two_contents_ends_with_the_same_one_on_all_replicas() {
             replica.ledger.receive(&ns(), order[0].clone(), None).unwrap();
             replica.commit(&mut Vec::new());
             let again = replica.ledger.receive(&ns(), order[1].clone(), None).unwrap();
-            assert_eq!(again, Received::Collision);
+            assert!(matches!(again, Received::Collision(_)), "{again:?}");
             replica.commit(&mut Vec::new());
             replica.audit();
             let held: Vec<Version> =
@@ -287,4 +287,35 @@ fn a_power_cut_at_any_batch_boundary_leaves_one_consistent_past_with_all_that_wa
         let own = seen.get(&ant.origin).cloned().unwrap_or_default();
         assert_eq!(own.base(), own.max(), "own sequence without a hole");
     }
+}
+
+#[test]
+fn a_write_that_lost_its_dot_is_written_again_beside_the_winner() {
+    let mut ant = Replica::new(1);
+    let mut log = Vec::new();
+    ant.write("ant", Some("mine"));
+    ant.commit(&mut log);
+    let mine = log[0].clone();
+    // A clone of this node gave the same dot to another content; seek one that wins.
+    let clones = (0..).map(|n| Version {
+        body: Body::Put(Put {
+            content_type: ContentType::text(),
+            payload: Payload::Inline(format!("clone {n}").into()),
+        }),
+        ..mine.clone()
+    });
+    let winner = clones.into_iter().find(|clone| clone.hash() > mine.hash()).unwrap();
+    let Received::Collision(Some(lost)) = ant.ledger.receive(&ns(), winner.clone(), None).unwrap() else {
+        panic!("the greater hash wins");
+    };
+    assert_eq!(*lost, mine);
+    ant.ledger.set_origin(Origin { epoch: 77, ..ant.origin });
+    let again = ant.ledger.write_again(&ns(), *lost, None, Hlc::from_millis(9)).unwrap();
+    ant.commit(&mut log);
+    ant.audit();
+    let record = &ant.records()[&mine.key];
+    let held: Vec<Dot> = record.siblings().iter().map(|sibling| sibling.dot).collect();
+    assert_eq!(held.len(), 2);
+    assert!(held.contains(&winner.dot) && held.contains(&again.dot));
+    assert_eq!(again.body, mine.body);
 }

@@ -116,24 +116,18 @@ pub(super) fn decode_record(key: &Key, bytes: &Bytes, shared: &Shared) -> Result
     Ok(record)
 }
 
+/// How a [`StoredRecord`] begins when it has one sibling and no context of its own.
+const ONE_SIBLING: [u8; 2] = [0, 1];
+
 /// Reads the record of `key` for a reader: what it does not need is not made.
 pub(super) fn decode_reading(key: &Key, bytes: &Bytes, shared: &Shared) -> Result<Reading, StoreError> {
-    // A StoredRecord, part by part: context, length of the list, siblings.
-    let mut rest = body(bytes, "record")?;
-    let _context: Option<Vec<(OriginNo, u64)>> = next(&mut rest)?;
-    let count: u64 = next(&mut rest)?;
-    if count != 1 {
+    let body = body(bytes, "record")?;
+    let Some(rest) = body.strip_prefix(&ONE_SIBLING) else {
         return decode_record(key, bytes, shared).map(Reading::Many);
-    }
-    let only: StoredVersion<'_> = next(&mut rest)?;
-    if !rest.is_empty() {
-        return Err(damaged("a record has bytes after its end"));
-    }
+    };
+    let only = wire::decode_stored(rest);
+    let only = only.map_err(|error| damaged(&format!("a record cannot be read: {error}")))?;
     read_version(key, bytes, &only, &shared.origins()).map(Reading::One)
-}
-
-fn next<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Result<T, StoreError> {
-    wire::decode_stored_next(rest).map_err(|error| damaged(&format!("a record cannot be read: {error}")))
 }
 
 fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, StoreError> {
@@ -151,6 +145,9 @@ fn body<'a>(bytes: &'a [u8], what: &str) -> Result<&'a [u8], StoreError> {
 }
 
 fn read_context(stored: &[(OriginNo, u64)], origins: &Origins) -> Result<Context, StoreError> {
+    if stored.is_empty() {
+        return Ok(Context::new());
+    }
     stored.iter().map(|(no, seq)| Ok(Dot::new(origin(*no, origins)?, *seq))).collect()
 }
 
@@ -209,5 +206,43 @@ pub(super) fn decode_dot(bytes: &[u8]) -> Result<(VersionHash, Key), StoreError>
             Ok((VersionHash(hash), key))
         }
         _ => Err(damaged("an entry of the dot index cannot be read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::causality::{NodeId, Origin};
+
+    fn version(seq: u64) -> Version {
+        let put =
+            Put { content_type: ContentType::text(), payload: Payload::Inline(Bytes::from_static(b"worm")) };
+        let dot = Dot::new(Origin { node: NodeId([7; 32]), epoch: seq }, seq);
+        let key = Key::new("nest").expect("lawful");
+        Version { dot, hlc: Hlc(seq), base: None, context: Context::new(), key, body: Body::Put(put) }
+    }
+
+    #[test]
+    fn readers_find_what_was_stored_however_many_siblings_there_are() {
+        let shared = Shared::default();
+        for seq in 1..4 {
+            shared.origins_mut().intern(version(seq).dot.origin);
+        }
+        let with_past =
+            Record::from_parts(vec![version(2)], [version(1).dot, version(2).dot].into_iter().collect());
+        for record in [
+            Record::from_siblings(vec![version(1)]),
+            Record::from_siblings(vec![version(1), version(3)]),
+            Record::from_siblings(vec![]),
+            with_past,
+        ] {
+            let bytes = encode_record(&record, &shared.origins());
+            let key = &version(1).key;
+            assert_eq!(decode_record(key, &bytes, &shared).expect("just written"), record);
+            let reading = decode_reading(key, &bytes, &shared).expect("just written");
+            assert_eq!(reading.siblings(), record.siblings());
+            let plain = record.siblings().len() == 1 && *record.context() == record.context_of_siblings();
+            assert_eq!(matches!(reading, Reading::One(_)), plain);
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Namespaces keep unrelated data apart: separate keys, sequences and gossip topics.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
@@ -46,7 +50,9 @@ impl Namespace {
 
 impl Default for Namespace {
     fn default() -> Self {
-        Self("default".into())
+        // Named by every read and write that names no other.
+        static DEFAULT: LazyLock<Namespace> = LazyLock::new(|| Namespace("default".into()));
+        DEFAULT.clone()
     }
 }
 

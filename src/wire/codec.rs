@@ -79,22 +79,11 @@ const STORED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// # Errors
 /// A [`DecodeError`] when the bytes are malformed or not all used: the store is damaged.
 pub fn decode_stored<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
-    let mut rest = bytes;
-    let message = decode_stored_next(&mut rest)?;
-    match rest.len() {
-        0 => Ok(message),
-        left => Err(DecodeError::Trailing(left)),
-    }
-}
-
-/// Reads the next part of what this program stored, and moves `bytes` behind it.
-///
-/// # Errors
-/// A [`DecodeError`] when the bytes are malformed: the store is damaged.
-pub fn decode_stored_next<'a, T: serde::Deserialize<'a>>(bytes: &mut &'a [u8]) -> Result<T, DecodeError> {
     let config = bincode::config::standard().with_limit::<STORED_BYTES_MAX>();
     let (message, used) = bincode::serde::borrow_decode_from_slice(bytes, config)
         .map_err(|error| DecodeError::Malformed(error.to_string()))?;
-    *bytes = &bytes[used..];
-    Ok(message)
+    match bytes.len() - used {
+        0 => Ok(message),
+        left => Err(DecodeError::Trailing(left)),
+    }
 }

@@ -50,6 +50,7 @@ fn hello() -> LinkHello {
         mesh: "default".into(),
         name: "ant".into(),
         epoch: ANT.epoch,
+        instance: 0x0123_4567_89ab_cdef,
         wall_ms: 1_800_000_000_000,
         listen: vec!["/ip4/10.0.0.1/tcp/7701".into()],
     }
@@ -82,6 +83,7 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
             }),
         ),
         ("link-5-blocked", LinkFrame::Blocked),
+        ("link-6-twin", LinkFrame::Twin),
     ];
     let sync = [
         ("sync-0-hello", ExchangeFrame::Hello(Hello::new(namespace.clone(), &seen()))),

@@ -158,6 +158,7 @@ fn lists_and_texts_keep_to_their_bounds() {
         mesh: "m".into(),
         name: "ä".repeat(name),
         epoch: 1,
+        instance: 0x0123_4567_89ab_cdef,
         wall_ms: 1,
         listen,
     };

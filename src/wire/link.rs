@@ -42,6 +42,9 @@ pub enum LinkFrame {
     Needed(Needed),
     /// The sender blocks the receiver and is about to close.
     Blocked,
+    /// The sender is connected to another process with the receiver's identity: both must begin a
+    /// new epoch, or they would give one name to two writes.
+    Twin,
 }
 
 /// Who is there, and in which mesh.
@@ -55,6 +58,8 @@ pub struct LinkHello {
     pub name: String,
     /// The life of the sender's store.
     pub epoch: u64,
+    /// Random bits drawn by the sender's process: two of them under one identity are two processes.
+    pub instance: u64,
     /// The sender's wall clock, milliseconds since 1970: skew is shown, nothing is refused for it.
     pub wall_ms: u64,
     /// Where the sender can be dialled (multiaddrs as text).
@@ -220,6 +225,7 @@ impl LinkFrame {
             Self::Need(need) => write_frame(3, &encode(need)),
             Self::Needed(needed) => write_frame(4, &encode(needed)),
             Self::Blocked => write_frame(5, &[]),
+            Self::Twin => write_frame(6, &[]),
         }
     }
 
@@ -236,6 +242,7 @@ impl LinkFrame {
             3 => Self::Need(decode(payload)?),
             4 => Self::Needed(decode(payload)?),
             5 => decode(payload).map(|()| Self::Blocked)?,
+            6 => decode(payload).map(|()| Self::Twin)?,
             kind => return Err(FrameError::Kind(kind)),
         })
     }

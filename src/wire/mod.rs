@@ -23,7 +23,7 @@ mod golden;
 mod hostile;
 
 pub use blob::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest};
-pub use codec::{DecodeError, decode, decode_stored, decode_stored_next, encode, encode_into};
+pub use codec::{DecodeError, decode, decode_stored, encode, encode_into};
 pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, EnvelopeError, SignedEnvelope};
 pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart};
 pub use frame::{

@@ -3,10 +3,22 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in what they share")]
 
+mod actors;
+mod admission;
 #[cfg(feature = "cli")]
 mod cli;
+mod clocks;
 mod events;
+mod hostile;
 #[cfg(feature = "http")]
 mod http;
+mod lives;
 mod mesh;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod namespaces;
+#[cfg(feature = "cli")]
+mod program;
+#[cfg(feature = "cli")]
+mod programs;
 mod support;
+mod topologies;

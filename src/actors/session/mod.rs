@@ -26,6 +26,7 @@ use self::{
 };
 use super::{
     anti_entropy::AntiEntropyMsg, clock::ClockMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society,
+    storage::StorageMsg,
 };
 use crate::{
     causality::{NodeId, Origin},
@@ -297,6 +298,7 @@ impl SessionState {
 
     fn hello(&self) -> LinkHello {
         LinkHello {
+            instance: self.society.instance,
             mesh: self.society.settings.mesh.clone(),
             name: self.society.settings.name.clone(),
             epoch: self.society.epoch.load(std::sync::atomic::Ordering::Relaxed),
@@ -354,6 +356,9 @@ impl SessionState {
                     self.society.anti_entropy.cast(AntiEntropyMsg::Gap);
                 }
             }
+            LinkFrame::Twin => {
+                self.society.storage.cast(StorageMsg::Twin);
+            }
             LinkFrame::Blocked => self.society.tell(NodeEvent::Warning(format!(
                 "{} has blocked this node",
                 self.met.as_ref().map_or_else(|| self.peer.to_string(), |met| met.name.clone())
@@ -367,7 +372,7 @@ impl SessionState {
             return self.refuse(&format!("it belongs to the mesh {:?}, this node to {ours:?}", hello.mesh));
         }
         if let Some(met) = &self.met {
-            return self.on_second_hello(met.epoch, hello.epoch);
+            return self.on_second_hello(met.instance, hello.instance);
         }
         let skew = super::clock::skew_ms(hello.wall_ms, self.society.clock.wall_ms());
         let address = self.society.peers.update(self.peer, |known| {
@@ -393,10 +398,16 @@ impl SessionState {
         self.send_beacon();
     }
 
-    /// The same identity with another epoch: two processes, or a store that began a new life
-    /// without a new connection.
+    /// The same identity in another process: a copied key, a cloned machine. It is shown, and both
+    /// are told to begin a new epoch.
     fn on_second_hello(&self, known: u64, told: u64) {
-        if known != told && self.society.peers.mark_twins(self.peer) {
+        if known == told {
+            return;
+        }
+        for link in &self.links {
+            link.send(&LinkFrame::Twin);
+        }
+        if self.society.peers.mark_twins(self.peer) {
             self.society.tell(NodeEvent::Warning(format!(
                 "two processes share the identity {}: one of them needs a data directory of its own",
                 self.peer

@@ -18,7 +18,7 @@ use super::small_file;
 /// address asked for and the port got.
 const FILE: &str = "port";
 /// How often and how long to wait for another node that is just about to listen.
-const TURNS_MAX: u32 = 100;
+const TURNS_MAX: u32 = 300;
 const TURN: Duration = Duration::from_millis(10);
 
 /// The ports got at earlier starts.

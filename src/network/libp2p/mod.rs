@@ -157,7 +157,9 @@ fn listen(
     ports: &Ports,
     own_sockets: bool,
 ) -> Result<Vec<(ListenerId, Multiaddr)>, NetworkError> {
-    let turn = own_sockets.then(Turn::take);
+    // Whoever asks for any free port takes nobody's, and needs no turn.
+    let asks_for_a_port = config.listen.iter().any(|asked| ports.candidates(asked).len() > 1);
+    let turn = (own_sockets && asks_for_a_port).then(Turn::take);
     let mut listeners = Vec::new();
     let mut failures = Vec::new();
     for asked in &config.listen {

@@ -399,6 +399,17 @@ async fn a_port_taken_gives_way_to_another_that_is_remembered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_want_one_port_at_the_same_instant_get_different_ones() {
+    // Another program may take the port between its choice and its use; not every time.
+    for _ in 0..5 {
+        if four_nodes_want_one_port().await {
+            return;
+        }
+    }
+    panic!("none of four nodes got the port that was free");
+}
+
+/// Whether one of them got it; all of them got one.
+async fn four_nodes_want_one_port() -> bool {
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let wanted: Multiaddr = format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap();
     let handle = Handle::current();
@@ -411,13 +422,14 @@ async fn nodes_that_want_one_port_at_the_same_instant_get_different_ones() {
             })
         })
         .collect();
+    // All are kept until the last has started: what one gives up another may have.
+    let mut peers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     let mut addresses = BTreeSet::new();
-    for thread in threads {
-        let mut peer = thread.join().unwrap();
+    for peer in &mut peers {
         addresses.insert(peer.listening().await);
     }
     assert_eq!(addresses.len(), 4);
-    assert!(addresses.contains(&wanted));
+    addresses.contains(&wanted)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,176 @@
+//! Restarts, copies and losses of data directories: no dot is used twice, nothing acknowledged is
+//! lost.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use tidings::{Node, node::NodeEvent, storage::Durability};
+
+use crate::support::{
+    Machine, address, event, link, mesh_name, metric, node, node_on_disk, restart, text, until, until_equal,
+    until_text,
+};
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+}
+
+async fn epoch(node: &Node) -> String {
+    node.status().await.epoch
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_restarts_goes_on_with_its_life_and_its_new_writes_win() {
+    let mesh = mesh_name();
+    let home = tempfile::tempdir().unwrap();
+    let build = || node_on_disk(&mesh, "ant", home.path());
+    let mut ant = build().start().await.unwrap();
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    let (id, life) = (ant.id(), epoch(&ant).await);
+    let mut dots = BTreeSet::new();
+    for round in 0..4 {
+        link(&ant, &bat).await;
+        let value = format!("round {round}");
+        assert!(dots.insert(ant.put("k", value.as_str()).await.unwrap().dot));
+        until_text(&bat, "k", &value).await;
+        ant = restart(ant, build).await;
+        assert_eq!((ant.id(), epoch(&ant).await), (id, life.clone()));
+        assert_eq!(text(&ant, "k").await, Some(value));
+    }
+    let seqs: Vec<u64> = dots.iter().map(|dot| dot.seq).collect();
+    assert_eq!(seqs, [1, 2, 3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_dropped_without_being_closed_has_kept_what_it_acknowledged() {
+    let mesh = mesh_name();
+    let home = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let ant = until("the directory is free", || async {
+            node_on_disk(&mesh, "ant", home.path()).start().await.ok()
+        })
+        .await;
+        for n in 0..round {
+            assert_eq!(text(&ant, &format!("k/{n}")).await.as_deref(), Some("x"));
+        }
+        let written = ant.put(format!("k/{round}"), "x").await.unwrap();
+        assert_eq!(written.dot.seq, round + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_directory_begins_a_new_life_and_no_dot_is_used_twice() {
+    let mesh = mesh_name();
+    let homes = tempfile::tempdir().unwrap();
+    let (first, second) = (homes.path().join("first"), homes.path().join("second"));
+    let ant = node_on_disk(&mesh, "ant", &first).start().await.unwrap();
+    let mut dots = BTreeSet::new();
+    for n in 0..5 {
+        dots.insert(ant.put(format!("old/{n}"), "x").await.unwrap().dot);
+    }
+    let life = epoch(&ant).await;
+    ant.close().await;
+    drop(ant);
+    copy(&first, &second);
+
+    let start = |home: std::path::PathBuf| {
+        let mesh = mesh.clone();
+        async move {
+            until("the directory is free", || async { node_on_disk(&mesh, "ant", &home).start().await.ok() })
+                .await
+        }
+    };
+    let original = start(first).await;
+    let copied = start(second).await;
+    assert_eq!(original.id(), copied.id());
+    assert_eq!(epoch(&original).await, life);
+    assert_ne!(epoch(&copied).await, life);
+    for n in 0..5 {
+        assert_eq!(text(&copied, &format!("old/{n}")).await.as_deref(), Some("x"));
+        assert!(dots.insert(original.put(format!("original/{n}"), "x").await.unwrap().dot));
+        assert!(dots.insert(copied.put(format!("copied/{n}"), "x").await.unwrap().dot));
+    }
+    assert_eq!(dots.len(), 15);
+
+    // One after the other, for they have one identity.
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    for twin in [original, copied] {
+        twin.connect(&address(&bat).to_string()).await.unwrap();
+        until("bat has what this twin wrote", || async {
+            let (theirs, ours) =
+                (twin.digest().await.unwrap().frontier.0, bat.digest().await.unwrap().frontier.0);
+            ours.includes(&theirs).then_some(())
+        })
+        .await;
+        twin.close().await;
+        until("bat is alone", || async { (bat.status().await.peers == 0).then_some(()) }).await;
+    }
+    assert_eq!(bat.digest().await.unwrap().keys, 15);
+    assert_eq!(metric(&bat, "tidings_collisions_total"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_with_one_identity_are_found_by_who_is_connected_to_both() {
+    // Whichever of the two ends has the lesser id.
+    for hub in ["hub", "hut", "hat", "hit"] {
+        let mesh = mesh_name();
+        let hub = node(&mesh, hub).start().await.unwrap();
+        let mut events = hub.events();
+        let (mut one, mut other) = (Machine::new(&mesh, "ant"), Machine::new(&mesh, "ant"));
+        let one = one.builder().peers([address(&hub)]).start().await.unwrap();
+        let other = other.builder().peers([address(&hub)]).start().await.unwrap();
+        assert_eq!(one.id(), other.id());
+        event(&mut events, |event| {
+            matches!(&event, NodeEvent::Warning(text) if text.contains("two processes share")).then_some(())
+        })
+        .await;
+        let warnings = hub.status().await.warnings;
+        assert!(warnings.iter().any(|text| text.contains(&one.id().to_string())), "{warnings:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_lost_its_last_writes_learns_so_from_a_peer_and_begins_a_new_life() {
+    let mesh = mesh_name();
+    let mut machine = Machine::new(&mesh, "ant");
+    let ant = machine.builder().durability(Durability::Buffer).start().await.unwrap();
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    link(&ant, &bat).await;
+    for n in 0..20 {
+        ant.put(format!("k/{n}"), "x").await.unwrap();
+    }
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    let life = epoch(&ant).await;
+    drop(ant);
+    // The disk lies about the order of things: what it had promised last is gone.
+    machine.disk.crash_losing(5);
+    let ant = machine.builder().durability(Durability::Buffer).start().await.unwrap();
+    assert_eq!(epoch(&ant).await, life, "nobody can know yet");
+    assert!(ant.digest().await.unwrap().keys < 20);
+    link(&ant, &bat).await;
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    assert_ne!(epoch(&ant).await, life);
+    assert_eq!(ant.digest().await.unwrap().keys, 20);
+    let written = ant.put("k/0", "after").await.unwrap();
+    assert_eq!(written.dot.seq, 1, "the first of a new life");
+    until_text(&bat, "k/0", "after").await;
+    assert_eq!(metric(&bat, "tidings_collisions_total"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_in_use_is_refused_and_its_user_undisturbed() {
+    let mesh = mesh_name();
+    let home = tempfile::tempdir().unwrap();
+    let ant = node_on_disk(&mesh, "ant", home.path()).start().await.unwrap();
+    let refused = node_on_disk(&mesh, "ant", home.path()).start().await.err().unwrap().to_string();
+    assert!(refused.contains("in use"), "{refused}");
+    ant.put("k", "v").await.unwrap();
+}
