@@ -39,7 +39,8 @@ async fn kill(role: Role) {
     until_equal(&[ant.clone(), bat.clone()]).await;
 
     assert!(ant.kill_actor(role).await);
-    let warned = |event| matches!(&event, NodeEvent::Warning(text) if text.contains("started again")).then_some(());
+    let warned =
+        |event| matches!(&event, NodeEvent::Warning(text) if text.contains("started again")).then_some(());
     event(&mut events, warned).await;
     put(&ant, "after/ant", "3").await;
     bat.put("after/bat", "4").await.unwrap();
@@ -110,7 +111,9 @@ async fn all_actors_may_die_one_after_the_other_while_both_sides_write() {
     let ant = node(&mesh, "ant").start().await.unwrap();
     let bat = node(&mesh, "bat").start().await.unwrap();
     link(&ant, &bat).await;
-    for (round, role) in [Role::Storage, Role::Mesh, Role::Sessions, Role::AntiEntropy].into_iter().enumerate() {
+    for (round, role) in
+        [Role::Storage, Role::Mesh, Role::Sessions, Role::AntiEntropy].into_iter().enumerate()
+    {
         assert!(ant.kill_actor(role).await);
         for n in 0..20 {
             put(&ant, &format!("ant/{round}/{n}"), "x").await;

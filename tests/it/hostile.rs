@@ -18,8 +18,8 @@ use tidings::{
     ports::{Scope, SystemEntropy, SystemWall, WallClock},
     types::{ContentType, Namespace},
     wire::{
-        Answer, Beacon, Envelope, ExchangeFrame, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Hello, LinkFrame, LinkHello,
-        Needed, Page, SeenPart, SignedEnvelope, encode, read_head, write_frame,
+        Answer, Beacon, Envelope, ExchangeFrame, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Hello, LinkFrame,
+        LinkHello, Needed, Page, SeenPart, SignedEnvelope, encode, read_head, write_frame,
     },
 };
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
@@ -215,7 +215,15 @@ async fn garbage_on_the_control_stream_is_refused_with_a_reason_and_counted() {
     let hello_twice_as_long = [&[1, 0][..], &16_u32.to_le_bytes(), &[0xff; 16]].concat();
     let attacks: [(Vec<u8>, &str); 5] = [
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(), "protocol version"),
-        (write_frame(0, b"").to_vec().into_iter().enumerate().map(|(n, b)| if n == 0 { 2 } else { b }).collect(), "protocol version 2"),
+        (
+            write_frame(0, b"")
+                .to_vec()
+                .into_iter()
+                .enumerate()
+                .map(|(n, b)| if n == 0 { 2 } else { b })
+                .collect(),
+            "protocol version 2",
+        ),
         (too_long, "longer than"),
         (write_frame(99, b"").to_vec(), "unknown kind"),
         (hello_twice_as_long, "malformed"),
@@ -413,12 +421,12 @@ async fn forged_and_malformed_gossip_is_refused_and_counted() {
     eve.publish(sign(&of(Vec::new())).to_bytes()).await;
     eve.publish(sign(&of(vec![eve.version(2, "forged"), eve.version(1, "forged")])).to_bytes()).await;
     // What belongs elsewhere.
-    let elsewhere = Envelope { namespace: "elsewhere".parse().unwrap(), versions: vec![eve.version(1, "forged")] };
+    let elsewhere =
+        Envelope { namespace: "elsewhere".parse().unwrap(), versions: vec![eve.version(1, "forged")] };
     eve.publish(sign(&elsewhere).to_bytes()).await;
 
-    let rejected = |reason: &'static str| {
-        metric_of(&ant, "tidings_network_network_gossip_rejected_total", reason)
-    };
+    let rejected =
+        |reason: &'static str| metric_of(&ant, "tidings_network_network_gossip_rejected_total", reason);
     until("all of it is counted", || async {
         let counted = [rejected("origin"), rejected("signature"), rejected("malformed"), rejected("topic")];
         (counted == [1, 2, 3, 1]).then_some(())
@@ -472,7 +480,8 @@ async fn a_gap_is_asked_for_at_the_neighbour_it_came_from() {
     };
     assert_eq!((need.origin.node, need.first, need.last), (eve.id, 2, 3));
     // Repeated and empty answers change nothing; cursors never move back.
-    let answers = vec![(2, Answer::Version(eve.version(2, "k/2"))), (3, Answer::Version(eve.version(3, "k/3")))];
+    let answers =
+        vec![(2, Answer::Version(eve.version(2, "k/2"))), (3, Answer::Version(eve.version(3, "k/3")))];
     for answers in [vec![], answers.clone(), answers, vec![]] {
         let needed = Needed { namespace: need.namespace.clone(), origin: need.origin, answers };
         send(&mut link, &LinkFrame::Needed(needed).to_bytes()).await;

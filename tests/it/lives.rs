@@ -3,11 +3,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use tidings::{
-    Node,
-    node::NodeEvent,
-    storage::Durability,
-};
+use tidings::{Node, node::NodeEvent, storage::Durability};
 
 use crate::support::{
     Machine, address, event, link, mesh_name, metric, node, node_on_disk, restart, text, until, until_equal,
@@ -88,7 +84,8 @@ async fn a_copied_directory_begins_a_new_life_and_no_dot_is_used_twice() {
     let start = |home: std::path::PathBuf| {
         let mesh = mesh.clone();
         async move {
-            until("the directory is free", || async { node_on_disk(&mesh, "ant", &home).start().await.ok() }).await
+            until("the directory is free", || async { node_on_disk(&mesh, "ant", &home).start().await.ok() })
+                .await
         }
     };
     let original = start(first).await;
@@ -108,7 +105,8 @@ async fn a_copied_directory_begins_a_new_life_and_no_dot_is_used_twice() {
     for twin in [original, copied] {
         twin.connect(&address(&bat).to_string()).await.unwrap();
         until("bat has what this twin wrote", || async {
-            let (theirs, ours) = (twin.digest().await.unwrap().frontier.0, bat.digest().await.unwrap().frontier.0);
+            let (theirs, ours) =
+                (twin.digest().await.unwrap().frontier.0, bat.digest().await.unwrap().frontier.0);
             ours.includes(&theirs).then_some(())
         })
         .await;

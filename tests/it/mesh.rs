@@ -236,7 +236,8 @@ async fn a_value_of_any_lawful_size_arrives_and_a_larger_one_is_refused_to_its_w
         let value: Vec<u8> = (0..size).map(|n| u8::try_from(n * 31 % 251).unwrap()).collect();
         let key = format!("size/{size}");
         ant.put(key.as_str(), value.clone()).await.unwrap();
-        let at_cat = until("it arrives at the far end", || async { cat.get(key.as_str()).await.unwrap() }).await;
+        let at_cat =
+            until("it arrives at the far end", || async { cat.get(key.as_str()).await.unwrap() }).await;
         assert!(at_cat.value.bytes == value, "{size} bytes arrive as they were");
     }
     match ant.put("too-large", vec![0; limit + 1]).await {
@@ -313,8 +314,10 @@ async fn whether_two_agree_is_told_truthfully() {
     ant.put("k", "1").await.unwrap();
     let agree = |node: Node| async move { node.sync_status().await.peers[0].in_sync };
     for node in [&ant, &bat] {
-        until("both know that they agree", || async { (agree(node.clone()).await == Some(true)).then_some(()) })
-            .await;
+        until("both know that they agree", || async {
+            (agree(node.clone()).await == Some(true)).then_some(())
+        })
+        .await;
     }
     cut(&ant, &bat).await;
     assert_eq!(agree(ant.clone()).await, None, "who is not there cannot be known");
@@ -349,7 +352,8 @@ async fn other_meshes_keys_and_strangers_are_refused_with_a_reason() {
         })
         .await;
     };
-    told(node(&mesh, "cat").membership(Membership::SwarmKey([8; 32])).start().await.unwrap(), &["swarm key"]).await;
+    told(node(&mesh, "cat").membership(Membership::SwarmKey([8; 32])).start().await.unwrap(), &["swarm key"])
+        .await;
     told(node(&mesh, "dog").start().await.unwrap(), &["swarm key"]).await;
     told(node(&mesh_name(), "elk").membership(key).start().await.unwrap(), &["mesh"]).await;
     until_ready(&ant, &bat).await;

@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::mesh_name;
 use crate::program::{Program, Site, until};
+use crate::support::mesh_name;
 
 /// A network namespace with an interface that leads nowhere; it goes when this does.
 struct Namespace(String);

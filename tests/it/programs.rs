@@ -202,8 +202,9 @@ struct Ledger {
 impl Ledger {
     /// Writes to the node at `url`, whichever process that is, until told to stop.
     fn write(&self, name: &str, url: &Mutex<String>) {
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(5)));
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(5)));
         let agent: ureq::Agent = config.build().into();
         for n in 0.. {
             if self.stop.load(Ordering::Relaxed) {

@@ -58,7 +58,12 @@ pub struct Machine {
 impl Machine {
     pub fn new(mesh: &str, name: &str) -> Self {
         let (mut identity, mut hasher) = ([0; 32], blake3::Hasher::new());
-        hasher.update(mesh.as_bytes()).update(b"/").update(name.as_bytes()).finalize_xof().fill(&mut identity);
+        hasher
+            .update(mesh.as_bytes())
+            .update(b"/")
+            .update(name.as_bytes())
+            .finalize_xof()
+            .fill(&mut identity);
         Self { mesh: mesh.into(), name: name.into(), disk: Memory::new(), identity }
     }
 

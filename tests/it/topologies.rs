@@ -174,9 +174,11 @@ async fn in_a_full_mesh_of_eight_a_put_is_received_a_bounded_number_of_times() {
         until_text(node, "first", "x").await;
     }
     // Meshes of gossipsub are full when every node has grafted some.
-    let copies = |node: &Node| metric_of(node, "tidings_network_gossipsub_topic_msg_recv_counts_unfiltered_total", "");
+    let copies =
+        |node: &Node| metric_of(node, "tidings_network_gossipsub_topic_msg_recv_counts_unfiltered_total", "");
     let grafted = |node: &Node| metric_of(node, "tidings_network_gossipsub_mesh_peer_counts", "");
-    until("the mesh is grafted", || async { nodes.iter().all(|node| grafted(node) >= 4).then_some(()) }).await;
+    until("the mesh is grafted", || async { nodes.iter().all(|node| grafted(node) >= 4).then_some(()) })
+        .await;
     let before: Vec<u64> = nodes.iter().map(copies).collect();
     for n in 0..PUTS {
         nodes[0].put(format!("k/{n}"), vec![1_u8; 2_000]).await.unwrap();
