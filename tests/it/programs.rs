@@ -130,8 +130,8 @@ fn a_copied_data_directory_begins_a_new_life_and_its_twin_is_found() {
         note(&copied.put(&format!("copied/{n}"), b"x"));
     }
     until("hub has it", || (hub.digest().1 == 10).then_some(()));
+    // The original goes on with its life until the hub tells it of its twin.
     let original = site.start("ant", &["--peer", &to_hub]);
-    assert_eq!(original.json("/v1/status")["epoch"], life);
     for n in 0..5 {
         note(&original.put(&format!("original/{n}"), b"x"));
     }
