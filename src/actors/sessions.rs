@@ -167,7 +167,8 @@ impl Actor for Sessions {
             SupervisionEvent::ActorFailed(who, error) => {
                 state.on_session_died(who.get_id(), &error.to_string());
             }
-            SupervisionEvent::ActorTerminated(who, _, reason) => {
+            SupervisionEvent::ActorTerminated(who, kept, reason) => {
+                drop(kept);
                 state.on_session_died(who.get_id(), reason.as_deref().unwrap_or("stopped"));
             }
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}

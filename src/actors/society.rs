@@ -112,6 +112,11 @@ impl Society {
         self.reader.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Reads nothing any more: the store is to be free when its node has closed.
+    pub fn forget_store(&self) {
+        *self.reader.write().unwrap_or_else(PoisonError::into_inner) = Reader::of_nothing();
+    }
+
     /// The network as it runs now, if it does.
     pub fn network(&self) -> Option<Network> {
         self.network.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -143,7 +143,9 @@ impl Actor for Supervisor {
                 let fatal = error.downcast_ref::<StoreError>().map(ToString::to_string);
                 state.on_child_ended(&myself, who.get_id(), &error.to_string(), fatal).await;
             }
-            SupervisionEvent::ActorTerminated(who, _, reason) => {
+            SupervisionEvent::ActorTerminated(who, kept, reason) => {
+                // What it kept ends with it, such as a swarm that holds the port of the next one.
+                drop(kept);
                 let reason = reason.unwrap_or_else(|| "it stopped".to_owned());
                 state.on_child_ended(&myself, who.get_id(), &reason, None).await;
             }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    BatchOp, Builder, ConnectError, Digest, Entry, Frontier, Health, NodeEvent, PeerInfo, Queue, ReadError,
-    Scan, ScanPage, Space, Status, SyncReport, SyncStatus, WriteError, Written,
+    BatchOp, Builder, ConnectError, Digest, Entry, Health, NodeEvent, PeerInfo, Queue, ReadError, Scan,
+    ScanPage, Space, Status, SyncReport, SyncStatus, WriteError, Written,
 };
 use crate::{
     actors::{
@@ -23,14 +23,18 @@ use crate::{
         society::{Ending, Society},
         supervisor::{Role, SupervisorMsg},
     },
-    causality::{NodeId, SeenSet},
+    causality::NodeId,
     network::{Command, Multiaddr},
-    storage::{Durability, directory::DataDir},
+    storage::{Durability, Store, directory::DataDir},
     types::{Key, Limits, Namespace, Value},
 };
 
 /// The most rounds of exchanges that users may have asked for at once; others wait for their turn.
 const ROUNDS_MAX: usize = 8;
+/// The store of a node that has stopped is let go of within this time, …
+const STORE_FREED: Duration = Duration::from_secs(1);
+/// … which is looked at so often.
+const STORE_LOOK: Duration = Duration::from_millis(2);
 /// The node has this long to close in good order.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -42,6 +46,7 @@ pub(super) struct Parts {
     pub(super) network_registry: Arc<Mutex<Registry>>,
     pub(super) first_events: broadcast::Receiver<NodeEvent>,
     pub(super) directory: Option<DataDir>,
+    pub(super) store: Weak<dyn Store>,
     pub(super) namespaces: BTreeSet<Namespace>,
 }
 
@@ -53,6 +58,7 @@ pub(super) struct Inner {
     first_events: Mutex<Option<broadcast::Receiver<NodeEvent>>>,
     /// The directory is in use until the node has stopped.
     directory: Mutex<Option<DataDir>>,
+    store: Weak<dyn Store>,
     namespaces: BTreeSet<Namespace>,
     /// Rounds of exchanges that were asked for wait for their turn.
     rounds: Semaphore,
@@ -68,6 +74,7 @@ impl Inner {
             network_registry: parts.network_registry,
             first_events: Mutex::new(Some(parts.first_events)),
             directory: Mutex::new(parts.directory),
+            store: parts.store,
             namespaces: parts.namespaces,
             rounds: Semaphore::new(ROUNDS_MAX),
             started: Instant::now(),
@@ -365,7 +372,17 @@ impl Node {
             }
             open
         });
-        self.inner.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
+        society.forget_store();
+        let directory = self.inner.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if directory.is_some() {
+            // Whatever task still held the store lets go of it now; then the directory is free.
+            let free = async {
+                while self.inner.store.strong_count() > 0 {
+                    time::sleep(STORE_LOOK).await;
+                }
+            };
+            let _free_in_time = time::timeout(STORE_FREED, free).await;
+        }
     }
 
     /// Waits until the node has stopped, for whatever reason; the text says why if it was an error.
@@ -373,11 +390,6 @@ impl Node {
         let mut ended = self.inner.society.ended.subscribe();
         let end = ended.wait_for(Option::is_some).await;
         end.ok().and_then(|end| end.as_ref()?.failure().map(str::to_owned))
-    }
-
-    /// What the node has seen of a namespace.
-    pub(super) fn seen(&self, namespace: &Namespace) -> Frontier {
-        Frontier(self.inner.society.reader().with_seen(namespace, SeenSet::clone).unwrap_or_default())
     }
 
     /// Kills the actor that plays `role`, as a bug in it would (for tests).

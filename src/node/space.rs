@@ -15,7 +15,7 @@ use crate::{
     causality::{Dot, Hlc, SeenSet},
     conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
     replica::{Precondition, Refused},
-    storage::{Found, Write},
+    storage::{Found, Reader, Write},
     types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Key, Namespace, Prefix, Value},
 };
 
@@ -312,6 +312,14 @@ impl Space {
         }
     }
 
+    /// A reader of the store; taken before the look whether the node is open, for afterwards it may
+    /// be one of nothing.
+    fn open_reader(&self) -> Result<Reader, ReadError> {
+        let reader = self.society().reader();
+        self.check_open()?;
+        Ok(reader)
+    }
+
     fn check_open(&self) -> Result<(), ReadError> {
         if self.society().ready.load(Ordering::Relaxed) { Ok(()) } else { Err(ReadError::Closed) }
     }
@@ -326,9 +334,8 @@ impl Space {
         K: TryInto<Key>,
         K::Error: Into<ReadError>,
     {
-        self.check_open()?;
         let key = key.try_into().map_err(Into::into)?;
-        let reader = self.society().reader();
+        let reader = self.open_reader()?;
         let found = reader.get(&self.namespace, &key)?;
         Ok(found.and_then(|Found { reading, value }| entry(key, value, reading)))
     }
@@ -365,9 +372,8 @@ impl Space {
     /// See [`ReadError`].
     #[expect(clippy::unused_async, reason = "reads may have to wait for a frontier in the future")]
     pub async fn scan(&self, scan: Scan) -> Result<ScanPage, ReadError> {
-        self.check_open()?;
         let limit = scan.limit.clamp(1, SCAN_LIMIT_MAX);
-        let view = self.society().reader().view();
+        let view = self.open_reader()?.view();
         let mut page = ScanPage { entries: Vec::with_capacity(limit.min(SCAN_ENTRIES_FORESEEN)), next: None };
         let mut bytes = 0;
         for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
@@ -398,8 +404,7 @@ impl Space {
     /// # Errors
     /// See [`ReadError`].
     pub async fn digest(&self) -> Result<super::Digest, ReadError> {
-        self.check_open()?;
-        let view = self.society().reader().view();
+        let view = self.open_reader()?.view();
         let mut hasher = blake3::Hasher::new();
         let mut keys = 0;
         let mut after: Option<Key> = None;
@@ -467,8 +472,8 @@ impl Space {
     /// # Errors
     /// See [`ReadError`].
     pub fn frontier(&self) -> Result<Frontier, ReadError> {
-        self.check_open()?;
-        Ok(self.node.seen(&self.namespace))
+        let seen = self.open_reader()?.with_seen(&self.namespace, SeenSet::clone);
+        Ok(Frontier(seen.unwrap_or_default()))
     }
 }
 

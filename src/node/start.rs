@@ -77,6 +77,7 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
     let (events, first_events) = broadcast::channel(EVENTS_MAX);
     let mut listening = events.subscribe();
     let society = Arc::new(society(&builder, node, life.epoch, &opened, metrics, events)?);
+    let store = Arc::downgrade(&opened.store);
     let args = SupervisorArgs {
         society: society.clone(),
         store: opened.store,
@@ -93,6 +94,7 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
         network_registry,
         first_events,
         directory: opened.directory,
+        store,
         namespaces: builder.namespaces,
     });
     let node = Node::new(inner);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Store, StoreError, View, layout, shared::Shared, stored};
+use super::{Store, StoreError, View, layout, memory::Memory, shared::Shared, stored};
 use crate::{
     causality::{Dot, SeenSet},
     conflict::{Payload, Reading, Record, Strategy},
@@ -34,6 +34,12 @@ const TRIES_MAX: usize = 3;
 impl Reader {
     pub(super) fn new(store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
         Self { store, shared }
+    }
+
+    /// A reader of nothing, for the time after a store was closed.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        Self::new(Arc::new(Memory::new()), Arc::default())
     }
 
     /// The namespaces carried.

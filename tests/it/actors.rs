@@ -99,9 +99,13 @@ async fn who_was_dialled_by_others_is_found_again_after_the_death_of_its_mesh() 
     let bat = node(&mesh, "bat").start().await.unwrap();
     link(&ant, &bat).await;
     let before = bat.listen();
+    let mut events = bat.events();
     assert!(bat.kill_actor(Role::Mesh).await);
+    let warned = |event| matches!(&event, NodeEvent::Warning(_)).then_some(());
+    event(&mut events, warned).await;
     until("bat listens where it did", || async { (bat.listen() == before).then_some(()) }).await;
-    bat.put("k", "v").await.unwrap();
+    until_linked(&ant, &bat).await;
+    put(&bat, "k", "v").await;
     until_text(&ant, "k", "v").await;
 }
 

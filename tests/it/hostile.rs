@@ -95,10 +95,10 @@ impl Eve {
 
     fn hello(&self) -> LinkFrame {
         LinkFrame::Hello(LinkHello {
-            instance: 1,
             mesh: self.mesh.clone(),
             name: "eve".into(),
             epoch: 1,
+            instance: 1,
             wall_ms: SystemWall.now_ms(),
             listen: Vec::new(),
         })

@@ -174,3 +174,18 @@ async fn a_directory_in_use_is_refused_and_its_user_undisturbed() {
     assert!(refused.contains("in use"), "{refused}");
     ant.put("k", "v").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_free_when_its_node_has_closed() {
+    let mesh = mesh_name();
+    let home = tempfile::tempdir().unwrap();
+    let mut closed = Vec::new();
+    for round in 0..5 {
+        let ant = node_on_disk(&mesh, "ant", home.path()).start().await.unwrap();
+        ant.put(format!("k/{round}"), "x").await.unwrap();
+        ant.close().await;
+        // Handles that are left hold nothing.
+        closed.push(ant);
+    }
+    assert_eq!(closed.len(), 5);
+}

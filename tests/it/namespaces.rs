@@ -5,47 +5,54 @@ use std::process::{Command, Stdio};
 use crate::program::{Program, Site, until};
 use crate::support::mesh_name;
 
-/// A network namespace with an interface that leads nowhere; it goes when this does.
+/// A network namespace; it goes when this does.
 struct Namespace(String);
 
 impl Namespace {
     /// None, and a word about it, where this user may not make one.
-    fn make(with_interface: bool) -> Option<Self> {
-        let name = format!("tidings-{}", mesh_name());
-        let ip = |arguments: &[&str]| {
-            let status = Command::new("ip").args(arguments).stderr(Stdio::null()).status();
-            status.is_ok_and(|status| status.success())
-        };
-        if !ip(&["netns", "add", &name]) {
-            eprintln!("SKIPPED: no network namespace can be made here (it takes `ip netns add`, as root)");
-            return None;
+    fn make() -> Option<Self> {
+        let namespace = Self(format!("tidings-{}", mesh_name()));
+        if ip(&["netns", "add", &namespace.0]) && ip(&["-n", &namespace.0, "link", "set", "lo", "up"]) {
+            return Some(namespace);
         }
-        let namespace = Self(name);
-        let within = |arguments: &[&str]| ip(&[&["-n", &namespace.0], arguments].concat());
-        let interface = || {
-            within(&["link", "add", "nowhere", "type", "dummy"])
-                && within(&["addr", "add", "10.99.0.1/24", "dev", "nowhere"])
-                && within(&["link", "set", "nowhere", "up", "multicast", "on"])
-                && within(&["route", "add", "224.0.0.0/4", "dev", "nowhere"])
-        };
-        if !within(&["link", "set", "lo", "up"]) || (with_interface && !interface()) {
-            eprintln!("SKIPPED: the network namespace cannot be given an interface");
-            return None;
-        }
-        Some(namespace)
+        eprintln!("SKIPPED: no network namespace can be made here (it takes `ip netns add`, as root)");
+        None
     }
 
-    fn site(&self) -> Site {
-        let mut site = Site::new();
-        site.through = ["ip", "netns", "exec", &self.0].map(str::to_owned).into();
-        site
+    fn configure(&self, arguments: &[&str]) -> bool {
+        ip(&[&["-n", &self.0], arguments].concat())
+    }
+
+    /// A cable between two namespaces: the first is 10.99.0.1, the second 10.99.0.2.
+    fn connect(&self, other: &Self) -> Option<()> {
+        let end = |namespace: &Self, address: &str| {
+            namespace.configure(&["addr", "add", address, "dev", "cable"])
+                && namespace.configure(&["link", "set", "cable", "up", "multicast", "on"])
+                && namespace.configure(&["route", "add", "224.0.0.0/4", "dev", "cable"])
+        };
+        let cable = ["link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", &other.0];
+        if self.configure(&cable) && end(self, "10.99.0.1/24") && end(other, "10.99.0.2/24") {
+            return Some(());
+        }
+        eprintln!("SKIPPED: two network namespaces cannot be connected here");
+        None
+    }
+
+    /// What a program is started through to be in here.
+    fn through(&self) -> Vec<String> {
+        ["ip", "netns", "exec", &self.0].map(str::to_owned).into()
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        drop(Command::new("ip").args(["netns", "del", &self.0]).status());
+        ip(&["netns", "del", &self.0]);
     }
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    let status = Command::new("ip").args(arguments).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 /// The API of a process in a namespace is asked from within it.
@@ -54,31 +61,40 @@ fn ask(site: &Site, program: &Program, arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
+/// Both have found each other, and what one writes the other shows.
+fn have_met(ant: (&Site, &mut Program), bat: (&Site, &mut Program)) {
+    ant.1.hear(&format!("peer found: {}", bat.1.id));
+    bat.1.hear(&format!("peer found: {}", ant.1.id));
+    ask(ant.0, ant.1, &["put", "k", "v"]).unwrap();
+    until("bat shows it", || (ask(bat.0, bat.1, &["get", "k"])? == "v").then_some(()));
+}
+
 #[test]
-fn processes_find_each_other_by_multicast_with_the_users_key_made_by_itself() {
-    let Some(namespace) = Namespace::make(true) else { return };
-    let site = namespace.site();
-    // Without `--open`: both use the key that the first makes. With runtime directories of their own,
-    // they cannot find each other as neighbours on one machine.
+fn processes_on_one_local_network_find_each_other_by_multicast() {
+    let (Some(here), Some(there)) = (Namespace::make(), Namespace::make()) else { return };
+    if here.connect(&there).is_none() {
+        return;
+    }
+    // Without `--open`: both use the user's own key, which the first makes.
+    let mut site = Site::new();
+    site.through = here.through();
     let mut ant = site.start_discovering("ant", "/ip4/10.99.0.1/tcp/0", "runtime-of-ant");
-    let mut bat = site.start_discovering("bat", "/ip4/10.99.0.1/tcp/0", "runtime-of-bat");
-    ant.hear(&format!("peer found: {}", bat.id));
-    bat.hear(&format!("peer found: {}", ant.id));
+    let ants = site;
+    let mut bats = ants.beside();
+    bats.through = there.through();
+    let mut bat = bats.start_discovering("bat", "/ip4/10.99.0.2/tcp/0", "runtime-of-bat");
     assert!(ant.said().contains("made a key"), "{}", ant.said());
     assert!(!bat.said().contains("made a key"), "{}", bat.said());
-    ask(&site, &ant, &["put", "k", "v"]).unwrap();
-    until("bat shows it", || (ask(&site, &bat, &["get", "k"])? == "v").then_some(()));
+    have_met((&ants, &mut ant), (&bats, &mut bat));
 }
 
 #[test]
 fn processes_of_one_user_on_one_machine_find_each_other_without_multicast() {
     // Multicast needs another interface than loopback: only the directory is left.
-    let Some(namespace) = Namespace::make(false) else { return };
-    let site = namespace.site();
+    let Some(alone) = Namespace::make() else { return };
+    let mut site = Site::new();
+    site.through = alone.through();
     let mut ant = site.start_discovering("ant", "/ip4/127.0.0.1/tcp/0", "runtime");
     let mut bat = site.start_discovering("bat", "/ip4/127.0.0.1/tcp/0", "runtime");
-    ant.hear(&format!("peer found: {}", bat.id));
-    bat.hear(&format!("peer found: {}", ant.id));
-    ask(&site, &ant, &["put", "k", "v"]).unwrap();
-    until("bat shows it", || (ask(&site, &bat, &["get", "k"])? == "v").then_some(()));
+    have_met((&site, &mut ant), (&site, &mut bat));
 }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use crate::support::{PATIENCE, mesh_name};
 
 /// Where the processes of one test live: a mesh and directories of their own.
 pub struct Site {
-    home: TempDir,
+    home: Arc<TempDir>,
     mesh: String,
     /// What every process is started through, such as `ip netns exec NAME`.
     pub through: Vec<String>,
@@ -25,7 +26,12 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), mesh: mesh_name(), through: Vec::new() }
+        Self { home: Arc::new(tempfile::tempdir().unwrap()), mesh: mesh_name(), through: Vec::new() }
+    }
+
+    /// Another one, in the same directory and mesh.
+    pub fn beside(&self) -> Self {
+        Self { home: Arc::clone(&self.home), mesh: self.mesh.clone(), through: Vec::new() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

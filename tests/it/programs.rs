@@ -130,18 +130,28 @@ fn a_copied_data_directory_begins_a_new_life_and_its_twin_is_found() {
         note(&copied.put(&format!("copied/{n}"), b"x"));
     }
     until("hub has it", || (hub.digest().1 == 10).then_some(()));
-    // The original goes on with its life until the hub tells it of its twin.
-    let original = site.start("ant", &["--peer", &to_hub]);
+    let original = site.start("ant", &[]);
+    assert_eq!(original.json("/v1/status")["epoch"], life);
     for n in 0..5 {
         note(&original.put(&format!("original/{n}"), b"x"));
     }
+    let body = format!("{{\"addr\": \"{to_hub}\"}}");
+    let (status, answer) = original.ask("POST", "/v1/peers", body.as_bytes());
+    assert!(status < 300, "{status} {}", String::from_utf8_lossy(&answer));
     let line = hub.hear("warning: two processes share the identity");
     assert!(line.contains(&id), "{line}");
     let warnings = hub.json("/v1/status")["warnings"].to_string();
     assert!(warnings.contains(&id), "{warnings}");
+    for n in 5..10 {
+        note(&original.put(&format!("original/{n}"), b"x"));
+        note(&copied.put(&format!("copied/{n}"), b"x"));
+    }
     drop(copied);
-    until("hub has what both wrote", || (hub.digest().1 == 15).then_some(()));
+    until("hub and ant have met again", || (original.peers() == 1).then_some(()));
     until_equal(&[&hub, &original]);
+    for n in 0..10 {
+        assert!(hub.get(&format!("original/{n}")).is_some(), "{n}");
+    }
 }
 
 #[test]

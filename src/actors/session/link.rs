@@ -32,7 +32,7 @@ impl Link {
         let (queue, mut frames) = mpsc::channel::<Bytes>(LINK_QUEUE_MAX);
         let (reading, writing) = (session.clone(), session.clone());
         scope.spawn(async move {
-            let broken = read(reader, &reading).await.err();
+            let broken = read(reader, &reading, number).await.err();
             let _session_is_ending = reading.cast(SessionMsg::LinkClosed(number, broken));
         });
         scope.spawn(async move {
@@ -60,17 +60,23 @@ impl Link {
 pub struct Said {
     /// What was said.
     pub frame: LinkFrame,
+    /// On which control stream.
+    pub link: u64,
     pub(super) _room: OwnedSemaphorePermit,
 }
 
-async fn read(mut reader: ReadHalf<Stream>, session: &ActorRef<SessionMsg>) -> Result<(), StreamBroken> {
+async fn read(
+    mut reader: ReadHalf<Stream>,
+    session: &ActorRef<SessionMsg>,
+    link: u64,
+) -> Result<(), StreamBroken> {
     let room = Arc::new(Semaphore::new(LINK_UNREAD_MAX));
     let uncounted = AtomicU64::new(0);
     let mut next = Some(expect_frame(&mut reader, &uncounted).await?);
     while let Some(frame) = next {
         let frame = LinkFrame::from_frame(&frame)?;
         let Ok(permit) = room.clone().acquire_owned().await else { return Ok(()) };
-        if session.cast(SessionMsg::Said(Said { frame, _room: permit })).is_err() {
+        if session.cast(SessionMsg::Said(Said { frame, link, _room: permit })).is_err() {
             return Ok(());
         }
         next = read_frame(&mut reader, &uncounted).await?;

@@ -35,7 +35,7 @@ use crate::{
     ports::Scope,
     report::{ExchangeReport, NodeEvent},
     types::Namespace,
-    wire::{Beacon, ExchangeFrame, LinkFrame, LinkHello, PeerAddresses},
+    wire::{Beacon, ExchangeFrame, LinkFrame, LinkHello, Need, PeerAddresses},
 };
 
 /// A control stream must stand, and its first frame have come, within this time.
@@ -142,6 +142,10 @@ pub struct SessionState {
     links: Vec<Link>,
     links_begun: u64,
     met: Option<LinkHello>,
+    /// The control stream on which it said so.
+    met_on: u64,
+    /// Another process with the peer's identity, if it is one: the stream and its hello.
+    rival: Option<(u64, LinkHello)>,
     /// Exchanges that the peer began before its hello was read; as many as there are places.
     early: Vec<SessionMsg>,
     exchanges: Exchanges,
@@ -177,6 +181,8 @@ impl Actor for Session {
             links: Vec::new(),
             links_begun: 0,
             met: None,
+            met_on: 0,
+            rival: None,
             early: Vec::new(),
             gaps: Gaps::default(),
             inbound: Arc::new(tokio::sync::Semaphore::new(INBOUND_MAX)),
@@ -288,6 +294,11 @@ impl SessionState {
             self.society.metrics.frames_refused.inc();
             return self.refuse(&reason);
         }
+        if number == self.met_on {
+            self.on_met_gone();
+        } else if self.rival.as_ref().is_some_and(|(rival, _)| *rival == number) {
+            self.rival = None;
+        }
         if self.links.is_empty() {
             if self.is_first() {
                 self.open_link(myself);
@@ -335,8 +346,11 @@ impl SessionState {
     }
 
     fn on_said(&mut self, myself: &ActorRef<SessionMsg>, said: Said) {
+        if said.link == self.met_on && self.rival.is_some() {
+            self.on_twins();
+        }
         match said.frame {
-            LinkFrame::Hello(hello) => self.on_hello(myself, hello),
+            LinkFrame::Hello(hello) => self.on_hello(myself, said.link, hello),
             _ if self.met.is_none() => {
                 self.society.metrics.frames_refused.inc();
                 self.refuse("it did not begin with a hello");
@@ -366,13 +380,13 @@ impl SessionState {
         }
     }
 
-    fn on_hello(&mut self, myself: &ActorRef<SessionMsg>, hello: LinkHello) {
+    fn on_hello(&mut self, myself: &ActorRef<SessionMsg>, link: u64, hello: LinkHello) {
         if hello.mesh != self.society.settings.mesh {
             let ours = &self.society.settings.mesh;
             return self.refuse(&format!("it belongs to the mesh {:?}, this node to {ours:?}", hello.mesh));
         }
-        if let Some(met) = &self.met {
-            return self.on_second_hello(met.instance, hello.instance);
+        if self.met.is_some() {
+            return self.on_second_hello(link, hello);
         }
         let skew = super::clock::skew_ms(hello.wall_ms, self.society.clock.wall_ms());
         let address = self.society.peers.update(self.peer, |known| {
@@ -389,7 +403,7 @@ impl SessionState {
             addr: address.as_ref().map(Multiaddr::to_string).unwrap_or_default(),
         });
         self.society.sessions.cast(SessionsMsg::Met { peer: self.peer, listen: hello.listen.clone() });
-        self.met = Some(hello);
+        (self.met, self.met_on) = (Some(hello), link);
         for began in std::mem::take(&mut self.early) {
             let _we_are_ending = myself.cast(began);
         }
@@ -398,12 +412,40 @@ impl SessionState {
         self.send_beacon();
     }
 
-    /// The same identity in another process: a copied key, a cloned machine. It is shown, and both
-    /// are told to begin a new epoch.
-    fn on_second_hello(&self, known: u64, told: u64) {
-        if known == told {
-            return;
+    /// The same identity in another process: one that was started again, and whose old connection has
+    /// not been missed yet, or a twin. It is a twin if the first one still speaks.
+    fn on_second_hello(&mut self, link: u64, hello: LinkHello) {
+        let same = self.met.as_ref().is_some_and(|met| met.instance == hello.instance);
+        if !same {
+            self.rival = Some((link, hello));
+            self.prompt();
+        } else if !self.links.iter().any(|link| link.number == self.met_on) {
+            self.met_on = link;
         }
+    }
+
+    /// Asks the first process something that it answers at once, if it is still there.
+    fn prompt(&self) {
+        let reader = self.society.reader();
+        let epoch = self.society.epoch.load(std::sync::atomic::Ordering::Relaxed);
+        let origin = Origin { node: self.society.node, epoch };
+        let first = self.links.iter().find(|link| link.number == self.met_on);
+        if let (Some(link), Some(namespace)) = (first, reader.namespaces().into_iter().next()) {
+            link.send(&LinkFrame::Need(Need { namespace, origin, first: 1, last: 1 }));
+        }
+    }
+
+    /// The first process is gone: the other one takes its place.
+    fn on_met_gone(&mut self) {
+        if let Some((link, hello)) = self.rival.take() {
+            (self.met, self.met_on) = (Some(hello), link);
+        }
+    }
+
+    /// Two processes, a copied key or a cloned machine: it is shown, and both are told to begin a new
+    /// epoch.
+    fn on_twins(&mut self) {
+        self.rival = None;
         for link in &self.links {
             link.send(&LinkFrame::Twin);
         }
