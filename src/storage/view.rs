@@ -47,7 +47,9 @@ impl View {
     /// When the store cannot be read or is damaged.
     pub fn get(&self, namespace: &Namespace, key: &Key) -> Result<Option<Found>, StoreError> {
         let Some(space) = self.shared.space(namespace) else { return Ok(None) };
-        let Some(bytes) = self.snapshot.get(&layout::record(space.no, key.as_bytes()))? else { return Ok(None) };
+        let Some(bytes) = self.snapshot.get(&layout::record(space.no, key.as_bytes()))? else {
+            return Ok(None);
+        };
         let reading = stored::decode_reading(key, &bytes, &self.shared)?;
         let Some((version, put)) = reading.visible(Strategy::default()) else { return Ok(None) };
         let bytes = match &put.payload {
