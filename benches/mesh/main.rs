@@ -153,8 +153,10 @@ async fn batched(table: &mut Table) {
     let (topology, all) = (Topology::random(10, 4), (0..10).collect::<Vec<_>>());
     let unit = 50;
     let size = nodes::encoded_bytes(unit) as f64 / unit as f64;
-    let ours = run::<nodes::Nodes>(&topology, 100, &all, unit).await;
-    let per_byte = ours.wire_bytes as f64 / (ours.delivered as f64 * size);
+    let per_byte = |outcome: &Outcome| outcome.wire_bytes as f64 / (outcome.delivered as f64 * size);
+    let bare = run::<bare::Bare>(&topology, 100, &all, unit).await;
+    let ours = per_byte(&run::<nodes::Nodes>(&topology, 100, &all, unit).await);
     let what = "10 nodes of degree 4, units of 50, wire bytes per delivered byte";
-    table.figure(what, per_byte, "", Target::AtMost(3.0));
+    table.figure(what, ours, "", Target::AtMost(3.0));
+    table.ratio("the same beside bare gossipsub", (ours, per_byte(&bare)), "", Target::None);
 }
