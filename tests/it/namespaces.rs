@@ -62,6 +62,7 @@ fn ask(site: &Site, program: &Program, arguments: &[&str]) -> Option<String> {
 }
 
 /// Both have found each other, and what one writes the other shows.
+#[expect(clippy::needless_pass_by_value, reason = "pairs read better than four arguments")]
 fn have_met(ant: (&Site, &mut Program), bat: (&Site, &mut Program)) {
     ant.1.hear(&format!("peer found: {}", bat.1.id));
     bat.1.hear(&format!("peer found: {}", ant.1.id));
