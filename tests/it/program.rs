@@ -116,8 +116,9 @@ impl Program {
         let child = command.stderr(stderr).stdout(Stdio::null()).spawn().unwrap();
         let (url, id, ready_after) = (String::new(), String::new(), Duration::ZERO);
         let mut program = Self { child, said, url, id, begun, ready_after };
-        program.id = program.hear("peer id ").trim_start_matches("peer id ").to_owned();
-        program.url = program.hear("http on ").trim_start_matches("http on ").to_owned();
+        let (peer_id, http) = (program.hear("peer id "), program.hear("http on "));
+        program.id.push_str(peer_id.trim_start_matches("peer id "));
+        program.url.push_str(http.trim_start_matches("http on "));
         program
     }
 

@@ -266,7 +266,7 @@ fn kill_in_loops(kills: usize) {
             });
             running[victim].take().unwrap().kill();
             let again = site.start(names[victim], &["--peer", &peers[victim]]);
-            *urls[victim].lock().unwrap() = again.url.clone();
+            urls[victim].lock().unwrap().clone_from(&again.url);
             restarts.push(again.ready_after);
             running[victim] = Some(again);
         }
