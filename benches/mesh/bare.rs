@@ -56,7 +56,8 @@ fn swarm(written: Arc<AtomicU64>) -> Swarm<gossipsub::Behaviour> {
         .unwrap();
     let behaviour = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).unwrap();
     let transport = counted::transport(&keypair, written);
-    let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(600));
+    let config =
+        libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(600));
     Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config)
 }
 

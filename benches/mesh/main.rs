@@ -67,7 +67,9 @@ async fn run<M: Mesh>(topology: &Topology, messages: usize, senders: &[usize], u
     let patience = Instant::now() + Duration::from_secs(20);
     while left > 0 {
         let wait = patience.saturating_duration_since(Instant::now());
-        let Ok(Some((message, _, at))) = tokio::time::timeout(wait, mesh.arrivals().recv()).await else { break };
+        let Ok(Some((message, _, at))) = tokio::time::timeout(wait, mesh.arrivals().recv()).await else {
+            break;
+        };
         left -= 1;
         last[message] = last[message].max(Some(at));
     }
