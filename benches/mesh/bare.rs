@@ -56,7 +56,8 @@ fn swarm(written: Arc<AtomicU64>) -> Swarm<gossipsub::Behaviour> {
         .unwrap();
     let behaviour = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).unwrap();
     let transport = counted::transport(&keypair, written);
-    let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(600));
+    let config =
+        libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(600));
     Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config)
 }
 
@@ -79,8 +80,9 @@ async fn drive(
             },
             event = swarm.select_next_some() => {
                 if let SwarmEvent::Behaviour(gossipsub::Event::Message { message, .. }) = event {
-                    let number = u64::from_le_bytes(message.data[..8].try_into().unwrap());
-                    if told.send((number as usize, n, Instant::now())).is_err() {
+                    let number = |at: usize| u64::from_le_bytes(message.data[at..at + 8].try_into().unwrap()) as usize;
+                    let at = Instant::now();
+                    if (0..number(8)).any(|more| told.send((number(0) + more, n, at)).is_err()) {
                         return;
                     }
                 }
@@ -121,9 +123,9 @@ impl Mesh for Bare {
     }
 
     async fn send(&self, from: usize, first: usize, count: usize) {
-        assert_eq!(count, 1, "bare gossipsub knows no units");
-        let mut data = vec![0xa5; nodes::encoded_bytes(1)];
+        let mut data = vec![0xa5; nodes::encoded_bytes(count)];
         data[..8].copy_from_slice(&(first as u64).to_le_bytes());
+        data[8..16].copy_from_slice(&(count as u64).to_le_bytes());
         drop(self.orders[from].send(Order::Publish(data)));
     }
 

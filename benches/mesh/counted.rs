@@ -21,7 +21,7 @@ use libp2p::{
 /// What a node speaks, with the bytes it writes to its sockets added to `written`.
 pub fn transport(keypair: &Keypair, written: Arc<AtomicU64>) -> Boxed<(PeerId, StreamMuxerBox)> {
     let socket = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
-    let counted = socket.map(move |inner, _| Counted { inner, written: written.clone() });
+    let counted = socket.map(move |inner, _| Counted { inner, written });
     tidings::network::libp2p::secure(counted.boxed(), keypair)
 }
 
@@ -31,13 +31,21 @@ struct Counted<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_read(context, buffer)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.inner).poll_write(context, buffer);
         if let Poll::Ready(Ok(bytes)) = &wrote {
             self.written.fetch_add(*bytes as u64, Ordering::Relaxed);

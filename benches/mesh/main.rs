@@ -4,9 +4,18 @@
 //! `TIDINGS_BENCH_MESSAGES` is the number of messages per topology (200); `TIDINGS_BENCH_ONLY`
 //! names the parts to run (`lines`, `random`, `wire`, `batched`, `leaf`, `cliques`).
 
+#![expect(clippy::unwrap_used, reason = "a bench that fails may fail with a trace")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
+
 mod bare;
 mod counted;
 mod nodes;
+#[expect(dead_code, reason = "no rates here")]
 #[path = "../shared/mod.rs"]
 mod shared;
 mod topology;
@@ -58,7 +67,9 @@ async fn run<M: Mesh>(topology: &Topology, messages: usize, senders: &[usize], u
     let patience = Instant::now() + Duration::from_secs(20);
     while left > 0 {
         let wait = patience.saturating_duration_since(Instant::now());
-        let Ok(Some((message, _, at))) = tokio::time::timeout(wait, mesh.arrivals().recv()).await else { break };
+        let Ok(Some((message, _, at))) = tokio::time::timeout(wait, mesh.arrivals().recv()).await else {
+            break;
+        };
         left -= 1;
         last[message] = last[message].max(Some(at));
     }
@@ -142,8 +153,10 @@ async fn batched(table: &mut Table) {
     let (topology, all) = (Topology::random(10, 4), (0..10).collect::<Vec<_>>());
     let unit = 50;
     let size = nodes::encoded_bytes(unit) as f64 / unit as f64;
-    let ours = run::<nodes::Nodes>(&topology, 100, &all, unit).await;
-    let per_byte = ours.wire_bytes as f64 / (ours.delivered as f64 * size);
+    let per_byte = |outcome: &Outcome| outcome.wire_bytes as f64 / (outcome.delivered as f64 * size);
+    let bare = run::<bare::Bare>(&topology, 100, &all, unit).await;
+    let ours = per_byte(&run::<nodes::Nodes>(&topology, 100, &all, unit).await);
     let what = "10 nodes of degree 4, units of 50, wire bytes per delivered byte";
-    table.figure(what, per_byte, "", Target::AtMost(3.0));
+    table.figure(what, ours, "", Target::AtMost(3.0));
+    table.ratio("the same beside bare gossipsub", (ours, per_byte(&bare)), "", Target::None);
 }

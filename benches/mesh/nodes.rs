@@ -19,6 +19,7 @@ use tokio::{sync::mpsc, task::JoinSet, time};
 
 use super::{Arrival, Mesh, Topology, VALUE_BYTES, counted};
 
+#[expect(clippy::struct_field_names, reason = "that is what they are")]
 pub struct Nodes {
     nodes: Vec<Node>,
     listeners: JoinSet<()>,

@@ -39,7 +39,9 @@ impl Topology {
 
     /// Two times `each` members, all of each half linked, and one link between the halves.
     pub fn two_cliques(each: usize) -> Self {
-        let clique = |first: usize| (first..first + each).flat_map(move |a| (a + 1..first + each).map(move |b| (a, b)));
+        let clique = |first: usize| {
+            (first..first + each).flat_map(move |a| (a + 1..first + each).map(move |b| (a, b)))
+        };
         Self { members: 2 * each, links: clique(0).chain(clique(each)).chain([(0, each)]).collect() }
     }
 }

@@ -285,6 +285,10 @@ impl Space {
         let bytes = writes.iter().map(write_bytes).sum();
         let permit = society.admission.writes.admit(bytes, WRITE_PATIENCE).await;
         let permit = permit.ok_or(WriteError::Busy { retry_after: Duration::from_secs(1) })?;
+        // A node that is closing takes in nothing more, even while its parts are still there.
+        if !society.ready.load(Ordering::Relaxed) {
+            return Err(WriteError::Closed);
+        }
         let (reply, written) = oneshot::channel();
         let namespace = self.namespace.clone();
         let request = WriteRequest { namespace, writes, permit, reply };

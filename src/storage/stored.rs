@@ -215,7 +215,8 @@ mod tests {
     use crate::causality::{NodeId, Origin};
 
     fn version(seq: u64) -> Version {
-        let put = Put { content_type: ContentType::text(), payload: Payload::Inline(Bytes::from_static(b"worm")) };
+        let put =
+            Put { content_type: ContentType::text(), payload: Payload::Inline(Bytes::from_static(b"worm")) };
         let dot = Dot::new(Origin { node: NodeId([7; 32]), epoch: seq }, seq);
         let key = Key::new("nest").expect("lawful");
         Version { dot, hlc: Hlc(seq), base: None, context: Context::new(), key, body: Body::Put(put) }
@@ -224,8 +225,11 @@ mod tests {
     #[test]
     fn readers_find_what_was_stored_however_many_siblings_there_are() {
         let shared = Shared::default();
-        (1..4).for_each(|seq| drop(shared.origins_mut().intern(version(seq).dot.origin)));
-        let with_past = Record::from_parts(vec![version(2)], [version(1).dot, version(2).dot].into_iter().collect());
+        for seq in 1..4 {
+            shared.origins_mut().intern(version(seq).dot.origin);
+        }
+        let with_past =
+            Record::from_parts(vec![version(2)], [version(1).dot, version(2).dot].into_iter().collect());
         for record in [
             Record::from_siblings(vec![version(1)]),
             Record::from_siblings(vec![version(1), version(3)]),

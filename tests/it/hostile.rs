@@ -47,7 +47,7 @@ impl Drop for Eve {
 impl Eve {
     /// Connects to `victim`, with a lesser id, so that opening the control stream is up to her.
     async fn connect(victim: &Node, mesh: &str) -> Self {
-        let secret = (0..10_000)
+        let secret = (0..u64::MAX)
             .map(|n| *blake3::hash(format!("eve {mesh} {n}").as_bytes()).as_bytes())
             .find(|secret| network::libp2p::node_id(secret) < victim.id())
             .unwrap();

@@ -72,8 +72,18 @@ impl Api {
         request.push_str("\r\n");
         let mut stream = TcpStream::connect(self.at).await.expect("connects");
         stream.write_all(request.as_bytes()).await.expect("writes its head");
-        stream.write_all(body).await.expect("writes its body");
         let mut raw = Vec::new();
+        if headers.iter().any(|(name, _)| *name == "Expect") {
+            // Who asks first sends nothing before the answer: it may be a refusal, and the end.
+            timeout(Duration::from_secs(20), stream.read_buf(&mut raw))
+                .await
+                .expect("in time")
+                .expect("reads");
+        }
+        if raw.is_empty() || raw.starts_with(b"HTTP/1.1 100 ") {
+            raw.clear();
+            stream.write_all(body).await.expect("writes its body");
+        }
         timeout(Duration::from_secs(20), stream.read_to_end(&mut raw))
             .await
             .expect("in time")

@@ -62,11 +62,12 @@ fn ask(site: &Site, program: &Program, arguments: &[&str]) -> Option<String> {
 }
 
 /// Both have found each other, and what one writes the other shows.
-fn have_met(ants: &Site, ant: &mut Program, bats: &Site, bat: &mut Program) {
-    ant.hear(&format!("peer found: {}", bat.id));
-    bat.hear(&format!("peer found: {}", ant.id));
-    ask(ants, ant, &["put", "k", "v"]).unwrap();
-    until("bat shows it", || (ask(bats, bat, &["get", "k"])? == "v").then_some(()));
+#[expect(clippy::needless_pass_by_value, reason = "pairs read better than four arguments")]
+fn have_met(ant: (&Site, &mut Program), bat: (&Site, &mut Program)) {
+    ant.1.hear(&format!("peer found: {}", bat.1.id));
+    bat.1.hear(&format!("peer found: {}", ant.1.id));
+    ask(ant.0, ant.1, &["put", "k", "v"]).unwrap();
+    until("bat shows it", || (ask(bat.0, bat.1, &["get", "k"])? == "v").then_some(()));
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn processes_on_one_local_network_find_each_other_by_multicast() {
     let mut bat = bats.start_discovering("bat", "/ip4/10.99.0.2/tcp/0", "runtime-of-bat");
     assert!(ant.said().contains("made a key"), "{}", ant.said());
     assert!(!bat.said().contains("made a key"), "{}", bat.said());
-    have_met(&ants, &mut ant, &bats, &mut bat);
+    have_met((&ants, &mut ant), (&bats, &mut bat));
 }
 
 #[test]
@@ -96,5 +97,5 @@ fn processes_of_one_user_on_one_machine_find_each_other_without_multicast() {
     site.through = alone.through();
     let mut ant = site.start_discovering("ant", "/ip4/127.0.0.1/tcp/0", "runtime");
     let mut bat = site.start_discovering("bat", "/ip4/127.0.0.1/tcp/0", "runtime");
-    have_met(&site, &mut ant, &site, &mut bat);
+    have_met((&site, &mut ant), (&site, &mut bat));
 }
