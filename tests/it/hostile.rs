@@ -48,7 +48,7 @@ impl Eve {
     /// Connects to `victim`, with a lesser id, so that opening the control stream is up to her.
     async fn connect(victim: &Node, mesh: &str) -> Self {
         let secret = (0..u64::MAX)
-            .map(|n| *blake3::hash(format!("eve {mesh} {n}").as_bytes()).as_bytes())
+            .map(|n| *blake3::hash(format!("eve {mesh} {} {n}", victim.name()).as_bytes()).as_bytes())
             .find(|secret| network::libp2p::node_id(secret) < victim.id())
             .unwrap();
         let config = NetworkConfig {
@@ -171,6 +171,11 @@ async fn next_frame(stream: &mut Stream) -> LinkFrame {
         LinkFrame::from_frame(&tidings::wire::Frame { kind: head.kind, payload: payload.into() }).unwrap()
     };
     timeout(PATIENCE, read).await.expect("it says something")
+}
+
+/// Waits until nothing more is said on a control stream: all that follows on a meeting was said.
+async fn until_silent(stream: &mut Stream) {
+    while timeout(Duration::from_millis(300), next_frame(stream)).await.is_ok() {}
 }
 
 /// Waits until the stream has come to its end.
@@ -508,6 +513,8 @@ async fn a_gap_that_its_bringer_cannot_close_is_closed_by_any_neighbour_who_can(
     // Bat is told of her second write by somebody else, and does not tell it on by gossip.
     let other = Eve::connect(&bat, &mesh).await;
     let mut to_bat = other.meet().await;
+    until_silent(&mut to_ant).await;
+    until_silent(&mut to_bat).await;
     let origin = Origin { node: eve.id, epoch: 1 };
     let needed = |answers| Needed { namespace: Namespace::default(), origin, answers };
     let second = needed(vec![(2, Answer::Version(eve.version(2, "k/2")))]);
