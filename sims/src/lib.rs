@@ -3,6 +3,7 @@
 
 pub mod dice;
 pub mod history;
+mod mesh;
 pub mod net;
 pub mod os;
 pub mod plan;
@@ -12,6 +13,7 @@ mod timeline;
 mod trace;
 mod world;
 
+pub use mesh::{Mesh, Program};
 pub use run::{Cost, Options, Outcome, RunError, run};
 pub use trace::Trace;
 pub use world::Configure;
