@@ -6,3 +6,4 @@ pub mod history;
 pub mod net;
 pub mod os;
 pub mod plan;
+pub mod topology;
