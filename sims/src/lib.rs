@@ -6,4 +6,5 @@ pub mod history;
 pub mod net;
 pub mod os;
 pub mod plan;
+pub mod scenario;
 pub mod topology;

@@ -10,6 +10,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::parts::neighbours;
 use crate::{dice::Dice, plan::NodeNo};
 
 /// The shape of a mesh.
