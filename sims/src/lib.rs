@@ -9,7 +9,9 @@ pub mod os;
 pub mod plan;
 mod ports;
 mod run;
+pub mod scenario;
 mod timeline;
+pub mod topology;
 mod trace;
 mod world;
 
