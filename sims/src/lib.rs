@@ -4,5 +4,6 @@
 pub mod dice;
 pub mod history;
 pub mod net;
+pub mod oracles;
 pub mod os;
 pub mod plan;
