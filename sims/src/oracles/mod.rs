@@ -4,13 +4,17 @@
 //! Each is shown able to fail: by doctored histories in its tests, and by bugs planted into the
 //! product (`tests/mutants`). Crashes excuse what the observer could not see, and nothing else.
 
+mod bounds;
 mod causality;
 mod convergence;
 mod dots_unique;
+mod expectations;
 mod frontiers;
 mod index;
+mod liveness;
 mod lost_writes;
 mod model;
+mod quiet;
 mod reads_of_own;
 mod replay;
 mod stamps;
@@ -53,7 +57,7 @@ impl Oracle {
 /// All oracles, those that name causes before those that name consequences.
 #[must_use]
 pub fn all() -> &'static [Oracle] {
-    const ALL: [Oracle; 8] = [
+    const ALL: [Oracle; 12] = [
         dots_unique::ORACLE,
         stamps::ORACLE,
         causality::ORACLE,
@@ -62,6 +66,10 @@ pub fn all() -> &'static [Oracle] {
         model::ORACLE,
         convergence::ORACLE,
         reads_of_own::ORACLE,
+        liveness::ORACLE,
+        bounds::ORACLE,
+        quiet::ORACLE,
+        expectations::ORACLE,
     ];
     &ALL
 }
