@@ -9,13 +9,13 @@ use std::{
 };
 
 use tidings::{
-    causality::{Context, Dot},
+    causality::{Context, Dot, SeenSet},
     types::Key,
 };
 
 use super::{
     Oracle,
-    index::{Index, Known, accounted},
+    index::{Index, accounted},
     violation::{Findings, clock, list},
 };
 use crate::{
@@ -43,67 +43,56 @@ struct Missing {
 }
 
 fn find(index: &Index<'_>, findings: &mut Findings) {
-    let mut missing = missing(index, findings);
+    let mut missing = missing(index);
     if missing.is_empty() {
         return;
     }
     follow(index, &mut missing);
     for (dot, lost) in &missing {
-        let Some(known) = index.known(*dot) else { continue };
-        let able: BTreeSet<NodeNo> =
-            lost.lacking.iter().filter_map(|node| index.group_of(*node)).flatten().copied().collect();
+        let able = lost.lacking.iter().filter_map(|node| index.group_of(*node)).flatten();
+        let able: BTreeSet<NodeNo> = able.copied().collect();
         let holders: Vec<NodeNo> = lost.holders.intersection(&able).copied().collect();
         if !holders.is_empty() || lost.blame.is_some() {
-            tell(index, *dot, known, lost, &holders, findings);
+            tell(index, *dot, lost, &holders, findings);
         }
     }
 }
 
-fn tell(
-    index: &Index<'_>,
-    dot: Dot,
-    known: &Known<'_>,
-    lost: &Missing,
-    holders: &[NodeNo],
-    findings: &mut Findings,
-) {
+fn tell(index: &Index<'_>, dot: Dot, lost: &Missing, holders: &[NodeNo], findings: &mut Findings) {
     findings.add(index.end, lost.lacking.first().copied(), || {
         let why = match &lost.blame {
             Some(blame) if holders.is_empty() => blame.clone(),
-            _ => format!("taken in by nodes {}", list(holders.iter().copied())),
+            _ => format!("it was taken in by nodes {}", list(holders.iter().copied())),
         };
+        let key = index.known(dot).map_or("a key that no node ever held".to_owned(), |known| known.version.key.to_string());
+        let (operation, when) = (lost.operation, clock(lost.acknowledged));
+        let lacking = list(lost.lacking.iter().copied());
         format!(
-            "{dot:?} of {}, operation {} acknowledged at {}, is neither held nor superseded at nodes {}; {why}",
-            known.version.key,
-            lost.operation,
-            clock(lost.acknowledged),
-            list(lost.lacking.iter().copied()),
+            "{dot:?} of {key}, operation {operation} acknowledged at {when}, is neither held nor superseded at nodes {lacking}; {why}"
         )
     });
 }
 
 /// The acknowledged writes that some node does not account for at the end.
-fn missing<'a>(index: &Index<'a>, findings: &mut Findings) -> BTreeMap<Dot, Missing> {
+fn missing(index: &Index<'_>) -> BTreeMap<Dot, Missing> {
     let finals = |group| index.finals_of(group);
-    let stores: Vec<(NodeNo, HashMap<&'a Key, Context>)> =
-        index.groups.iter().flat_map(finals).map(|(node, last)| (node, accounted(&last.records))).collect();
+    let stores: Vec<_> = index
+        .groups
+        .iter()
+        .flat_map(finals)
+        .map(|(node, last)| (node, &last.seen, accounted(&last.records)))
+        .collect();
     let mut missing = BTreeMap::new();
     for event in &index.history.events {
         let What::Acknowledged { operation, dots } = &event.what else { continue };
         for dot in dots {
-            let Some(known) = index.known(*dot) else {
-                if !index.writers.may_be_unseen(*dot) {
-                    findings.add(event.at, None, || {
-                        format!("operation {operation} was acknowledged as {dot:?}, which no node ever held")
-                    });
-                }
-                continue;
+            let covers = |seen: &SeenSet, store: &HashMap<&Key, Context>| match index.known(*dot) {
+                Some(known) => store.get(&known.version.key).is_some_and(|context| context.covers(*dot)),
+                // Its node died before anybody could look: seen is superseded.
+                None => seen.contains(*dot),
             };
-            let covers = |store: &HashMap<&Key, Context>| {
-                store.get(&known.version.key).is_some_and(|c| c.covers(*dot))
-            };
-            let lacking: BTreeSet<NodeNo> =
-                stores.iter().filter(|(_, store)| !covers(store)).map(|(node, _)| *node).collect();
+            let lacks = stores.iter().filter(|(_, seen, store)| !covers(seen, store));
+            let lacking: BTreeSet<NodeNo> = lacks.map(|(node, ..)| *node).collect();
             if !lacking.is_empty() {
                 let (operation, acknowledged) = (*operation, event.at);
                 missing.insert(*dot, Missing { operation, acknowledged, lacking, ..Missing::default() });
@@ -118,32 +107,25 @@ fn follow(index: &Index<'_>, missing: &mut BTreeMap<Dot, Missing>) {
     let mut causes: BTreeMap<NodeNo, &FaultKind> = BTreeMap::new();
     for event in &index.history.events {
         match &event.what {
-            What::Applied { node, version, .. } => {
-                if let Some(lost) = missing.get_mut(&version.dot) {
-                    lost.holders.insert(*node);
+            What::Acknowledged { operation, dots } => {
+                let Some(asked) = index.plan.operations.get(*operation) else { continue };
+                for dot in dots {
+                    missing.entry(*dot).and_modify(|lost| _ = lost.holders.insert(asked.node));
                 }
             }
-            What::Broke { kind, .. } => {
-                if let FaultKind::LosePower { node } | FaultKind::Wipe { node } = kind {
-                    causes.insert(*node, kind);
-                }
+            What::Applied { node, version, .. } => {
+                missing.entry(version.dot).and_modify(|lost| _ = lost.holders.insert(*node));
+            }
+            What::Broke {
+                kind: kind @ (FaultKind::LosePower { node } | FaultKind::Wipe { node }), ..
+            } => {
+                causes.insert(*node, kind);
             }
             What::Started { node, seen, .. } => {
                 let cause = causes.remove(node);
-                for (dot, lost) in missing.iter_mut() {
-                    if seen.contains(*dot) {
-                        lost.holders.insert(*node);
-                    } else if lost.holders.remove(node) {
-                        let written = index.known(*dot).and_then(|known| known.written);
-                        let own = written.is_some_and(|(.., writer)| writer == *node);
-                        if own && event.at >= lost.acknowledged && !excused(index, cause) {
-                            lost.blame = Some(format!(
-                                "node {node}, which wrote it, was without it when it started at {}",
-                                clock(event.at)
-                            ));
-                        }
-                    }
-                }
+                missing
+                    .iter_mut()
+                    .for_each(|(dot, lost)| restarted(index, event.at, (*node, seen, cause), *dot, lost));
             }
             _ => {}
         }
@@ -151,6 +133,26 @@ fn follow(index: &Index<'_>, missing: &mut BTreeMap<Dot, Missing>) {
     for (node, last) in &index.history.finals {
         for (_, lost) in missing.iter_mut().filter(|(dot, _)| last.seen.contains(**dot)) {
             lost.holders.insert(*node);
+        }
+    }
+}
+
+/// A node is up again: with the write or without it.
+fn restarted(
+    index: &Index<'_>,
+    at: Duration,
+    (node, seen, cause): (NodeNo, &SeenSet, Option<&FaultKind>),
+    dot: Dot,
+    lost: &mut Missing,
+) {
+    if seen.contains(dot) {
+        lost.holders.insert(node);
+    } else if lost.holders.remove(&node) {
+        let own = index.plan.operations.get(lost.operation).is_some_and(|asked| asked.node == node);
+        if own && at >= lost.acknowledged && !excused(index, cause) {
+            let when = clock(at);
+            lost.blame =
+                Some(format!("node {node}, which wrote it, was without it when it started at {when}"));
         }
     }
 }
@@ -178,8 +180,7 @@ mod tests {
         lawful.doctored(&ORACLE, "neither held nor superseded at nodes 2", |doctored| {
             doctored.last(CAT).records.retain(|version| version.key.as_str() != "worm");
         });
-        lawful.doctored(&ORACLE, "which no node ever held", |doctored| {
-            doctored.forget(|what| matches!(what, What::Stopped { .. }));
+        lawful.doctored(&ORACLE, "a key that no node ever held", |doctored| {
             let origin = doctored.applied().next().expect("ant's").2.dot.origin;
             doctored.say(What::Acknowledged { operation: 0, dots: vec![Dot::new(origin, 9)] });
         });
@@ -214,8 +215,8 @@ mod tests {
         for (fault, durability, bat_has_it, words) in [
             (power.clone(), Durability::Fsync, false, "was without it when it started"),
             (crash, Durability::Buffer, false, "was without it when it started"),
-            (power, Durability::Buffer, true, "taken in by nodes 1"),
-            (wipe, Durability::Buffer, true, "taken in by nodes 1"),
+            (power, Durability::Buffer, true, "was taken in by nodes 1"),
+            (wipe, Durability::Buffer, true, "was taken in by nodes 1"),
         ] {
             let found = lost(fault.clone(), durability, bat_has_it);
             assert!(found.iter().any(|violation| violation.text.contains(words)), "{fault:?}: {found:?}");

@@ -25,9 +25,9 @@ pub(super) const ORACLE: Oracle = Oracle {
 /// An exchange in every interval, or one value sent again and again, does not fit.
 pub const QUIET_BYTES_PER_PEER: u64 = 40_000;
 
-/// Quiet begins so many intervals after all agree: by then gossip has forgotten, and the last
+/// Quiet begins so many intervals after all agree: by then gossip has forgotten most, and the last
 /// comparison is over.
-const SETTLED: u32 = 4;
+const SETTLED: u32 = 2;
 
 fn find(index: &Index<'_>, findings: &mut Findings) {
     let interval = index.plan.settings.sync_interval;
