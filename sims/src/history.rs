@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidings::{
     causality::{Dot, Hlc, SeenSet},
+    conflict::{Payload, Version},
     types::Key,
 };
 
@@ -36,10 +37,33 @@ pub struct Seen {
     pub key: Key,
     /// Its stamp.
     pub hlc: Hlc,
-    /// What its writer had seen of the key: one sequence for each origin.
+    /// What it supersedes: whatever was written to the key with one of these names, or an earlier one
+    /// of the same origin. Its own predecessor is among them.
     pub context: Vec<Dot>,
     /// The hash of the value, or nothing for a delete.
     pub value: Option<[u8; 32]>,
+}
+
+impl Seen {
+    /// What an observer sees of a version.
+    #[must_use]
+    pub fn of(version: &Version) -> Self {
+        let own = Dot::new(version.dot.origin, version.dot.seq - 1);
+        let others = version.context.iter().filter(|(origin, _)| *origin != own.origin);
+        let mut context: Vec<Dot> = others.map(|(origin, seq)| Dot::new(origin, seq)).collect();
+        context.extend((own.seq > 0).then_some(own));
+        let value = version.put().map(|put| match &put.payload {
+            Payload::Inline(bytes) => *blake3::hash(bytes).as_bytes(),
+            Payload::Blob { hash, .. } => *hash,
+        });
+        Self { dot: version.dot, key: version.key.clone(), hlc: version.hlc, context, value }
+    }
+
+    /// Whether a write to the same key is superseded by this one.
+    #[must_use]
+    pub fn supersedes(&self, dot: Dot) -> bool {
+        self.context.iter().any(|seen| seen.origin == dot.origin && dot.seq <= seen.seq)
+    }
 }
 
 /// What happened.

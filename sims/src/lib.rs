@@ -7,3 +7,12 @@ pub mod net;
 pub mod oracles;
 pub mod os;
 pub mod plan;
+mod ports;
+mod run;
+mod timeline;
+mod trace;
+mod world;
+
+pub use run::{Cost, Options, Outcome, RunError, run};
+pub use trace::Trace;
+pub use world::Configure;

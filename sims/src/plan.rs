@@ -283,6 +283,30 @@ pub struct Expect {
     pub quiet_bytes: Option<u64>,
 }
 
+impl Plan {
+    /// So many nodes, each linked with the next, that nobody uses and nothing befalls for 10 s.
+    #[must_use]
+    pub fn empty(nodes: usize, seed: u64) -> Self {
+        let link = |from| Edge { from, to: from + 1, quality: Quality::default() };
+        #[expect(clippy::cast_precision_loss, reason = "a place in a drawing")]
+        let place = |node: usize| ((node as f64 + 0.5) / nodes.max(1) as f64, 0.5);
+        Self {
+            scenario: "empty".to_owned(),
+            about: "Nobody does anything.".to_owned(),
+            seed,
+            nodes,
+            late: BTreeSet::new(),
+            settings: Settings::default(),
+            edges: (0..nodes.saturating_sub(1)).map(link).collect(),
+            places: (0..nodes).map(place).collect(),
+            operations: Vec::new(),
+            faults: Vec::new(),
+            ends: Duration::from_secs(10),
+            expect: Expect::default(),
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -31,5 +31,6 @@ pub(crate) mod supervisor;
 pub(crate) mod watch;
 
 pub use runner::{Inline, OwnThread, StorageRunner};
+pub use society::Observer;
 pub use supervisor::Role;
 pub use watch::{Notice, WATCH_QUEUE_MAX};

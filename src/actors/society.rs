@@ -28,9 +28,12 @@ use crate::{
     network::{Multiaddr, Network},
     ports::{Entropy, Scope},
     report::NodeEvent,
-    storage::{Durability, Reader},
+    storage::{Change, Durability, Reader},
     types::Limits,
 };
+
+/// Is told what a commit changed.
+pub type Observer = Arc<dyn Fn(&[Change]) + Send + Sync>;
 
 /// Settings that actors read.
 #[derive(Clone, Debug)]
@@ -79,6 +82,7 @@ pub struct Society {
     pub(crate) node: NodeId,
     pub(crate) settings: Settings,
     pub(crate) scope: Scope,
+    pub(crate) observer: Option<Observer>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) clock: ClockHandle,
     pub(crate) metrics: Metrics,

@@ -468,6 +468,9 @@ impl StorageState {
 
     /// Replies first, then has others told: whoever waits is not made to wait for the mesh.
     fn tell(&mut self, waiting: Vec<Waiting>, changes: Vec<Change>) {
+        if let Some(observer) = &self.society.observer {
+            observer(&changes);
+        }
         let mut units = Vec::new();
         for waiter in waiting {
             match waiter {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Node, StartError, start};
 use crate::{
-    actors::runner::{OwnThread, StorageRunner},
+    actors::{Observer, OwnThread, StorageRunner},
     causality::NodeId,
     network::{
         Multiaddr, TransportFactory, Tuning,
@@ -126,6 +126,7 @@ pub struct Builder {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) runner: Arc<dyn StorageRunner>,
     pub(super) transport: Option<TransportFactory>,
+    pub(super) observer: Option<Observer>,
 }
 
 impl Default for Builder {
@@ -150,6 +151,7 @@ impl Default for Builder {
             entropy: Arc::new(SystemEntropy),
             runner: Arc::new(OwnThread),
             transport: None,
+            observer: None,
         }
     }
 }
@@ -281,6 +283,14 @@ impl Builder {
     /// A transport in the place of TCP.
     pub fn transport(mut self, transport: TransportFactory) -> Self {
         self.transport = Some(transport);
+        self
+    }
+
+    /// Is told of every change, local or remote, when it is committed and before its writer is told,
+    /// in the order of commits. It is called where Storage runs: it must not block, and a panic in it
+    /// is one of Storage.
+    pub fn observer(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
         self
     }
 

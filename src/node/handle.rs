@@ -385,6 +385,21 @@ impl Node {
         }
     }
 
+    /// Stops the node as if its process had died: every task ends at what it awaits, nothing is
+    /// flushed, peers see connections end. What was acknowledged is as durable as it was promised.
+    pub fn kill(&self) {
+        let society = &self.inner.society;
+        society.scope.close();
+        society.forget_store();
+        society.ended.send_replace(Some(Ending::Closed));
+    }
+
+    /// Tasks of the node that have not ended: none, soon after it was closed or killed.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.inner.society.scope.alive()
+    }
+
     /// Waits until the node has stopped, for whatever reason; the text says why if it was an error.
     pub async fn closed(&self) -> Option<String> {
         let mut ended = self.inner.society.ended.subscribe();

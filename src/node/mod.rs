@@ -18,7 +18,7 @@ pub use crate::report::{
 };
 /// What the signatures of a node name, so that a program needs no other module.
 pub use crate::{
-    actors::Notice,
+    actors::{Notice, Observer},
     causality::{Dot, Hlc, NodeId},
     conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},

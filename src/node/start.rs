@@ -197,6 +197,7 @@ fn society(
             limits: builder.limits,
         },
         scope: Scope::new(Handle::current()),
+        observer: builder.observer.clone(),
         entropy: builder.entropy.clone(),
         clock: clock_handle,
         metrics,

@@ -77,17 +77,27 @@ impl Scope {
             for task in &tasks.handles {
                 task.abort();
             }
-            std::mem::take(&mut tasks.children)
+            self.upgraded(&tasks.children)
         };
-        for tasks in children.iter().filter_map(Weak::upgrade) {
-            Self { runtime: self.runtime.clone(), tasks }.close();
+        for child in children {
+            child.close();
         }
     }
 
-    /// How many tasks have not ended.
+    /// How many tasks have not ended, those of children included.
     #[must_use]
     pub fn alive(&self) -> usize {
-        self.lock().handles.iter().filter(|task| !task.is_finished()).count()
+        let (own, children) = {
+            let tasks = self.lock();
+            let own = tasks.handles.iter().filter(|task| !task.is_finished()).count();
+            (own, self.upgraded(&tasks.children))
+        };
+        own + children.iter().map(Self::alive).sum::<usize>()
+    }
+
+    fn upgraded(&self, children: &[Weak<Mutex<Tasks>>]) -> Vec<Self> {
+        let tasks = children.iter().filter_map(Weak::upgrade);
+        tasks.map(|tasks| Self { runtime: self.runtime.clone(), tasks }).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Tasks> {

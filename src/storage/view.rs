@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Pair, Snapshot, StoreError, chunks,
+    Pair, Snapshot, Store, StoreError, chunks,
     layout::{self, NsNo},
+    load,
     reader::Found,
     shared::Shared,
     stored,
@@ -39,6 +40,16 @@ fn damaged(what: &str) -> StoreError {
 impl View {
     pub(super) fn new(snapshot: Box<dyn Snapshot>, shared: Arc<Shared>) -> Self {
         Self { snapshot, shared }
+    }
+
+    /// A view of a store that no node has open, or that nobody writes to meanwhile: what a node would
+    /// find there. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn open(store: &dyn Store) -> Result<Self, StoreError> {
+        let shared = load::load(store)?.shared;
+        Ok(Self { snapshot: store.snapshot(), shared: Arc::new(shared) })
     }
 
     /// What readers see under `key`.
