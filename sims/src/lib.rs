@@ -5,6 +5,7 @@ pub mod dice;
 pub mod history;
 mod mesh;
 pub mod net;
+pub mod oracles;
 pub mod os;
 pub mod plan;
 mod ports;
