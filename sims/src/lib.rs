@@ -1,6 +1,7 @@
 //! Partition simulations of real tidings nodes: the whole production node, by the dozen in one
 //! process, under weather drawn from a seed, in virtual time, the same events for the same seed.
 
+pub mod cli;
 pub mod dice;
 pub mod history;
 mod mesh;
@@ -14,9 +15,11 @@ pub mod scenario;
 mod timeline;
 pub mod topology;
 mod trace;
+mod verdict;
 mod world;
 
 pub use mesh::{Mesh, Program};
 pub use run::{Cost, Options, Outcome, RunError, run};
 pub use trace::Trace;
+pub use verdict::verdict;
 pub use world::Configure;

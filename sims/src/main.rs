@@ -1,3 +1,7 @@
 //! The program `sim`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sims::cli::main()
+}

@@ -1,0 +1,89 @@
+//! `run` and `replay`: one seed.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::{
+    Ended, Failure, Output, What,
+    source::{Source, replay_command},
+};
+use crate::{Options, Outcome, plan::Plan, run as run_plan, verdict};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// A scenario of the library, or a file: a scenario, or a plan as `shrink` writes it
+    scenario: String,
+    /// What chance does
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Which seed
+    seed: u64,
+    /// A scenario of the library, or a file
+    #[arg(long, default_value = "any-weather")]
+    scenario: String,
+    /// What the nodes log, as `RUST_LOG` says it: `debug`, `tidings=trace`; nothing unless told
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<Ended, Failure> {
+    let source = Source::find(&args.scenario, &args.what)?;
+    let seed = args.seed.unwrap_or_else(|| source.first_seed());
+    let plan = source.plan(seed)?;
+    let outcome = run_plan(&plan, &Options::default()).map_err(|error| error.to_string())?;
+    tell(&plan, &outcome, &replay_command(&args.scenario, seed, &args.what), &args.output)
+}
+
+pub(super) fn replay(args: &ReplayArgs) -> Result<Ended, Failure> {
+    let plan = Source::find(&args.scenario, &args.what)?.plan(args.seed)?;
+    if let Some(filter) = &args.log {
+        let filter = tracing_subscriber::EnvFilter::try_new(filter)
+            .map_err(|error| format!("--log {filter}: {error}; try `debug` or `tidings=trace`"))?;
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+    let options = Options { log: true, ..Options::default() };
+    let outcome = run_plan(&plan, &options).map_err(|error| error.to_string())?;
+    if !args.output.json {
+        let log = outcome.trace.log().unwrap_or_default();
+        let written = std::io::stdout().lock().write_all(log.as_bytes());
+        written.map_err(|error| format!("standard output: {error}"))?;
+    }
+    tell(&plan, &outcome, &replay_command(&args.scenario, args.seed, &args.what), &args.output)
+}
+
+fn tell(plan: &Plan, outcome: &Outcome, replay: &str, _output: &Output) -> Result<Ended, Failure> {
+    let violations = verdict(plan, outcome);
+    let cost = outcome.cost;
+    println!(
+        "{} seed {}: {} nodes, {} events, {:.0?} virtual in {:.2?} ({:.0} x), trace {}",
+        plan.scenario,
+        plan.seed,
+        plan.nodes,
+        outcome.trace.events(),
+        cost.simulated,
+        cost.wall,
+        cost.simulated.as_secs_f64() / cost.wall.as_secs_f64(),
+        &outcome.trace.hash()[..16],
+    );
+    for violation in &violations {
+        println!("  {violation}");
+    }
+    if violations.is_empty() {
+        return Ok(Ended::Well);
+    }
+    println!("again: {replay}");
+    Ok(Ended::Badly)
+}
