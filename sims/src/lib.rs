@@ -6,5 +6,7 @@ pub mod history;
 pub mod net;
 pub mod os;
 pub mod plan;
+mod plan_file;
 pub mod scenario;
+pub mod shrink;
 pub mod topology;
