@@ -37,8 +37,8 @@ pub struct Seen {
     pub key: Key,
     /// Its stamp.
     pub hlc: Hlc,
-    /// What it supersedes: whatever was written to the key with one of these names, or an earlier one
-    /// of the same origin. Its own predecessor is among them.
+    /// What its writer had seen of the key: whatever was written to it with one of these names, or an
+    /// earlier one of the same origin. The past of its own origin is not named.
     pub context: Vec<Dot>,
     /// The hash of the value, or nothing for a delete.
     pub value: Option<[u8; 32]>,
@@ -48,10 +48,7 @@ impl Seen {
     /// What an observer sees of a version.
     #[must_use]
     pub fn of(version: &Version) -> Self {
-        let own = Dot::new(version.dot.origin, version.dot.seq - 1);
-        let others = version.context.iter().filter(|(origin, _)| *origin != own.origin);
-        let mut context: Vec<Dot> = others.map(|(origin, seq)| Dot::new(origin, seq)).collect();
-        context.extend((own.seq > 0).then_some(own));
+        let context = version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
         let value = version.put().map(|put| match &put.payload {
             Payload::Inline(bytes) => *blake3::hash(bytes).as_bytes(),
             Payload::Blob { hash, .. } => *hash,
@@ -62,7 +59,8 @@ impl Seen {
     /// Whether a write to the same key is superseded by this one.
     #[must_use]
     pub fn supersedes(&self, dot: Dot) -> bool {
-        self.context.iter().any(|seen| seen.origin == dot.origin && dot.seq <= seen.seq)
+        let own_past = dot.origin == self.dot.origin && dot.seq < self.dot.seq;
+        own_past || self.context.iter().any(|seen| seen.origin == dot.origin && dot.seq <= seen.seq)
     }
 }
 

@@ -20,7 +20,9 @@ pub fn verdict(plan: &Plan, outcome: &Outcome) -> Vec<Violation> {
         let (tasks, connections) = (outcome.tasks_left, outcome.connections_left);
         wrong(
             "left-behind",
-            format!("an hour after every node had ended, {tasks} tasks and {connections} connections were left"),
+            format!(
+                "an hour after every node had ended, {tasks} tasks and {connections} connections were left"
+            ),
         );
     }
     violations

@@ -15,7 +15,8 @@ pub(super) fn list(json: bool) -> Result<Ended, Failure> {
         return Ok(Ended::Well);
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["SCENARIO", "ABOUT"]);
     for scenario in scenarios {
         table.add_row([scenario.name(), scenario.about()]);

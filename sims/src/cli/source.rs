@@ -32,11 +32,11 @@ impl Source {
             return Err(nothing_like(name));
         }
         let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
-        if looks_like_a_plan(&text) {
+        if Plan::is_plan(path, &text) {
             if overrides != Overrides::default() {
                 return Err(format!("{name} is a plan, with its dice thrown: edit it, or run its scenario"));
             }
-            let plan = Plan::from_toml(&text).map_err(|error| format!("{name}: {error}"))?;
+            let plan = Plan::load(path).map_err(|error| error.to_string())?;
             return Ok(Self::Plan(Box::new(plan)));
         }
         let scenario = Scenario::parse(name, &text).map_err(|error| error.to_string())?;
@@ -66,11 +66,6 @@ impl Source {
     }
 }
 
-/// Plans say which seed they are of; scenarios do not.
-fn looks_like_a_plan(text: &str) -> bool {
-    text.lines().take_while(|line| !line.starts_with('[')).any(|line| line.trim_start().starts_with("seed"))
-}
-
 fn nothing_like(name: &str) -> Failure {
     let names: Vec<&str> = scenario::library().iter().map(|listed| listed.name).collect();
     format!("there is no scenario and no file {name:?}; scenarios are {}", names.join(", "))
@@ -98,7 +93,8 @@ pub fn replay_command(scenario: &str, seed: u64, what: &What) -> String {
         command += &format!(" --topology {topology}");
     }
     if let Some(duration) = what.duration {
-        command += &format!(" --duration {}", humantime::format_duration(duration).to_string().replace(' ', ""));
+        command +=
+            &format!(" --duration {}", humantime::format_duration(duration).to_string().replace(' ', ""));
     }
     match what.store {
         Some(super::Store::Fjall) => command += " --store fjall",

@@ -10,7 +10,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::parts::neighbours;
+pub(crate) use self::parts::{neighbours, parts};
 use crate::{dice::Dice, plan::NodeNo};
 
 /// The shape of a mesh.
@@ -242,7 +242,7 @@ fn check_edges(edges: &[(NodeNo, NodeNo)], nodes: usize) -> Result<(), String> {
             return Err(format!("the edge [{from}, {to}] is there twice: remove one"));
         }
     }
-    let apart = parts::parts(nodes, edges);
+    let apart = parts(nodes, edges);
     match apart.get(1) {
         Some(part) => Err(format!(
             "no edges lead from node 0 to {part:?}: all nodes must be connected; add an edge between them"

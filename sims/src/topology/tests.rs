@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{KINDS, Topology, parts::parts};
+use super::{KINDS, Topology, parts};
 use crate::dice::Dice;
 
 fn kinds() -> impl Strategy<Value = Topology> {
