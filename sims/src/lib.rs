@@ -3,16 +3,20 @@
 
 pub mod dice;
 pub mod history;
+mod mesh;
 pub mod net;
 pub mod oracles;
 pub mod os;
 pub mod plan;
 mod ports;
 mod run;
+pub mod scenario;
 mod timeline;
+pub mod topology;
 mod trace;
 mod world;
 
+pub use mesh::{Mesh, Program};
 pub use run::{Cost, Options, Outcome, RunError, run};
 pub use trace::Trace;
 pub use world::Configure;

@@ -7,11 +7,13 @@ use std::{
 };
 
 use thiserror::Error;
+use tokio::task::JoinError;
 
 use crate::{
     history::History,
+    mesh::Program,
     os::{self, Virtual},
-    plan::Plan,
+    plan::{Action, Fault, FaultKind, Operation, Plan, StoreKind},
     timeline::{Step, steps},
     trace::Trace,
     world::{Configure, Recorder, World, sleep_until},
@@ -33,8 +35,12 @@ const SAMPLING_LEAST: Duration = Duration::from_millis(500);
 pub struct Options {
     /// Keep a line of text for every event.
     pub log: bool,
-    /// Changes how nodes are built.
+    /// Changes how nodes are built: settings, policies, resolvers of one's own.
     pub configure: Option<Configure>,
+    /// Uses the nodes beside the operations of the plan; the plan ends no sooner than this.
+    pub workload: Option<Program>,
+    /// Looks at the nodes when they agree, or should.
+    pub check: Option<Program>,
 }
 
 /// What became of a run.
@@ -48,6 +54,8 @@ pub struct Outcome {
     pub tasks_left: usize,
     /// Connections that nobody closed.
     pub connections_left: usize,
+    /// What the workload or the check found wrong.
+    pub complaint: Option<String>,
     /// What it took.
     pub cost: Cost,
 }
@@ -82,14 +90,33 @@ pub enum RunError {
 /// # Errors
 /// See [`RunError`]; that the nodes do wrong is none, but for the oracles to find.
 pub fn run(plan: &Plan, options: &Options) -> Result<Outcome, RunError> {
-    // Statics that are made when they are first needed draw from the first simulation of a process.
-    static WARM: Once = Once::new();
-    WARM.call_once(|| {
+    warm_up(plan.settings.store);
+    on_a_thread(plan.clone(), options.clone())
+}
+
+/// Statics that are made when they are first needed draw from the first simulation of a process that
+/// needs them: here it is one whose events nobody looks at.
+fn warm_up(store: StoreKind) {
+    static MEMORY: Once = Once::new();
+    static FJALL: Once = Once::new();
+    let once = match store {
+        StoreKind::Memory => &MEMORY,
+        StoreKind::Fjall => &FJALL,
+    };
+    once.call_once(|| {
         let mut small = Plan::empty(3, 0);
-        small.settings.store = plan.settings.store;
+        small.settings.store = store;
+        small.ends = Duration::from_secs(40);
+        for nth in 0..30 {
+            let (at, key) = (Duration::from_secs(nth), format!("key/{}", nth % 3));
+            let size = if nth == 20 { 100_000 } else { 100 };
+            let action = if nth % 10 == 9 { Action::Delete { key } } else { Action::Put { key, size } };
+            small.operations.push(Operation { at, node: usize::from(nth % 2 == 0), action });
+        }
+        let (at, lasts) = (Duration::from_secs(12), Some(Duration::from_secs(5)));
+        small.faults.push(Fault { at, lasts, kind: FaultKind::Crash { node: 1 } });
         let _only_for_its_effects = on_a_thread(small, Options::default());
     });
-    on_a_thread(plan.clone(), options.clone())
 }
 
 fn on_a_thread(plan: Plan, options: Options) -> Result<Outcome, RunError> {
@@ -115,7 +142,8 @@ fn in_virtual_time(plan: Plan, options: &Options) -> Result<Outcome, RunError> {
     let simulated = runtime.block_on(async { os::elapsed() }).saturating_sub(LEFT_BEHIND);
     drop(runtime);
     drop(time);
-    let cost = Cost { wall: os::real() - wall, cpu: os::thread_cpu() - cpu, simulated };
+    let cost =
+        Cost { wall: os::real().saturating_sub(wall), cpu: os::thread_cpu().saturating_sub(cpu), simulated };
     outcome.map(|outcome| Outcome { cost, ..outcome })
 }
 
@@ -128,15 +156,31 @@ async fn simulate(plan: Arc<Plan>, options: &Options) -> Result<Outcome, RunErro
     for node in (0..plan.nodes).filter(|node| !plan.late.contains(node)) {
         world.start(node).await;
     }
+    let workload = options.workload.as_ref().map(|workload| tokio::spawn(workload(world.mesh().clone())));
     carry_out(&mut world).await;
+    let mut complaint = None;
+    if let Some(workload) = workload {
+        complaint = answer(workload.await);
+    }
     settle(&mut world).await;
+    if let (Some(check), None) = (&options.check, &complaint) {
+        complaint = answer(tokio::spawn(check(world.mesh().clone())).await);
+    }
     let finals = world.finals().await.map_err(RunError::Finals);
     let connections_left = world.end().await;
     tokio::time::sleep(LEFT_BEHIND).await;
     let tasks_left = metrics.num_alive_tasks() - tasks_before;
     let (mut history, trace) = recorder.finish();
     history.finals = finals?;
-    Ok(Outcome { history, trace, tasks_left, connections_left, cost: Cost::default() })
+    Ok(Outcome { history, trace, tasks_left, connections_left, complaint, cost: Cost::default() })
+}
+
+/// What a program complains of, if it does.
+fn answer(ended: Result<Result<(), String>, JoinError>) -> Option<String> {
+    match ended {
+        Ok(answer) => answer.err(),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 async fn carry_out(world: &mut World) {

@@ -20,7 +20,7 @@ use tokio::{sync::Notify, task::AbortHandle};
 
 use self::{
     agenda::{Agenda, drive},
-    state::{Link, State},
+    state::{Connection, Link, State},
 };
 use crate::{
     dice::Dice,
@@ -179,7 +179,7 @@ impl Net {
     pub fn connected(&self) -> BTreeSet<(Ipv4Addr, Ipv4Addr)> {
         let state = self.shared.lock();
         let open = state.connections.values().filter(|connection| connection.is_open());
-        open.map(|connection| connection.ends()).map(|(a, b)| (a.min(b), a.max(b))).collect()
+        open.map(Connection::ends).map(|(a, b)| (a.min(b), a.max(b))).collect()
     }
 
     /// Whether a dial from one to the other would get through now.

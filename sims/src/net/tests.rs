@@ -82,9 +82,9 @@ async fn a_mebibyte_at_one_a_second_takes_a_second_though_the_window_is_small() 
     let mut two = Two::new(Some(1 << 20));
     let (mut near, mut far) = two.connect().await;
     let started = Instant::now();
-    let mut received = vec![0; 1 << 20];
-    let (sent, got) = tokio::join!(near.write_all(&[7; 1 << 20]), far.read_exact(&mut received));
-    sent.unwrap();
+    let (sent, mut received) = (vec![7; 1 << 20], vec![0; 1 << 20]);
+    let (written, got) = tokio::join!(near.write_all(&sent), far.read_exact(&mut received));
+    written.unwrap();
     got.unwrap();
     assert!((1_050..1_300).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
     assert_eq!(two.net.bytes(address(0), address(1)), 1 << 20);
@@ -110,12 +110,13 @@ async fn without_acknowledgements_the_other_way_starves_when_its_window_is_full(
     let mut two = Two::new(None);
     let (mut near, mut far) = two.connect().await;
     two.cut();
-    let (mut written, mut buffer) = (0, vec![0; 1 << 16]);
-    while let Ok(count) = timeout(Duration::from_secs(5), far.write(&[1; 1 << 16])).await {
+    let (bytes, mut buffer) = (vec![1; 1 << 16], vec![0; 1 << 16]);
+    let (mut written, mut read) = (0, 0);
+    while let Ok(count) = timeout(Duration::from_secs(5), far.write(&bytes)).await {
         written += count.unwrap();
-        near.read(&mut buffer).await.unwrap();
+        read += near.read(&mut buffer).await.unwrap();
     }
-    assert_eq!(written, 256 << 10);
+    assert_eq!((written, read), (256 << 10, 256 << 10));
     two.heal();
     assert!(timeout(Duration::from_secs(1), far.write(b"again")).await.is_ok());
 }

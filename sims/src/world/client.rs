@@ -36,15 +36,15 @@ async fn answer(node: &Node, number: usize, action: Action) -> Result<What, Stri
                 .enumerate()
                 .map(|(nth, key)| Ok(BatchOp::Put(self::key(key)?, Value::from(value(number, nth, size)))));
             let written = node.batch(puts.collect::<Result<_, String>>()?).await;
-            return acknowledged(number, written.map_err(refusal)?);
+            return Ok(acknowledged(number, written.map_err(refusal)?));
         }
     };
     let written: Result<Vec<Written>, WriteError> = written.into_iter().collect();
-    acknowledged(number, written.map_err(refusal)?)
+    Ok(acknowledged(number, written.map_err(refusal)?))
 }
 
-fn acknowledged(operation: usize, written: Vec<Written>) -> Result<What, String> {
-    Ok(What::Acknowledged { operation, dots: written.into_iter().map(|written| written.dot).collect() })
+fn acknowledged(operation: usize, written: Vec<Written>) -> What {
+    What::Acknowledged { operation, dots: written.into_iter().map(|written| written.dot).collect() }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

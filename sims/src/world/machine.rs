@@ -1,6 +1,14 @@
 //! A machine: what outlives the node that runs on it, and how the node is started and dies.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tempfile::TempDir;
 use tidings::{
@@ -199,7 +207,7 @@ impl Disk {
     fn new(kind: StoreKind) -> std::io::Result<Self> {
         Ok(match kind {
             StoreKind::Memory => Self::Memory(Memory::new()),
-            StoreKind::Fjall => Self::Fjall(tempfile::Builder::new().prefix("tidings-sim-").tempdir()?),
+            StoreKind::Fjall => Self::Fjall(directory()?),
         })
     }
 
@@ -220,6 +228,14 @@ impl Disk {
             }
         }
     }
+}
+
+/// A directory whose name is not drawn: a name that is taken would be drawn again, and every throw of
+/// the dice after that be another.
+fn directory() -> std::io::Result<TempDir> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("tidings-sim-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir()
 }
 
 /// Where a node is reached.

@@ -23,6 +23,7 @@ pub use self::recorder::Recorder;
 use self::{links::Links, machine::Machine, sampler::Counts};
 use crate::{
     history::{Final, Sample, What},
+    mesh::Mesh,
     net::{Net, address},
     os,
     plan::{NodeNo, Plan, Quality},
@@ -44,6 +45,7 @@ pub struct World {
     /// What the nodes counted that ran on a machine before, and the one that runs.
     counts: Vec<(Counts, Counts)>,
     users: JoinSet<()>,
+    mesh: Mesh,
 }
 
 impl World {
@@ -69,6 +71,7 @@ impl World {
             names,
             counts,
             users: JoinSet::new(),
+            mesh: Mesh::new(plan.nodes),
             plan,
         })
     }
@@ -83,6 +86,12 @@ impl World {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// The nodes as programs see them.
+    #[must_use]
+    pub fn mesh(&self) -> &Mesh {
+        &self.mesh
     }
 
     /// The node that runs on this machine, if one does.
@@ -127,6 +136,7 @@ impl World {
     fn is_up(&mut self, no: NodeNo, node: Node) {
         self.names.insert(node.id().to_string(), no);
         tokio::spawn(listen(no, node.events(), self.names.clone(), self.recorder.clone()));
+        self.mesh.set(no, Some(node.clone()));
         self.machines[no].node = Some(node);
     }
 
@@ -155,6 +165,7 @@ impl World {
 
     /// Keeps what the node that is about to end has counted.
     async fn retire(&mut self, no: NodeNo) {
+        self.mesh.set(no, None);
         let _last = self.measure(no).await;
         let (before, now) = self.counts[no];
         self.counts[no] = (sampler::add(before, now), Counts::default());
@@ -268,5 +279,61 @@ pub async fn sleep_until(at: Duration) {
     let now = os::elapsed();
     if let Some(left) = at.checked_sub(now) {
         tokio::time::sleep(left).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{os::Virtual, trace::Trace};
+
+    /// Runs `test` in a world of two nodes, in virtual time.
+    fn in_a_world<T: Send + 'static>(test: impl AsyncFnOnce(&mut World) -> T + Send + 'static) -> T {
+        let in_virtual_time = || {
+            let time = Virtual::begin(1);
+            let builder = &mut tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_time().start_paused(true).build().unwrap();
+            runtime.block_on(async {
+                time.clocks_start();
+                let recorder = Recorder::new(2, Trace::default());
+                let mut world = World::new(Arc::new(Plan::empty(2, 1)), recorder, None).unwrap();
+                world.start(0).await;
+                world.start(1).await;
+                test(&mut world).await
+            })
+        };
+        std::thread::spawn(in_virtual_time).join().unwrap()
+    }
+
+    fn metric(node: &Node, name: &str) -> u64 {
+        let metrics = node.metrics();
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.rsplit(' ').next());
+        line.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().unwrap()
+    }
+
+    #[test]
+    fn the_heartbeats_of_gossip_fire_in_virtual_time() {
+        let heartbeats = in_a_world(async |world| {
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            metric(&world.node(0).unwrap(), "tidings_network_gossipsub_heartbeat_duration_count")
+        });
+        assert!((190..=210).contains(&heartbeats), "{heartbeats} heartbeats, one every 500 ms, in 100 s");
+    }
+
+    #[test]
+    fn a_node_that_is_killed_leaves_nothing_running() {
+        let (before, after) = in_a_world(async |world| {
+            let metrics = tokio::runtime::Handle::current().metrics();
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let with_two = metrics.num_alive_tasks();
+            for _ in 0..20 {
+                world.kill(1).await;
+                world.start(1).await;
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+            (with_two, metrics.num_alive_tasks())
+        });
+        // Fewer while the other waits to dial again.
+        assert!(after <= before, "{before} tasks became {after}");
     }
 }
