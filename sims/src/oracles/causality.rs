@@ -1,13 +1,16 @@
 //! Causality, per key: no effect before its cause, no reader sent back in time, and a write
 //! supersedes what its writer had in front of it: all of that, and nothing else (rule 1).
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use tidings::causality::{Context, Dot};
 
 use super::{
     Oracle,
-    index::Index,
+    index::{Index, dies},
     replay::{Held, Replay},
     violation::Findings,
 };
@@ -24,10 +27,14 @@ pub(super) const ORACLE: Oracle = Oracle {
 
 fn find(index: &Index<'_>, findings: &mut Findings) {
     let mut replay = Replay::default();
-    let mut reads = HashMap::new();
+    let (mut reads, mut dead) = (HashMap::new(), BTreeSet::new());
     for (number, event) in index.history.events.iter().enumerate() {
         let at = event.at;
+        if let Some(node) = dies(&event.what) {
+            dead.insert(node);
+        }
         match &event.what {
+            What::Started { node, .. } => _ = dead.remove(node),
             What::Applied { node, local: true, version } => {
                 causes(index, (number, at), *node, version, findings);
                 in_front(index, replay.held(*node, &version.key), at, *node, version, findings);
@@ -38,7 +45,9 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
                 }
             }
             What::Read { operation, found } => {
-                let superseded = reads.remove(operation).unwrap_or_default();
+                let asked = index.plan.operations.get(*operation);
+                let alive = asked.is_some_and(|asked| !dead.contains(&asked.node));
+                let superseded = reads.remove(operation).filter(|_| alive).unwrap_or_default();
                 read(index, (number, at), *operation, found.map(|found| found.0), &superseded, findings);
             }
             _ => {}
@@ -56,7 +65,8 @@ fn causes(
     findings: &mut Findings,
 ) {
     let what = || format!("{:?} of {} names {{}} in its context", version.dot, version.key);
-    for dot in &version.context {
+    // That of its own origin is implied: it is superseded whatever key it was of.
+    for dot in version.context.iter().filter(|dot| dot.origin != version.dot.origin) {
         match index.known(*dot) {
             Some(known) if known.version.key != version.key => findings.add(at, node, || {
                 format!("{}, a write of {}", what().replace("{}", &format!("{dot:?}")), known.version.key)

@@ -123,11 +123,13 @@ impl<'a> Index<'a> {
         group.iter().filter_map(|node| Some((*node, self.history.finals.get(node)?)))
     }
 
-    /// How long a disk of this plan stands still, at most.
-    pub(super) fn longest_stall(&self) -> Duration {
+    /// How long the disk of a node stands still, at most: one stall may begin as another ends.
+    pub(super) fn stalls(&self, node: NodeNo) -> Duration {
         let stalls =
-            self.plan.faults.iter().filter(|fault| matches!(fault.kind, FaultKind::StallDisk { .. }));
-        stalls.map(|fault| fault.lasts.unwrap_or(Duration::ZERO)).max().unwrap_or_default()
+            self.plan.faults.iter().filter(
+                |fault| matches!(fault.kind, FaultKind::StallDisk { node: stalled } if stalled == node),
+            );
+        stalls.map(|fault| fault.lasts.unwrap_or_default()).sum()
     }
 }
 
@@ -141,6 +143,19 @@ fn disturbs(what: &What) -> bool {
             | What::Broke { .. }
             | What::Mended { .. }
     )
+}
+
+/// Whose life ends with this event. Who still answers between a fault and the note that its node is
+/// down answers out of a store that is gone.
+pub(super) fn dies(what: &What) -> Option<NodeNo> {
+    match what {
+        What::Stopped { node, .. }
+        | What::Broke {
+            kind: FaultKind::Crash { node } | FaultKind::LosePower { node } | FaultKind::Wipe { node },
+            ..
+        } => Some(*node),
+        _ => None,
+    }
 }
 
 /// Whether `by` was written with `dot`, a write of the same key, in front of it.

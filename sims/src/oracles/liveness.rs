@@ -47,10 +47,10 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
 
 /// Goes through questions and answers; which operations there was anything of.
 fn answers(index: &Index<'_>, findings: &mut Findings) -> BTreeSet<usize> {
-    let patience = PATIENCE + index.longest_stall();
     let mut open: BTreeMap<usize, Duration> = BTreeMap::new();
     let mut heard = BTreeSet::new();
     let node = |operation: usize| index.plan.operations.get(operation).map(|operation| operation.node);
+    let patience = |operation| PATIENCE + node(operation).map_or(Duration::ZERO, |node| index.stalls(node));
     for event in &index.history.events {
         let at = event.at;
         let operation = match &event.what {
@@ -70,17 +70,19 @@ fn answers(index: &Index<'_>, findings: &mut Findings) -> BTreeSet<usize> {
         };
         as_asked(index, at, operation, &event.what, findings);
         heard.insert(operation);
-        if let Some(asked) = open.remove(&operation).filter(|asked| at > *asked + patience) {
+        if let Some(asked) = open.remove(&operation).filter(|asked| at > *asked + patience(operation)) {
             findings.add(at, node(operation), || {
                 format!(
                     "operation {operation}, asked at {}, was answered after more than {}",
                     clock(asked),
-                    clock(patience)
+                    clock(patience(operation))
                 )
             });
         }
     }
-    for (operation, asked) in open.into_iter().filter(|(_, asked)| index.end > *asked + patience) {
+    for (operation, asked) in
+        open.into_iter().filter(|(operation, asked)| index.end > *asked + patience(*operation))
+    {
         findings.add(index.end, node(operation), || {
             format!(
                 "operation {operation}, asked at {}, was never answered, though its node lives",
@@ -215,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_link_that_does_not_come_back_is_found_unless_something_is_in_the_way() {
-        let lawful = Fixture::lawful();
+        let mut lawful = Fixture::lawful();
+        lawful.agree();
         let parted = |doctored: &mut Fixture| doctored.say(What::Parted { node: CAT, from: BAT });
         lawful.doctored(&ORACLE, "is not connected to node 1", parted);
         let mut cut = lawful;

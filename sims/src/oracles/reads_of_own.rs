@@ -10,7 +10,7 @@ use tidings::{causality::Dot, types::Key};
 
 use super::{
     Oracle,
-    index::{Index, rank, supersedes},
+    index::{Index, dies, rank, supersedes},
     violation::{Findings, clock},
 };
 use crate::{
@@ -40,11 +40,11 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
     let mut state = State { deletes: deletes(index), ..State::default() };
     for event in &index.history.events {
         let at = event.at;
+        if let Some(node) = dies(&event.what) {
+            state.wrote.retain(|(who, _), _| *who != node);
+            state.reads.retain(|_, ((who, _), ..)| *who != node);
+        }
         match &event.what {
-            What::Stopped { node, .. } | What::Started { node, .. } => {
-                state.wrote.retain(|(who, _), _| who != node);
-                state.reads.retain(|_, ((who, _), ..)| who != node);
-            }
             What::Acknowledged { operation, dots } => state.acknowledged(index, *operation, dots, at),
             What::Asked { operation } => state.asked(index, *operation),
             What::Read { operation, found } => {

@@ -81,32 +81,46 @@ fn millis(duration: Duration) -> i128 {
 }
 
 /// What the wall clocks of nodes may have shown, in milliseconds since 1970.
-struct Clocks {
-    /// From when to when by how much, by node.
-    skews: BTreeMap<NodeNo, Vec<(Duration, Duration, i64)>>,
-    slack: Duration,
+struct Clocks<'a> {
+    index: &'a Index<'a>,
+    /// From when to when by how much, by node; for good where the fault was not put right.
+    skews: BTreeMap<NodeNo, Vec<Skew>>,
 }
 
-impl Clocks {
-    fn new(index: &Index<'_>) -> Self {
-        let mut skews: BTreeMap<NodeNo, Vec<_>> = BTreeMap::new();
-        for fault in &index.plan.faults {
-            if let FaultKind::Clock { node, skew_ms } = fault.kind {
-                let ends = fault.ends().unwrap_or(Duration::MAX);
-                skews.entry(node).or_default().push((fault.at, ends, skew_ms));
+struct Skew {
+    fault: usize,
+    from: Duration,
+    to: Duration,
+    ms: i64,
+}
+
+impl<'a> Clocks<'a> {
+    fn new(index: &'a Index<'a>) -> Self {
+        let mut skews: BTreeMap<NodeNo, Vec<Skew>> = BTreeMap::new();
+        for event in &index.history.events {
+            match &event.what {
+                What::Broke { fault, kind: FaultKind::Clock { node, skew_ms } } => {
+                    let skew = Skew { fault: *fault, from: event.at, to: Duration::MAX, ms: *skew_ms };
+                    skews.entry(*node).or_default().push(skew);
+                }
+                What::Mended { fault } => {
+                    let mended = skews.values_mut().flatten().filter(|skew| skew.fault == *fault);
+                    mended.for_each(|skew| skew.to = event.at);
+                }
+                _ => {}
             }
         }
-        Self { skews, slack: COMMIT + index.longest_stall() }
+        Self { index, skews }
     }
 
     /// The earliest and the latest that a node may have read when it stamped what it commits `at`.
     fn wall(&self, node: NodeNo, at: Duration) -> (i128, i128) {
-        let planned = at.saturating_sub(self.slack);
+        let planned = at.saturating_sub(COMMIT + self.index.stalls(node));
         let (mut least, mut most) = (0, 0);
-        for (from, to, skew) in self.skews.get(&node).into_iter().flatten() {
-            if *from <= at + self.slack && to.saturating_add(self.slack) >= planned {
-                least += i128::from(*skew.min(&0));
-                most += i128::from(*skew.max(&0));
+        for Skew { from, to, ms, .. } in self.skews.get(&node).into_iter().flatten() {
+            if *from <= at && *to >= planned {
+                least += i128::from(*ms.min(&0));
+                most += i128::from(*ms.max(&0));
             }
         }
         (millis(EPOCH + planned) + least, millis(EPOCH + at) + most)
@@ -119,9 +133,15 @@ mod tests {
 
     use super::*;
     use crate::{
+        history::Event,
         oracles::fixture::{ANT, BAT, Fixture},
-        plan::Fault,
     };
+
+    /// The clock of a node is wrong from the beginning.
+    fn skew(fixture: &mut Fixture, node: NodeNo, skew_ms: i64) {
+        let what = What::Broke { fault: 0, kind: FaultKind::Clock { node, skew_ms } };
+        fixture.history.events.insert(0, Event { at: Duration::ZERO, what });
+    }
 
     #[test]
     fn a_stamp_that_is_not_later_than_what_it_supersedes_is_found() {
@@ -143,8 +163,7 @@ mod tests {
         let lawful = Fixture::lawful();
         lawful.doctored(&ORACLE, "further ahead of its wall clock", ahead);
         let mut skewed = lawful;
-        let kind = FaultKind::Clock { node: BAT, skew_ms: 10_000 };
-        skewed.plan.faults.push(Fault { at: Duration::ZERO, lasts: None, kind });
+        skew(&mut skewed, BAT, 10_000);
         ahead(&mut skewed);
         assert_eq!(skewed.judge(&ORACLE), vec![]);
     }
@@ -155,17 +174,16 @@ mod tests {
         let dot = far.put(ANT, "nest");
         far.spread(dot);
         far.put(BAT, "nest");
-        let kind = FaultKind::Clock { node: ANT, skew_ms: 300_000 };
-        far.plan.faults.push(Fault { at: Duration::ZERO, lasts: None, kind });
-        let skew = |ms| {
+        skew(&mut far, ANT, 300_000);
+        let stamp = |ms| {
             move |far: &mut Fixture| {
                 for (_, _, version) in far.applied().filter(|(.., version)| version.dot == dot) {
                     version.hlc = Hlc::from_millis(version.hlc.millis() + ms);
                 }
             }
         };
-        far.doctored(&ORACLE, "not later than", skew(30_000));
-        skew(300_000)(&mut far);
+        far.doctored(&ORACLE, "not later than", stamp(30_000));
+        stamp(300_000)(&mut far);
         assert_eq!(far.judge(&ORACLE), vec![]);
     }
 }
