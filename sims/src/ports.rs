@@ -84,6 +84,12 @@ impl Gate {
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    /// Whether the disk does not answer.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.lock().stalled
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Stall> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -116,8 +116,10 @@ impl Society {
         self.reader.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads nothing any more: the store is to be free when its node has closed.
+    /// Reads nothing any more: the store is to be free when its node has closed. Whoever asks is told
+    /// so from now on, rather than that nothing is there.
     pub fn forget_store(&self) {
+        self.ready.store(false, Ordering::SeqCst);
         *self.reader.write().unwrap_or_else(PoisonError::into_inner) = Reader::of_nothing();
     }
 

@@ -325,7 +325,7 @@ impl Space {
     }
 
     fn check_open(&self) -> Result<(), ReadError> {
-        if self.society().ready.load(Ordering::Relaxed) { Ok(()) } else { Err(ReadError::Closed) }
+        if self.society().ready.load(Ordering::SeqCst) { Ok(()) } else { Err(ReadError::Closed) }
     }
 
     /// What readers see under `key`.

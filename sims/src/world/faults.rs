@@ -54,7 +54,11 @@ impl World {
                 }
             }
             FaultKind::Join { node } => self.leave(node).await,
-            FaultKind::StallDisk { node } => self.machines[node].gate.set_stalled(false),
+            FaultKind::StallDisk { node } => {
+                if self.machines[node].disk_answers() {
+                    self.start(node).await;
+                }
+            }
             FaultKind::FailDisk { node } => self.repair_disk(node).await,
             FaultKind::Clock { node, .. } => self.machines[node].clock.set_skew(0),
         }

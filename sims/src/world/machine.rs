@@ -54,6 +54,8 @@ pub struct Machine {
     pub node: Option<Node>,
     /// Faults that keep it down, while there are any.
     pub held_down: usize,
+    /// A node is to be started as soon as the disk answers.
+    waits: bool,
 }
 
 enum Disk {
@@ -87,6 +89,7 @@ impl Machine {
             gate: Gate::default(),
             node: None,
             held_down: 0,
+            waits: false,
         })
     }
 
@@ -189,6 +192,18 @@ impl Machine {
         if let Disk::Memory(disk) = &self.disk {
             disk.fail_commits(fails.then(|| StoreError::Io("the disk is broken, says the simulator".into())));
         }
+    }
+
+    /// Whether a node that is to start now has to wait until the disk answers; it is remembered.
+    pub fn waits_for_its_disk(&mut self) -> bool {
+        self.waits = self.gate.is_stalled();
+        self.waits
+    }
+
+    /// The disk answers again. Whether a node has been waiting for that.
+    pub fn disk_answers(&mut self) -> bool {
+        self.gate.set_stalled(false);
+        std::mem::take(&mut self.waits) && self.held_down == 0
     }
 
     /// Kills what runs here and returns when nothing of it is left. Virtual time stands still.

@@ -102,7 +102,7 @@ impl World {
 
     /// Starts a node.
     pub async fn start(&mut self, no: NodeNo) {
-        if self.machines[no].node.is_some() {
+        if self.machines[no].node.is_some() || self.machines[no].waits_for_its_disk() {
             return;
         }
         let peers: Vec<NodeNo> =
