@@ -83,7 +83,7 @@ pub(super) struct WorkTable {
     #[serde(default)]
     pub(super) spacing: Spacing,
     pub(super) keys: Maybe<usize>,
-    pub(super) prefix: Option<String>,
+    pub(super) prefix: Maybe<String>,
     #[serde(default)]
     pub(super) distribution: Distribution,
     pub(super) exponent: Maybe<f64>,

@@ -1,5 +1,7 @@
 //! Which keys users name.
 
+use tidings::types::Key;
+
 use super::{
     file::{Distribution, WorkTable},
     problem::Complaint,
@@ -38,8 +40,13 @@ impl Keys {
         let exponent = table.exponent.as_ref().map_or(1.0, |exponent| *exponent.get_ref());
         let zipf = table.distribution == Distribution::Zipf;
         let prefix = if unique { format!("item{number}-") } else { "key".into() };
+        if let Some(given) = &table.prefix
+            && let Err(error) = Key::new(format!("{}{KEYS_MAX}", given.get_ref()))
+        {
+            return Err(Complaint::new(given.span(), format!("keys with this `prefix` are none: {error}")));
+        }
         Ok(Self {
-            prefix: table.prefix.clone().unwrap_or(prefix),
+            prefix: table.prefix.as_ref().map_or(prefix, |given| given.get_ref().clone()),
             distribution: table.distribution,
             hot: table.hot.as_ref().map_or(0.9, |hot| *hot.get_ref()),
             sums: if zipf { zipf_sums(count, exponent) } else { Vec::new() },

@@ -161,6 +161,8 @@ fn values_that_are_none_say_how_to_write_them() {
         "x.toml:8: `reads`, `deletes` and `batches` are 1.20 together: take at most 1.0; what is left are puts",
     );
     work("rate = 1\nbatch = 2000", "x.toml:7: a batch takes 1000 puts at most: lower `batch`");
+    let prefix = instead("work = { rate = 1 }", "[work]\nrate = 1\nprefix = '/'");
+    assert!(prefix.starts_with("x.toml:7: keys with this `prefix` are none: "), "{prefix}");
     work("rate = 1\nkeys = 0", "x.toml:7: 0 keys: take 1 to 1000000");
     work(
         "rate = 1\nwriters = [0, 5]",
