@@ -18,7 +18,7 @@ pub struct Plan {
     /// What the scenario is about, in a sentence.
     pub about: String,
     /// The seed it was drawn from; also that of keys, jitter and hashing while it runs.
-    #[serde(with = "seed_of")]
+    #[serde(with = "crate::plan_file::seed_of")]
     pub seed: u64,
     /// The nodes, those that join later included.
     pub nodes: usize,
@@ -384,43 +384,6 @@ impl FaultKind {
             | Self::StallDisk { node }
             | Self::FailDisk { node }
             | Self::Clock { node, .. } => vec![*node],
-        }
-    }
-}
-
-/// Seeds: a number, or a text where it is more than TOML's integers can say.
-pub mod seed_of {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a seed: write a number, one above 9223372036854775807 in quotes")]
-    enum Written {
-        Number(u64),
-        Text(String),
-    }
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// The serializer's.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-    pub fn serialize<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        match i64::try_from(*seed) {
-            Ok(_) => serializer.serialize_u64(*seed),
-            Err(_) => serializer.collect_str(seed),
-        }
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When it is no seed.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        match Written::deserialize(deserializer)? {
-            Written::Number(seed) => Ok(seed),
-            Written::Text(text) => text
-                .parse()
-                .map_err(|_| D::Error::custom(format!("{text:?} is no seed: write a number from 0"))),
         }
     }
 }

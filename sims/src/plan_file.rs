@@ -120,6 +120,43 @@ fn is_json(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"))
 }
 
+/// Seeds: a number, or a text where it is more than TOML's integers can say.
+pub(crate) mod seed_of {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a seed: write a number, one above 9223372036854775807 in quotes")]
+    enum Written {
+        Number(u64),
+        Text(String),
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The serializer's.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    pub(crate) fn serialize<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        match i64::try_from(*seed) {
+            Ok(_) => serializer.serialize_u64(*seed),
+            Err(_) => serializer.collect_str(seed),
+        }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is no seed.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Number(seed) => Ok(seed),
+            Written::Text(text) => text
+                .parse()
+                .map_err(|_| D::Error::custom(format!("{text:?} is no seed: write a number from 0"))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -214,7 +214,7 @@ fn ferry(file: &File, layout: &Layout, ends: Duration, seed: u64) -> Result<Vec<
             let until = lands.min(ends);
             if until > from {
                 let kind = FaultKind::Cut { links: vec![*link], how: How::Freeze, one_way: false };
-                faults.push(Fault { at: from, lasts: Some(until - from), kind });
+                faults.push(Fault { at: from, lasts: Some(until.saturating_sub(from)), kind });
             }
             from = lands + stay;
             lands += stay * islands;

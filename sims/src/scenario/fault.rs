@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{
     draw::{Drawn, check_bandwidth, whole},
-    file::{FaultTable, File, Kind, Links, Maybe},
+    file::{FaultTable, File, Kind, Links},
     lives::{Aspect, Interval},
     pick::Mesh,
     problem::Complaint,
@@ -63,11 +63,11 @@ fn missing(table: &FaultTable, key: &str, example: &str) -> Complaint {
 
 fn needed<'a, T>(
     table: &FaultTable,
-    given: &'a Maybe<T>,
+    given: Option<&'a Spanned<T>>,
     key: &str,
     example: &str,
 ) -> Result<&'a Spanned<T>, Complaint> {
-    given.as_ref().ok_or_else(|| missing(table, key, example))
+    given.ok_or_else(|| missing(table, key, example))
 }
 
 /// The nodes of a fault, marked as busy with it.
@@ -78,7 +78,7 @@ fn nodes(
     interval: Interval,
     dice: &mut Dice,
 ) -> Result<Vec<NodeNo>, Complaint> {
-    let given = needed(table, &table.nodes, "nodes", "[0, 1]")?;
+    let given = needed(table, table.nodes.as_ref(), "nodes", "[0, 1]")?;
     if *table.fault.get_ref() == Kind::Join {
         return join(given, drawn, interval.from, dice);
     }
@@ -145,15 +145,15 @@ fn of_links(table: &FaultTable, mesh: &Mesh, dice: &mut Dice) -> Result<Vec<Faul
     let how = table.how.as_ref().map_or_else(Default::default, |how| *how.get_ref());
     let one_way = table.one_way.as_ref().is_some_and(|one_way| *one_way.get_ref());
     if *table.fault.get_ref() == Kind::Partition {
-        let groups = needed(table, &table.groups, "groups", "2")?;
+        let groups = needed(table, table.groups.as_ref(), "groups", "2")?;
         return Ok(vec![FaultKind::Partition { groups: mesh.pick_groups(groups, dice)?, how }]);
     }
-    let links: &Spanned<Links> = needed(table, &table.links, "links", "[[0, 1]]")?;
+    let links: &Spanned<Links> = needed(table, table.links.as_ref(), "links", "[[0, 1]]")?;
     let links = mesh.pick_links(links, dice)?;
     match table.fault.get_ref() {
         Kind::Flap => {
-            let up = whole(needed(table, &table.up, "up", "\"5s\"")?.get_ref().draw(dice));
-            let down = whole(needed(table, &table.down, "down", "\"5s\"")?.get_ref().draw(dice));
+            let up = whole(needed(table, table.up.as_ref(), "up", "\"5s\"")?.get_ref().draw(dice));
+            let down = whole(needed(table, table.down.as_ref(), "down", "\"5s\"")?.get_ref().draw(dice));
             if up.is_zero() || down.is_zero() {
                 return Err(Complaint::new(
                     table.fault.span(),

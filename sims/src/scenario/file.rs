@@ -83,7 +83,7 @@ pub(super) struct WorkTable {
     #[serde(default)]
     pub(super) spacing: Spacing,
     pub(super) keys: Maybe<usize>,
-    pub(super) prefix: Option<String>,
+    pub(super) prefix: Maybe<String>,
     #[serde(default)]
     pub(super) distribution: Distribution,
     pub(super) exponent: Maybe<f64>,
@@ -144,7 +144,10 @@ pub(super) struct FaultTable {
 
 /// Groups of a partition.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "groups: write `2` (so many, by chance), or lists as `[[0, 1], [\"2..4\"]]`")]
+#[serde(
+    untagged,
+    expecting = "these are no groups: write `2` (so many, by chance), or lists as `[[0, 1], [\"2..4\"]]`"
+)]
 pub(super) enum Groups {
     /// So many, each connected, by chance.
     Random(usize),
@@ -156,7 +159,7 @@ pub(super) enum Groups {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "links: write `[[0, 1], [1, 2]]`, `\"any\"`, `\"all\"`, `{ random = 2 }`, or `{ of = 3 }` for all links of node 3"
+    expecting = "these are no links: write `[[0, 1], [1, 2]]`, `\"any\"`, `\"all\"`, `{ random = 2 }`, or `{ of = 3 }` for all links of node 3"
 )]
 pub(super) enum Links {
     Listed(Vec<(NodeNo, NodeNo)>),

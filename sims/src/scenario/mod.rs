@@ -12,10 +12,12 @@
 mod draw;
 mod fault;
 mod file;
+mod keys;
 mod library;
 mod lives;
 mod pick;
 mod problem;
+mod times;
 mod value;
 mod weather;
 mod work;

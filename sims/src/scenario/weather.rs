@@ -137,7 +137,7 @@ impl Weather {
     /// A fault that begins now, unless the nodes that are left are needed, or the end is near.
     fn fault(&self, at: Duration, drawn: &mut Drawn, dice: &mut Dice) -> Option<Fault> {
         let kind = *dice.pick(&self.kinds)?;
-        let lasts = whole(self.lasts.draw(dice)).min(self.until - at);
+        let lasts = whole(self.lasts.draw(dice)).min(self.until.saturating_sub(at));
         // Joins were drawn at first.
         if lasts < LASTS_MIN || kind == Kind::Join {
             return None;

@@ -140,7 +140,7 @@ fn faster(plan: &Plan) -> Plan {
         // From its ends, for both to stay in order with all else.
         let ends = fault.ends().map(halved);
         fault.at = halved(fault.at);
-        fault.lasts = ends.map(|ends| ends - fault.at);
+        fault.lasts = ends.map(|ends| ends.saturating_sub(fault.at));
     }
     plan.ends = halved(plan.ends).max(last(&plan));
     plan

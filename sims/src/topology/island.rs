@@ -13,7 +13,7 @@ pub(super) fn dumbbell(nodes: usize) -> Layout {
     links.extend(dense(half, half));
     let mut places = place::circle(half, (0.25, 0.5), 0.2);
     places.extend(place::circle(half, (0.75, 0.5), 0.2));
-    if nodes % 2 == 0 {
+    if nodes.is_multiple_of(2) {
         links.push((0, half));
     } else {
         links.extend([(0, nodes - 1), (half, nodes - 1)]);
