@@ -4,10 +4,10 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
 use super::{Ended, Failure};
-use crate::scenario;
+use crate::scenario::{self, Listed};
 
 pub(super) fn list(json: bool) -> Result<Ended, Failure> {
-    let scenarios = scenario::library().iter().map(|listed| listed.scenario());
+    let scenarios = scenario::library().iter().map(Listed::scenario);
     if json {
         let all: Vec<_> =
             scenarios.map(|scenario| json!({ "name": scenario.name(), "about": scenario.about() })).collect();
