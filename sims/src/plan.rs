@@ -278,6 +278,13 @@ pub struct Expect {
     /// The same, maximum.
     #[serde(with = "humantime_maybe")]
     pub max_latency: Option<Duration>,
+    /// Time from an acknowledged write to the last read, at any node, that misses it, median, at most:
+    /// what Maelstrom calls stable latency.
+    #[serde(with = "humantime_maybe", skip_serializing_if = "Option::is_none")]
+    pub stable_median: Option<Duration>,
+    /// The same, maximum.
+    #[serde(with = "humantime_maybe", skip_serializing_if = "Option::is_none")]
+    pub stable_max: Option<Duration>,
     /// Messages between nodes per operation, at most.
     pub messages_per_operation: Option<f64>,
     /// Bytes per node and sync interval once all is quiet, at most.
@@ -327,6 +334,8 @@ impl Default for Expect {
             agree_within: Duration::from_secs(60),
             median_latency: None,
             max_latency: None,
+            stable_median: None,
+            stable_max: None,
             messages_per_operation: None,
             quiet_bytes: None,
         }

@@ -1,6 +1,6 @@
 //! `run` and `replay`: one seed.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::Args;
 
@@ -8,7 +8,12 @@ use super::{
     Ended, Failure, Output, What,
     source::{Source, replay_command},
 };
-use crate::{Options, Outcome, plan::Plan, run as run_plan, verdict};
+use crate::{
+    Options, Outcome,
+    plan::Plan,
+    report::{Summary, table},
+    run as run_plan, verdict,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -64,26 +69,14 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Ended, Failure> {
     tell(&plan, &outcome, &replay_command(&args.scenario, args.seed, &args.what), &args.output)
 }
 
-fn tell(plan: &Plan, outcome: &Outcome, replay: &str, _output: &Output) -> Result<Ended, Failure> {
+fn tell(plan: &Plan, outcome: &Outcome, replay: &str, output: &Output) -> Result<Ended, Failure> {
     let violations = verdict(plan, outcome);
-    let cost = outcome.cost;
-    println!(
-        "{} seed {}: {} nodes, {} events, {:.0?} virtual in {:.2?} ({:.0} x), trace {}",
-        plan.scenario,
-        plan.seed,
-        plan.nodes,
-        outcome.trace.events(),
-        cost.simulated,
-        cost.wall,
-        cost.simulated.as_secs_f64() / cost.wall.as_secs_f64(),
-        &outcome.trace.hash()[..16],
-    );
-    for violation in &violations {
-        println!("  {violation}");
+    let ended = if violations.is_empty() { Ended::Well } else { Ended::Badly };
+    let summary = Summary::of(plan, outcome, violations);
+    if output.json {
+        println!("{}", serde_json::to_string_pretty(&summary).map_err(|error| error.to_string())?);
+    } else {
+        print!("{}", table::text(plan, &summary, outcome.cost, replay, std::io::stdout().is_terminal()));
     }
-    if violations.is_empty() {
-        return Ok(Ended::Well);
-    }
-    println!("again: {replay}");
-    Ok(Ended::Badly)
+    Ok(ended)
 }

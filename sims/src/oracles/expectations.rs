@@ -1,22 +1,13 @@
 //! Expectations: what a plan says of latency and messages.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
-};
-
-use tidings::{causality::Dot, types::Key};
-
 use super::{
     Oracle,
-    index::{Index, supersedes},
+    index::Index,
+    latency::latencies,
+    stable::stable_latencies,
     violation::{Findings, clock},
-    weather::Weather,
 };
-use crate::{
-    history::{Seen, What},
-    plan::NodeNo,
-};
+use crate::history::What;
 
 pub(super) const ORACLE: Oracle = Oracle {
     name: "expectations",
@@ -29,14 +20,10 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
     if expect.median_latency.is_some() || expect.max_latency.is_some() {
         let mut latencies = latencies(index);
         latencies.sort_unstable();
-        let median = latencies.get(latencies.len() / 2).copied();
-        let max = latencies.last().copied();
-        for (name, got, bound) in
-            [("median", median, expect.median_latency), ("greatest", max, expect.max_latency)]
-        {
-            if let (Some(((got, at), node)), Some(bound)) = (got, bound)
-                && got > bound
-            {
+        let bounds = [("median", 50, expect.median_latency), ("greatest", 100, expect.max_latency)];
+        for (name, percent, bound) in bounds {
+            let Some((((got, at), node), bound)) = quantile(&latencies, percent).zip(bound) else { continue };
+            if got > bound {
                 findings.add(at, node, || {
                     format!(
                         "the {name} time from an acknowledged write to all nodes that were up and connected is {}, expected {} (the write of {} reached this node last)",
@@ -46,7 +33,34 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
             }
         }
     }
+    stable(index, findings);
     messages(index, findings);
+}
+
+/// Latencies as readers notice them.
+fn stable(index: &Index<'_>, findings: &mut Findings) {
+    let expect = &index.plan.expect;
+    let bounds = [("median", 50, expect.stable_median), ("greatest", 100, expect.stable_max)];
+    if bounds.iter().all(|(.., bound)| bound.is_none()) {
+        return;
+    }
+    let mut latencies = stable_latencies(index.plan, index.history);
+    latencies.sort_unstable();
+    for (name, percent, bound) in bounds {
+        let Some((got, bound)) = quantile(&latencies, percent).zip(bound) else { continue };
+        if got > bound {
+            findings.add(index.end, None, || {
+                format!(
+                    "the {name} time from an acknowledged write to the last read that missed it is {}, expected {}",
+                    clock(got), clock(bound)
+                )
+            });
+        }
+    }
+}
+
+fn quantile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
+    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied()
 }
 
 /// Messages between nodes per operation that was answered with a write or a read.
@@ -70,95 +84,6 @@ fn messages(index: &Index<'_>, findings: &mut Findings) {
                 "{sent} messages for {operations} operations are {ratio:.1} each, expected at most {bound:.1}"
             )
         });
-    }
-}
-
-/// A latency with the time its write was acknowledged, and the node that it reached last.
-type Latency = ((Duration, Duration), NodeNo);
-
-/// A write that is on its way.
-struct UnderWay {
-    dot: Dot,
-    acknowledged: Duration,
-    writer: NodeNo,
-    left: BTreeSet<NodeNo>,
-    last: (Duration, NodeNo),
-}
-
-#[derive(Default)]
-struct Ways<'a> {
-    by_key: HashMap<&'a Key, Vec<UnderWay>>,
-    /// Where each version is already, for those that travel faster than their acknowledgement.
-    early: HashMap<Dot, BTreeMap<NodeNo, Duration>>,
-    done: Vec<Latency>,
-}
-
-/// How long each acknowledged write took to all nodes that were up and connected with its writer
-/// from then on. A node has it when it has applied it or what supersedes it.
-fn latencies(index: &Index<'_>) -> Vec<Latency> {
-    let mut weather = Weather::new(index.plan);
-    let mut groups = Vec::new();
-    let mut ways = Ways::default();
-    for event in &index.history.events {
-        if weather.read(&event.what) {
-            groups = weather.groups();
-            ways.part(&groups);
-        }
-        match &event.what {
-            What::Acknowledged { dots, .. } => {
-                dots.iter().for_each(|dot| ways.begin(index, &groups, *dot, event.at));
-            }
-            What::Applied { node, version, .. } => ways.arrive(event.at, *node, version),
-            _ => {}
-        }
-    }
-    ways.done
-}
-
-fn group_of(groups: &[BTreeSet<NodeNo>], node: NodeNo) -> BTreeSet<NodeNo> {
-    groups.iter().find(|group| group.contains(&node)).cloned().unwrap_or_default()
-}
-
-impl<'a> Ways<'a> {
-    fn begin(&mut self, index: &Index<'a>, groups: &[BTreeSet<NodeNo>], dot: Dot, at: Duration) {
-        let Some(known) = index.known(dot) else { return };
-        let Some((.., writer)) = known.written else { return };
-        let early = self.early.remove(&dot).unwrap_or_default();
-        let left = group_of(groups, writer).into_iter().filter(|node| !early.contains_key(node)).collect();
-        let way = UnderWay { dot, acknowledged: at, writer, left, last: (at, writer) };
-        self.by_key.entry(&known.version.key).or_default().push(way);
-        self.end(&known.version.key);
-    }
-
-    fn arrive(&mut self, at: Duration, node: NodeNo, version: &'a Seen) {
-        let ways = self.by_key.entry(&version.key).or_default();
-        let mut known = false;
-        for way in ways.iter_mut() {
-            known |= way.dot == version.dot;
-            if (way.dot == version.dot || supersedes(version, way.dot)) && way.left.remove(&node) {
-                way.last = (at, node);
-            }
-        }
-        if !known {
-            self.early.entry(version.dot).or_default().insert(node, at);
-        }
-        self.end(&version.key);
-    }
-
-    /// Nodes that are down or cut off from a writer are not waited for.
-    fn part(&mut self, groups: &[BTreeSet<NodeNo>]) {
-        for way in self.by_key.values_mut().flatten() {
-            let group = group_of(groups, way.writer);
-            way.left.retain(|node| group.contains(node));
-        }
-    }
-
-    fn end(&mut self, key: &Key) {
-        let Some(ways) = self.by_key.get_mut(key) else { return };
-        for way in ways.extract_if(.., |way| way.left.is_empty()) {
-            let (at, node) = way.last;
-            self.done.push(((at.saturating_sub(way.acknowledged), way.acknowledged), node));
-        }
     }
 }
 

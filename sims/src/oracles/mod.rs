@@ -11,12 +11,14 @@ mod dots_unique;
 mod expectations;
 mod frontiers;
 mod index;
+mod latency;
 mod liveness;
 mod lost_writes;
 mod model;
 mod quiet;
 mod reads_of_own;
 mod replay;
+mod stable;
 mod stamps;
 mod violation;
 mod weather;
@@ -25,7 +27,10 @@ mod writers;
 #[cfg(test)]
 mod fixture;
 
+pub use stable::stable_latencies;
 pub use violation::{VIOLATIONS_MAX, Violation};
+
+use std::time::Duration;
 
 use self::{index::Index, violation::Findings};
 use super::{history::History, plan::Plan};
@@ -72,6 +77,13 @@ pub fn all() -> &'static [Oracle] {
         expectations::ORACLE,
     ];
     &ALL
+}
+
+/// How long each acknowledged write took to all nodes that were up and connected with its writer from
+/// then on. A node has it when it has applied it or what supersedes it.
+#[must_use]
+pub fn latencies(plan: &Plan, history: &History) -> Vec<Duration> {
+    latency::latencies(&Index::new(plan, history)).into_iter().map(|((took, _), _)| took).collect()
 }
 
 /// What all oracles find, in their order; of each [`VIOLATIONS_MAX`] at most.

@@ -1,0 +1,6 @@
+//! What a run was like: as numbers, as a table for a terminal, as a page with plots.
+
+pub mod summary;
+pub mod table;
+
+pub use summary::Summary;
