@@ -374,6 +374,7 @@ impl Ledger {
             }
         }
         batch.insert(layout::fact(CLOCK), Bytes::copy_from_slice(&clock.0.to_le_bytes()));
+        self.draft = Draft::after(records, batch.len(), changes.len());
         self.store.commit(batch, durability)?;
         for (space, origin, union) in unions {
             space.seen_mut().apply(origin, union);

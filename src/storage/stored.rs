@@ -57,9 +57,8 @@ fn damaged(what: &str) -> StoreError {
 
 /// The bytes of a record. All its origins must have numbers.
 pub(super) fn encode_record(record: &Record, origins: &Origins) -> Bytes {
-    let derived = record.context_of_siblings();
     let stored = StoredRecord {
-        context: (derived != *record.context()).then(|| numbered(record.context(), origins)),
+        context: (!record.context_follows()).then(|| numbered(record.context(), origins)),
         siblings: record.siblings().iter().map(|version| stored_version(version, origins)).collect(),
     };
     let values: usize = record.siblings().iter().map(Version::size_hint).sum();
@@ -241,7 +240,9 @@ mod tests {
             assert_eq!(decode_record(key, &bytes, &shared).expect("just written"), record);
             let reading = decode_reading(key, &bytes, &shared).expect("just written");
             assert_eq!(reading.siblings(), record.siblings());
-            let plain = record.siblings().len() == 1 && *record.context() == record.context_of_siblings();
+            let follows = *record.context() == record.context_of_siblings();
+            assert_eq!(record.context_follows(), follows);
+            let plain = record.siblings().len() == 1 && follows;
             assert_eq!(matches!(reading, Reading::One(_)), plain);
         }
     }
