@@ -17,8 +17,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    admission::Permit, anti_entropy::AntiEntropyMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society,
-    watch::WatchMsg,
+    admission::Permit, anti_entropy::AntiEntropyMsg, mesh::MeshMsg, sessions::SessionsMsg,
+    society::Society, watch::WatchMsg,
 };
 use crate::{
     causality::{Dot, NodeId, Origin, SeenSet},
@@ -450,7 +450,7 @@ impl StorageState {
             Ok(committed) => {
                 self.count_commit(started.elapsed());
                 self.tell(waiting, committed.changes);
-                Ok(())
+                self.ledger.learn()
             }
             Err(error) => {
                 for waiter in waiting {

@@ -99,6 +99,11 @@ impl Records {
         self.looked_at[place.0].record.as_ref()
     }
 
+    /// The key of the store under which the record lies.
+    pub(super) fn key(&self, place: Place) -> &Bytes {
+        &self.looked_at[place.0].at
+    }
+
     pub(super) fn set(&mut self, place: Place, record: Record) {
         let looked_at = &mut self.looked_at[place.0];
         looked_at.record = Some(record);

@@ -13,6 +13,7 @@ pub mod directory;
 mod draft;
 mod error;
 pub mod fjall;
+mod known;
 pub mod layout;
 mod ledger;
 pub mod life;
