@@ -17,7 +17,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    admission::Permit, anti_entropy::AntiEntropyMsg, mesh::MeshMsg, sessions::SessionsMsg,
+    admission::Permit, anti_entropy::AntiEntropyMsg, linger::stir, mesh::MeshMsg, sessions::SessionsMsg,
     society::Society, watch::WatchMsg,
 };
 use crate::{
@@ -218,6 +218,7 @@ impl Actor for Storage {
         message: StorageMsg,
         state: &mut StorageState,
     ) -> Result<(), ActorProcessingErr> {
+        stir();
         let idle = state.waiting.is_empty();
         match message {
             StorageMsg::Write(request) => state.on_write(request)?,
