@@ -19,6 +19,7 @@ mod ledger;
 pub mod life;
 mod load;
 pub mod memory;
+mod plain;
 mod reader;
 mod shared;
 mod stored;
