@@ -1,5 +1,7 @@
 //! A node and a raw fjall that hold the same data.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fjall::{
     KeyspaceCreateOptions,
@@ -89,4 +91,23 @@ fn raw(path: std::path::PathBuf) -> (fjall::Database, fjall::Keyspace) {
     });
     let keyspace = keyspace.unwrap();
     (database, keyspace)
+}
+
+/// Waits until flushes and compactions have ended, so that nobody pays for the writes of another.
+pub async fn settle() {
+    const SLICE: Duration = Duration::from_millis(250);
+    for _ in 0..40 {
+        let before = busy_ticks();
+        tokio::time::sleep(SLICE).await;
+        if busy_ticks() - before <= 1 {
+            return;
+        }
+    }
+}
+
+/// How long this process has been computing, in hundredths of a second.
+fn busy_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }

@@ -6,28 +6,33 @@ use tidings::node::Scan;
 
 use super::{
     data::{Pair, key},
-    shared::{Table, Target, mixed, rate},
+    puts,
+    shared::{Table, Target, mixed, quantile, rate},
 };
 
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 7;
 
-pub async fn run(pair: &Pair, table: &mut Table) {
-    let keys = pair.filled;
-    let (mut ours, mut raw): ([f64; 3], [f64; 3]) = Default::default();
+/// Each round begins with some fresh writes: a memtable just flushed makes reads look too good, and
+/// a full one too bad. The median of the rounds counts.
+pub async fn run(pair: &mut Pair, table: &mut Table) {
+    let (mut ours, mut raw): ([Vec<f64>; 3], [Vec<f64>; 3]) = Default::default();
     for round in 0..ROUNDS {
+        puts::more(pair, pair.filled / 40).await;
+        let keys = pair.filled;
         let wanted: Vec<String> =
             (0..keys / 10).map(|n| key(mixed((round * keys + n) as u64) as usize % keys)).collect();
         let absent: Vec<String> = (0..keys / 10).map(|n| key(keys * 100 + n)).collect();
-        raw[0] = raw[0].max(get_raw(pair, &wanted, true));
-        ours[0] = ours[0].max(get_node(pair, &wanted, true).await);
-        raw[1] = raw[1].max(get_raw(pair, &absent, false));
-        ours[1] = ours[1].max(get_node(pair, &absent, false).await);
-        raw[2] = raw[2].max(scan_raw(pair));
-        ours[2] = ours[2].max(scan_node(pair).await);
+        raw[0].push(get_raw(pair, &wanted, true));
+        ours[0].push(get_node(pair, &wanted, true).await);
+        raw[1].push(get_raw(pair, &absent, false));
+        ours[1].push(get_node(pair, &absent, false).await);
+        raw[2].push(scan_raw(pair));
+        ours[2].push(scan_node(pair).await);
     }
-    table.ratio("get", (ours[0], raw[0]), "/s", Target::AtLeast(0.8));
-    table.ratio("get of an absent key", (ours[1], raw[1]), "/s", Target::None);
-    table.ratio("scan of all, pages of 1,000", (ours[2], raw[2]), "/s", Target::AtLeast(0.5));
+    let mut pair = |kind: usize| (quantile(&mut ours[kind], 0.5), quantile(&mut raw[kind], 0.5));
+    table.ratio("get", pair(0), "/s", Target::AtLeast(0.8));
+    table.ratio("get of an absent key", pair(1), "/s", Target::None);
+    table.ratio("scan of all, pages of 1,000", pair(2), "/s", Target::AtLeast(0.5));
 }
 
 fn get_raw(pair: &Pair, keys: &[String], there: bool) -> f64 {

@@ -54,14 +54,15 @@ impl Edge {
         u32::try_from(units).unwrap_or(u32::MAX)
     }
 
+    fn try_admit(&self, bytes: usize) -> Option<Permit> {
+        let count = self.count.clone().try_acquire_owned().ok()?;
+        let bytes = self.bytes.clone().try_acquire_many_owned(self.units(bytes)).ok()?;
+        Some(Permit { _count: count, _bytes: bytes })
+    }
+
     /// Lets work of `bytes` bytes in at once, or counts it as shed.
     pub fn admit_now(&self, bytes: usize) -> Option<Permit> {
-        let permit = || {
-            let count = self.count.clone().try_acquire_owned().ok()?;
-            let bytes = self.bytes.clone().try_acquire_many_owned(self.units(bytes)).ok()?;
-            Some(Permit { _count: count, _bytes: bytes })
-        };
-        let admitted = permit();
+        let admitted = self.try_admit(bytes);
         if admitted.is_none() {
             self.shed.fetch_add(1, Ordering::Relaxed);
         }
@@ -71,6 +72,10 @@ impl Edge {
     /// Waits until work of `bytes` bytes may come in; counts it as shed if that takes longer than
     /// `patience`. Cancel-safe.
     pub async fn admit(&self, bytes: usize, patience: Duration) -> Option<Permit> {
+        // There nearly always is room, and a timer has its price.
+        if let Some(permit) = self.try_admit(bytes) {
+            return Some(permit);
+        }
         let permit = async {
             let count = self.count.clone().acquire_owned().await.ok()?;
             let bytes = self.bytes.clone().acquire_many_owned(self.units(bytes)).await.ok()?;

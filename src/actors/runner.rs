@@ -5,6 +5,7 @@ use std::thread;
 use futures::future::BoxFuture;
 use tokio::runtime;
 
+use super::linger::Lingering;
 use crate::ports::Scope;
 
 /// Runs the task of the Storage actor until it ends.
@@ -17,6 +18,7 @@ pub trait StorageRunner: Send + Sync + 'static {
 }
 
 /// A thread of its own with a runtime of its own, so that a disk that stalls stalls nothing else.
+/// Between messages that come close together it stays awake: waking it costs more than most of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OwnThread;
 
@@ -28,7 +30,7 @@ impl StorageRunner for OwnThread {
             .map_err(|error| format!("no runtime for the storage thread: {error}"))?;
         thread::Builder::new()
             .name("tidings-storage".into())
-            .spawn(move || runtime.block_on(task))
+            .spawn(move || runtime.block_on(Lingering::new(task)))
             .map(drop)
             .map_err(|error| format!("no thread for storage: {error}"))
     }

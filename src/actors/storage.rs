@@ -17,8 +17,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    admission::Permit, anti_entropy::AntiEntropyMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society,
-    watch::WatchMsg,
+    admission::Permit, anti_entropy::AntiEntropyMsg, linger::stir, mesh::MeshMsg, sessions::SessionsMsg,
+    society::Society, watch::WatchMsg,
 };
 use crate::{
     causality::{Dot, NodeId, Origin, SeenSet},
@@ -218,6 +218,7 @@ impl Actor for Storage {
         message: StorageMsg,
         state: &mut StorageState,
     ) -> Result<(), ActorProcessingErr> {
+        stir();
         let idle = state.waiting.is_empty();
         match message {
             StorageMsg::Write(request) => state.on_write(request)?,
@@ -450,7 +451,7 @@ impl StorageState {
             Ok(committed) => {
                 self.count_commit(started.elapsed());
                 self.tell(waiting, committed.changes);
-                Ok(())
+                self.ledger.learn()
             }
             Err(error) => {
                 for waiter in waiting {

@@ -51,7 +51,11 @@ impl Context {
         }
         match self.0.binary_search_by(|(o, _)| o.cmp(&dot.origin)) {
             Ok(at) => self.0[at].1 = self.0[at].1.max(dot.seq),
-            Err(at) => self.0.insert(at, (dot.origin, dot.seq)),
+            Err(at) => {
+                // Most contexts stay with one or two.
+                self.0.reserve_exact(usize::from(self.0.len() < 2));
+                self.0.insert(at, (dot.origin, dot.seq));
+            }
         }
     }
 

@@ -64,6 +64,18 @@ impl Record {
         context
     }
 
+    /// Whether the context is the one that follows from the siblings alone.
+    #[must_use]
+    pub fn context_follows(&self) -> bool {
+        let [only] = &self.siblings[..] else { return self.context == self.context_of_siblings() };
+        let covered = |(origin, seq)| self.context.get(&origin) == seq;
+        if only.context.get(&only.dot.origin) > 0 {
+            return self.context == self.context_of_siblings();
+        }
+        let own = (only.dot.origin, only.dot.seq);
+        self.context.len() == only.context.len() + 1 && only.context.iter().chain([own]).all(covered)
+    }
+
     /// Rule 2: drops what `version` supersedes, adds it unless the context covers it, and widens
     /// the context.
     pub fn merge(&mut self, version: Version) -> Merged {
@@ -74,6 +86,8 @@ impl Record {
         self.context.insert(version.dot);
         if added {
             let at = kept.partition_point(|sibling| sibling.dot < version.dot);
+            // Nearly always the only one, and room for four is three too many.
+            kept.reserve_exact(1);
             kept.insert(at, version);
         }
         self.siblings = kept;

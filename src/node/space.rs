@@ -496,6 +496,7 @@ fn written_of(version: Version) -> Written {
 }
 
 /// The entry of `reading`, where something is visible.
+#[inline]
 fn entry(key: Key, value: Value, reading: Reading) -> Option<Entry> {
     let (version, put) = reading.visible(Strategy::default())?;
     let (dot, hlc, size) = (version.dot, version.hlc, put.payload.size());

@@ -25,6 +25,12 @@ impl Batch {
         Self::default()
     }
 
+    /// A batch that changes nothing yet, with room for so many changes.
+    #[must_use]
+    pub fn with_capacity(operations: usize) -> Self {
+        Self { operations: Vec::with_capacity(operations), bytes: 0 }
+    }
+
     /// Adds an insertion.
     pub fn insert(&mut self, key: impl Into<Bytes>, value: impl Into<Bytes>) {
         let (key, value) = (key.into(), value.into());

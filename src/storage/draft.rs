@@ -14,6 +14,9 @@ use crate::{
     types::Namespace,
 };
 
+/// The most entries of each kind that room is kept for between commits.
+const ROOM_MAX: usize = 2_048;
+
 /// A version that a commit made part of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -69,6 +72,14 @@ pub(super) struct LookedAt {
 pub(super) struct Place(usize);
 
 impl Records {
+    /// Forgets all, and keeps some of the room they took.
+    fn clear(&mut self) {
+        self.places.clear();
+        self.places.shrink_to(ROOM_MAX);
+        self.looked_at.clear();
+        self.looked_at.shrink_to(ROOM_MAX);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.looked_at.len()
     }
@@ -88,6 +99,11 @@ impl Records {
         self.looked_at[place.0].record.as_ref()
     }
 
+    /// The key of the store under which the record lies.
+    pub(super) fn key(&self, place: Place) -> &Bytes {
+        &self.looked_at[place.0].at
+    }
+
     pub(super) fn set(&mut self, place: Place, record: Record) {
         let looked_at = &mut self.looked_at[place.0];
         looked_at.record = Some(record);
@@ -102,6 +118,18 @@ impl Records {
 }
 
 impl Draft {
+    /// An empty draft with room for as much as was in the last one, which `records` and the counts
+    /// come from: lists that grow are copied again and again.
+    pub(super) fn after(mut records: Records, operations: usize, changes: usize) -> Self {
+        records.clear();
+        Self {
+            batch: Batch::with_capacity(operations.min(ROOM_MAX)),
+            records,
+            changes: Vec::with_capacity(changes.min(ROOM_MAX)),
+            ..Self::default()
+        }
+    }
+
     /// Whether a commit would change nothing.
     pub(super) fn is_empty(&self) -> bool {
         // A record changes only with a dot that is fresh, or in a collision, which moves entries

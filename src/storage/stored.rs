@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     StoreError,
     layout::OriginNo,
+    plain,
     shared::{Origins, Shared},
 };
 use crate::{
@@ -31,18 +32,18 @@ struct StoredRecord<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredVersion<'a> {
-    origin: OriginNo,
-    seq: u64,
-    hlc: u64,
-    base: Option<BaseHash>,
-    context: Vec<(OriginNo, u64)>,
+pub(super) struct StoredVersion<'a> {
+    pub(super) origin: OriginNo,
+    pub(super) seq: u64,
+    pub(super) hlc: u64,
+    pub(super) base: Option<BaseHash>,
+    pub(super) context: Vec<(OriginNo, u64)>,
     #[serde(borrow)]
-    body: StoredBody<'a>,
+    pub(super) body: StoredBody<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
-enum StoredBody<'a> {
+pub(super) enum StoredBody<'a> {
     Delete,
     Text(&'a [u8]),
     Json(&'a [u8]),
@@ -57,9 +58,8 @@ fn damaged(what: &str) -> StoreError {
 
 /// The bytes of a record. All its origins must have numbers.
 pub(super) fn encode_record(record: &Record, origins: &Origins) -> Bytes {
-    let derived = record.context_of_siblings();
     let stored = StoredRecord {
-        context: (derived != *record.context()).then(|| numbered(record.context(), origins)),
+        context: (!record.context_follows()).then(|| numbered(record.context(), origins)),
         siblings: record.siblings().iter().map(|version| stored_version(version, origins)).collect(),
     };
     let values: usize = record.siblings().iter().map(Version::size_hint).sum();
@@ -120,13 +120,17 @@ pub(super) fn decode_record(key: &Key, bytes: &Bytes, shared: &Shared) -> Result
 const ONE_SIBLING: [u8; 2] = [0, 1];
 
 /// Reads the record of `key` for a reader: what it does not need is not made.
+#[inline]
 pub(super) fn decode_reading(key: &Key, bytes: &Bytes, shared: &Shared) -> Result<Reading, StoreError> {
     let body = body(bytes, "record")?;
     let Some(rest) = body.strip_prefix(&ONE_SIBLING) else {
         return decode_record(key, bytes, shared).map(Reading::Many);
     };
-    let only = wire::decode_stored(rest);
-    let only = only.map_err(|error| damaged(&format!("a record cannot be read: {error}")))?;
+    let only = match plain::read(rest) {
+        Some(only) => only,
+        None => wire::decode_stored(rest)
+            .map_err(|error| damaged(&format!("a record cannot be read: {error}")))?,
+    };
     read_version(key, bytes, &only, &shared.origins()).map(Reading::One)
 }
 
@@ -136,6 +140,7 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, Stor
 }
 
 /// What follows the format.
+#[inline]
 fn body<'a>(bytes: &'a [u8], what: &str) -> Result<&'a [u8], StoreError> {
     match bytes.split_first() {
         Some((&STORED_FORMAT, rest)) => Ok(rest),
@@ -144,6 +149,7 @@ fn body<'a>(bytes: &'a [u8], what: &str) -> Result<&'a [u8], StoreError> {
     }
 }
 
+#[inline]
 fn read_context(stored: &[(OriginNo, u64)], origins: &Origins) -> Result<Context, StoreError> {
     if stored.is_empty() {
         return Ok(Context::new());
@@ -151,10 +157,12 @@ fn read_context(stored: &[(OriginNo, u64)], origins: &Origins) -> Result<Context
     stored.iter().map(|(no, seq)| Ok(Dot::new(origin(*no, origins)?, *seq))).collect()
 }
 
+#[inline]
 fn origin(no: OriginNo, origins: &Origins) -> Result<crate::causality::Origin, StoreError> {
     origins.get(no).ok_or_else(|| damaged(&format!("origin number {no} is unknown")))
 }
 
+#[inline]
 fn read_version(
     key: &Key,
     bytes: &Bytes,
@@ -171,6 +179,7 @@ fn read_version(
     })
 }
 
+#[inline]
 fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError> {
     let other = |text: &str| {
         ContentType::new(text).map_err(|error| damaged(&format!("a record has a bad content type: {error}")))
@@ -223,6 +232,31 @@ mod tests {
     }
 
     #[test]
+    fn the_short_way_reads_what_the_general_way_reads() {
+        let shared = Shared::default();
+        let origin = version(1).dot.origin;
+        shared.origins_mut().intern(origin);
+        let types = [ContentType::text(), ContentType::json(), ContentType::octets()];
+        let numbers = [1, 250, 251, 0xffff, 0x1_0000, 0xffff_ffff, 0x1_0000_0000, u64::MAX];
+        for (content_type, number) in types.iter().flat_map(|kind| numbers.map(|number| (kind, number))) {
+            let length = usize::try_from(number.min(70_000)).expect("small");
+            let payload = Payload::Inline(vec![7; length].into());
+            let put = Put { content_type: content_type.clone(), payload };
+            let dot = Dot::new(origin, number);
+            let version = Version { dot, hlc: Hlc(number), body: Body::Put(put), ..version(1) };
+            let bytes = encode_record(&Record::from_siblings(vec![version.clone()]), &shared.origins());
+            let general: StoredVersion<'_> = wire::decode_stored(&bytes[3..]).expect("just written");
+            let short = plain::read(&bytes[3..]).expect("plain");
+            let read = |stored| read_version(&version.key, &bytes, &stored, &shared.origins());
+            assert_eq!(read(short).expect("numbered"), version);
+            assert_eq!(read(general).expect("numbered"), version);
+            for end in 3..bytes.len().min(40) {
+                assert!(plain::read(&bytes[3..end]).is_none(), "cut at {end}");
+            }
+        }
+    }
+
+    #[test]
     fn readers_find_what_was_stored_however_many_siblings_there_are() {
         let shared = Shared::default();
         for seq in 1..4 {
@@ -241,7 +275,9 @@ mod tests {
             assert_eq!(decode_record(key, &bytes, &shared).expect("just written"), record);
             let reading = decode_reading(key, &bytes, &shared).expect("just written");
             assert_eq!(reading.siblings(), record.siblings());
-            let plain = record.siblings().len() == 1 && *record.context() == record.context_of_siblings();
+            let follows = *record.context() == record.context_of_siblings();
+            assert_eq!(record.context_follows(), follows);
+            let plain = record.siblings().len() == 1 && follows;
             assert_eq!(matches!(reading, Reading::One(_)), plain);
         }
     }

@@ -136,10 +136,11 @@ impl View {
         }))
     }
 
+    #[inline]
     fn read<T>(
         &self,
         pair: Result<Pair, StoreError>,
-        decode: fn(&Key, &Bytes, &Shared) -> Result<T, StoreError>,
+        decode: impl Fn(&Key, &Bytes, &Shared) -> Result<T, StoreError>,
     ) -> Result<(Key, T), StoreError> {
         let (key, value) = pair?;
         let key = Key::from_bytes(&key[3..]).map_err(|error| damaged(&format!("in a record: {error}")))?;
