@@ -4,7 +4,7 @@
 //! Group commit: ractor cannot drain a mailbox, so the first operation that waits casts `Flush` to
 //! the actor itself. The mailbox is first in, first out: all that waited is planned before `Flush`
 //! commits it in one batch, with one sync for all. The actor runs on a thread of its own, for its
-//! handlers block on the disk.
+//! handlers block on the disk; where there is none, it is a task.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
