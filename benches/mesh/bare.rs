@@ -1,4 +1,4 @@
-//! A mesh of bare gossipsub: anonymous, with the parameters that a node gives it.
+//! A mesh of bare gossipsub, signed or anonymous, with the parameters that a node gives it.
 
 use std::{
     sync::{
@@ -25,19 +25,19 @@ enum Order {
     Publish(Vec<u8>),
 }
 
-pub struct Bare {
+pub struct Bare<const SIGNED: bool> {
     orders: Vec<mpsc::UnboundedSender<Order>>,
     tasks: JoinSet<()>,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     written: Arc<AtomicU64>,
 }
 
-fn swarm(written: Arc<AtomicU64>) -> Swarm<gossipsub::Behaviour> {
+fn swarm(signed: bool, written: Arc<AtomicU64>) -> Swarm<gossipsub::Behaviour> {
     let keypair = Keypair::generate_ed25519();
     let tuning = Tuning::default();
     let degree = tuning.gossip_degree;
     let config = gossipsub::ConfigBuilder::default()
-        .validation_mode(ValidationMode::Anonymous)
+        .validation_mode(if signed { ValidationMode::Strict } else { ValidationMode::Anonymous })
         .message_id_fn(|message| MessageId::from(&blake3::hash(&message.data).as_bytes()[..20]))
         .mesh_n(degree)
         .mesh_n_low(degree - 1)
@@ -54,7 +54,9 @@ fn swarm(written: Arc<AtomicU64>) -> Swarm<gossipsub::Behaviour> {
         .connection_handler_queue_len(tuning.gossip_queue_max)
         .build()
         .unwrap();
-    let behaviour = gossipsub::Behaviour::new(MessageAuthenticity::Anonymous, config).unwrap();
+    let authenticity =
+        if signed { MessageAuthenticity::Signed(keypair.clone()) } else { MessageAuthenticity::Anonymous };
+    let behaviour = gossipsub::Behaviour::new(authenticity, config).unwrap();
     let transport = counted::transport(&keypair, written);
     let config =
         libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(600));
@@ -91,14 +93,14 @@ async fn drive(
     }
 }
 
-impl Mesh for Bare {
+impl<const SIGNED: bool> Mesh for Bare<SIGNED> {
     async fn start(topology: &Topology) -> Self {
         let written = Arc::new(AtomicU64::new(0));
         let topic = IdentTopic::new("bench");
         let (told, arrivals) = mpsc::unbounded_channel();
         let (mut orders, mut addresses, mut tasks) = (Vec::new(), Vec::new(), JoinSet::new());
         for n in 0..topology.members {
-            let mut swarm = swarm(written.clone());
+            let mut swarm = swarm(SIGNED, written.clone());
             swarm.behaviour_mut().subscribe(&topic).unwrap();
             swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
             let address = loop {

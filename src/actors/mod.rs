@@ -23,6 +23,7 @@ pub(crate) mod mailbox;
 pub(crate) mod mesh;
 pub(crate) mod metrics;
 pub(crate) mod peers;
+pub(crate) mod protection;
 pub(crate) mod runner;
 pub(crate) mod session;
 pub(crate) mod sessions;

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::protection::Links;
 use crate::{
     causality::NodeId,
     network::{Direction, Multiaddr},
@@ -52,6 +53,8 @@ pub struct Peer {
     pub standing: BTreeMap<Namespace, Standing>,
     /// The namespaces it carries, once it has said so on the connection that stands.
     pub carries: Option<BTreeSet<Namespace>>,
+    /// The tags of its own neighbours, once it has told them on the connection that stands.
+    pub neighbours: Option<Vec<u32>>,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +103,13 @@ impl Peers {
     /// The peers that are connected.
     pub fn connected(&self) -> Vec<NodeId> {
         self.table().peers.iter().filter(|(_, peer)| peer.direction.is_some()).map(|(id, _)| *id).collect()
+    }
+
+    /// The peers that are connected, with what they told of their own neighbours.
+    pub fn links(&self) -> Links {
+        let table = self.table();
+        let connected = table.peers.iter().filter(|(_, peer)| peer.direction.is_some());
+        connected.map(|(id, peer)| (*id, peer.neighbours.clone())).collect()
     }
 
     /// What is known of `peer`.

@@ -194,6 +194,7 @@ impl SessionsState {
             known.direction = Some(direction);
             known.since_ms = now;
             known.carries = None;
+            known.neighbours = None;
         });
         let args = SessionArgs { society: self.society.clone(), peer };
         let (session, task) = Actor::spawn_linked(None, Session, args, myself.get_cell()).await?;

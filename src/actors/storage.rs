@@ -4,7 +4,7 @@
 //! Group commit: ractor cannot drain a mailbox, so the first operation that waits casts `Flush` to
 //! the actor itself. The mailbox is first in, first out: all that waited is planned before `Flush`
 //! commits it in one batch, with one sync for all. The actor runs on a thread of its own, for its
-//! handlers block on the disk.
+//! handlers block on the disk; where there is none, it is a task.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -467,35 +467,27 @@ impl StorageState {
         self.society.metrics.commit_seconds.observe(elapsed.as_secs_f64());
     }
 
-    /// Replies first, then has others told: whoever waits is not made to wait for the mesh.
+    /// Has others told, then replies: a cast takes a microsecond, and to wake who waits, often on
+    /// another thread, takes ten or more, which every hop of the news would come after.
     fn tell(&mut self, waiting: Vec<Waiting>, changes: Vec<Change>) {
         if let Some(observer) = &self.society.observer {
             observer(&changes);
         }
-        let mut units = Vec::new();
-        for waiter in waiting {
-            match waiter {
-                Waiting::Write { namespace, versions, reply, .. } => {
-                    self.society.metrics.writes.inc_by(versions.len() as u64);
-                    units.push((namespace, versions.len()));
-                    let _writer_is_gone = reply.send(Ok(versions));
-                }
-                Waiting::Merge { merged, reply, .. } => {
-                    if let Some(reply) = reply {
-                        let _asker_is_gone = reply.send(Ok(merged));
-                    }
-                }
-                Waiting::Absorb(reply) => {
-                    let _asker_is_gone = reply.send(Ok(()));
-                }
-            }
-        }
-        if !changes.is_empty() && self.society.subscribers.load(Ordering::Relaxed) > 0 {
-            self.society.watch.cast(WatchMsg::Changes(changes.clone()));
-        }
+        let unit = |waiter: &Waiting| match waiter {
+            Waiting::Write { namespace, versions, .. } => Some((namespace.clone(), versions.len())),
+            Waiting::Merge { .. } | Waiting::Absorb(_) => None,
+        };
+        let units: Vec<_> = waiting.iter().filter_map(unit).collect();
+        let writes: usize = units.iter().map(|(_, count)| count).sum();
+        self.society.metrics.writes.inc_by(writes as u64);
+        let told = (self.society.subscribers.load(Ordering::Relaxed) > 0).then(|| changes.clone());
         if self.society.peers.any_connected() {
             self.announce(units, changes);
         }
+        if let Some(changes) = told.filter(|changes| !changes.is_empty()) {
+            self.society.watch.cast(WatchMsg::Changes(changes));
+        }
+        waiting.into_iter().for_each(Waiting::succeed);
         if std::mem::take(&mut self.learned) {
             self.society.anti_entropy.cast(AntiEntropyMsg::Learned);
         }
@@ -542,6 +534,19 @@ impl StorageState {
 }
 
 impl Waiting {
+    /// Nobody may be waiting any more.
+    fn succeed(self) {
+        match self {
+            Self::Write { versions, reply, .. } => drop(reply.send(Ok(versions))),
+            Self::Merge { merged, reply, .. } => {
+                if let Some(reply) = reply {
+                    let _asker_is_gone = reply.send(Ok(merged));
+                }
+            }
+            Self::Absorb(reply) => drop(reply.send(Ok(()))),
+        }
+    }
+
     fn fail(self, error: &StoreError) {
         match self {
             Self::Write { reply, .. } => drop(reply.send(Err(WriteFailure::Store(error.clone())))),

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Node, StartError, start};
 use crate::{
-    actors::{Observer, OwnThread, StorageRunner},
+    actors::{Inline, Observer, OwnThread, StorageRunner},
     causality::NodeId,
     network::{
         Multiaddr, TransportFactory, Tuning,
@@ -124,7 +124,7 @@ pub struct Builder {
     pub(super) fjall: FjallOptions,
     pub(super) wall: Arc<dyn WallClock>,
     pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) runner: Arc<dyn StorageRunner>,
+    pub(super) runner: Option<Arc<dyn StorageRunner>>,
     pub(super) transport: Option<TransportFactory>,
     pub(super) observer: Option<Observer>,
 }
@@ -149,7 +149,7 @@ impl Default for Builder {
             fjall: FjallOptions::default(),
             wall: Arc::new(SystemWall),
             entropy: Arc::new(SystemEntropy),
-            runner: Arc::new(OwnThread),
+            runner: None,
             transport: None,
             observer: None,
         }
@@ -274,10 +274,20 @@ impl Builder {
         self
     }
 
-    /// Who runs the Storage actor, whose handlers may block.
+    /// Who runs the Storage actor, whose handlers may block; a thread of its own if not given, but for
+    /// nodes that keep everything in memory: they wait for no disk, and storage is a task among others.
     pub fn storage_runner(mut self, runner: Arc<dyn StorageRunner>) -> Self {
-        self.runner = runner;
+        self.runner = Some(runner);
         self
+    }
+
+    pub(super) fn runner(&self) -> Arc<dyn StorageRunner> {
+        match (&self.runner, &self.keep) {
+            (Some(runner), _) => runner.clone(),
+            // To wake another thread and be woken by it costs more than what it does in between.
+            (None, Keep::Memory) => Arc::new(Inline),
+            (None, Keep::Directory(_) | Keep::Store { .. }) => Arc::new(OwnThread),
+        }
     }
 
     /// A transport in the place of TCP.

@@ -82,7 +82,7 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
         society: society.clone(),
         store: opened.store,
         namespaces: builder.namespaces.iter().cloned().collect(),
-        runner: builder.runner.clone(),
+        runner: builder.runner(),
         network: network(&builder, &opened.identity, opened.directory.as_ref(), &society, &network_registry),
     };
     let (supervisor, task) = spawn_supervisor(args).await.inspect_err(|_| society.scope.close())?;

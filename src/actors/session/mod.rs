@@ -25,8 +25,8 @@ use self::{
     link::{Link, Said},
 };
 use super::{
-    anti_entropy::AntiEntropyMsg, clock::ClockMsg, mesh::MeshMsg, sessions::SessionsMsg, society::Society,
-    storage::StorageMsg,
+    anti_entropy::AntiEntropyMsg, clock::ClockMsg, mesh::MeshMsg, protection, sessions::SessionsMsg,
+    society::Society, storage::StorageMsg,
 };
 use crate::{
     causality::{NodeId, Origin},
@@ -56,8 +56,6 @@ const LINKS_AT_ONCE_MAX: usize = 4;
 const INBOUND_MAX: usize = 32;
 /// The most units of large values that are being fetched, or wait for it, from one peer.
 const FETCHES_MAX: usize = 64;
-/// Below this degree a link is protected whatever its ends share.
-const DEGREE_SPARSE: usize = 3;
 
 /// What a Session is told.
 pub enum SessionMsg {
@@ -475,7 +473,7 @@ impl SessionState {
                 Some((namespace, tag))
             })
             .collect();
-        let neighbours = self.society.peers.connected().iter().map(neighbour_tag).collect();
+        let neighbours = self.society.peers.connected().iter().map(protection::tag).collect();
         self.say(&LinkFrame::Beacon(Beacon { seen, neighbours }));
     }
 
@@ -483,7 +481,10 @@ impl SessionState {
         let reader = self.society.reader();
         let now = self.society.clock.wall_ms();
         let carries = beacon.seen.iter().map(|(namespace, _)| namespace.clone()).collect();
-        self.society.peers.update(self.peer, |known| known.carries = Some(carries));
+        self.society.peers.update(self.peer, |known| {
+            known.carries = Some(carries);
+            known.neighbours = Some(beacon.neighbours.clone());
+        });
         for (namespace, theirs) in &beacon.seen {
             let revision = reader.revision(namespace);
             match reader.with_seen(namespace, crate::causality::SeenSet::tag) {
@@ -496,8 +497,10 @@ impl SessionState {
                 None => {}
             }
         }
-        let protect = is_protected(&self.society.peers.connected(), &beacon.neighbours);
-        self.society.mesh.cast(MeshMsg::Protect { peer: self.peer, protect });
+        let links = self.society.peers.links();
+        for (peer, protect) in protection::after_word_of(self.peer, &self.society.node, &links) {
+            self.society.mesh.cast(MeshMsg::Protect { peer, protect });
+        }
     }
 
     fn on_addresses(&self, peers: Vec<PeerAddresses>) {
@@ -580,33 +583,5 @@ impl SessionState {
             blobs::serve(society, stream).await;
             drop(place);
         });
-    }
-}
-
-/// The short tag of a neighbour in a beacon.
-fn neighbour_tag(peer: &NodeId) -> u32 {
-    let [a, b, c, d, ..] = *blake3::hash(&peer.0).as_bytes();
-    u32::from_le_bytes([a, b, c, d])
-}
-
-/// A link is protected when its ends share no other neighbour, or either end has few: both come to
-/// the same answer, from both lists.
-fn is_protected(ours: &[NodeId], theirs: &[u32]) -> bool {
-    let sparse = ours.len() <= DEGREE_SPARSE || theirs.len() <= DEGREE_SPARSE;
-    sparse || !ours.iter().any(|peer| theirs.contains(&neighbour_tag(peer)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bridge_and_a_sparse_end_are_protected_and_a_link_within_a_clique_is_not() {
-        let ids: Vec<NodeId> = (0..10).map(|n| NodeId([n; 32])).collect();
-        let tags = |range: std::ops::Range<usize>| ids[range].iter().map(neighbour_tag).collect::<Vec<_>>();
-        assert!(!is_protected(&ids[0..5], &tags(3..8)), "they share 3 and 4");
-        assert!(is_protected(&ids[0..5], &tags(5..10)), "they share nobody");
-        assert!(is_protected(&ids[0..3], &tags(0..8)), "one end has three");
-        assert!(is_protected(&ids[0..8], &tags(0..3)), "the other end has three");
     }
 }

@@ -77,7 +77,7 @@ impl Task {
                 // First, so that it is forwarded before it is stored.
                 self.report(id, &source, MessageAcceptance::Accept);
                 self.parts.metrics.received.inc();
-                self.tell(Event::Gossip { from, envelope, bytes: message.data.len() });
+                self.untold.push(Event::Gossip { from, envelope, bytes: message.data.len() });
             }
             Verdict::Ignore => {
                 self.report(id, &source, MessageAcceptance::Ignore);

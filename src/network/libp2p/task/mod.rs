@@ -8,6 +8,7 @@ mod places;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     future::ready,
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -23,6 +24,7 @@ use libp2p::{
 };
 use tokio::{
     sync::mpsc,
+    task::yield_now,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -41,6 +43,8 @@ use crate::{
 
 /// So many commands are taken before the swarm has its turn.
 const COMMANDS_PER_TURN: usize = 64;
+/// So many messages of gossip are forwarded before the actors hear of them.
+const UNTOLD_MAX: usize = 32;
 /// How long connections have to close when the node stops.
 const PARTING: Duration = Duration::from_millis(400);
 /// How often the address book is saved.
@@ -81,6 +85,8 @@ pub(super) struct Task {
     /// Why this node is closing its connections to a peer.
     partings: BTreeMap<NodeId, String>,
     protected: BTreeSet<NodeId>,
+    /// Messages that are on their way to others, and not told yet.
+    untold: Vec<Event>,
     listening: BTreeSet<Multiaddr>,
     neighbours: Vec<(NodeId, Vec<Multiaddr>)>,
     dial_at: Option<Duration>,
@@ -102,6 +108,7 @@ impl Task {
             links: BTreeMap::new(),
             partings: BTreeMap::new(),
             protected: BTreeSet::new(),
+            untold: Vec::new(),
             listening: BTreeSet::new(),
             neighbours: Vec::new(),
             dial_at: None,
@@ -131,11 +138,17 @@ impl Task {
     /// Runs until it is told to stop.
     pub(super) async fn run(mut self) {
         let mut streak = 0;
+        let mut alarm = pin!(sleep_until(self.next_hour()));
         loop {
-            let hour = self.next_hour();
+            if alarm.deadline() != self.next_hour() {
+                alarm.as_mut().reset(self.next_hour());
+            }
+            if self.untold.len() >= UNTOLD_MAX {
+                self.tell_of_gossip();
+            }
             tokio::select! {
                 biased;
-                () = sleep_until(hour) => self.keep_hours(),
+                () = &mut alarm => self.keep_hours(),
                 command = self.parts.commands.recv(), if streak < COMMANDS_PER_TURN => {
                     streak += 1;
                     match command {
@@ -148,6 +161,8 @@ impl Task {
                     self.on_event(event);
                 }
                 () = ready(()), if streak >= COMMANDS_PER_TURN => streak = 0,
+                // The connections have their turn before: what is new is forwarded, then stored.
+                () = yield_now(), if !self.untold.is_empty() => self.tell_of_gossip(),
             }
         }
         self.stop().await;
@@ -206,6 +221,12 @@ impl Task {
 
     fn tell(&self, event: Event) {
         (self.parts.sink)(event);
+    }
+
+    fn tell_of_gossip(&mut self) {
+        for event in std::mem::take(&mut self.untold) {
+            self.tell(event);
+        }
     }
 
     fn now(&self) -> Duration {
