@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use tidings::{Node, node::NodeEvent, storage::Durability};
+use tidings::{
+    Node,
+    node::{NodeEvent, ReadError},
+    storage::Durability,
+};
 
 use crate::support::{
     Machine, address, event, link, mesh_name, metric, node, node_on_disk, restart, text, until, until_equal,
@@ -188,4 +192,14 @@ async fn a_directory_is_free_when_its_node_has_closed() {
         closed.push(ant);
     }
     assert_eq!(closed.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_killed_says_that_it_is_closed_not_that_nothing_is_there() {
+    let node = node(&mesh_name(), "ant").start().await.unwrap();
+    node.put("greeting", "hello").await.unwrap();
+    node.kill();
+    assert!(matches!(node.get("greeting").await, Err(ReadError::Closed)));
+    assert!(node.put("greeting", "again").await.is_err());
+    until("nothing of it is left", || async { (node.tasks() == 0).then_some(()) }).await;
 }

@@ -76,6 +76,6 @@ mod tests {
         history.wait(50);
         history.read(CAT, "nest");
         history.agree();
-        assert_eq!(stable_latencies(&history.plan, &history.history), [millis(30)]);
+        assert_eq!(stable_latencies(&history.plan, &history.history), [millis(40)]);
     }
 }
