@@ -10,6 +10,7 @@ mod book;
 mod dialer;
 mod gossip;
 mod identity;
+mod impatient;
 mod known;
 mod listen;
 mod liveness;

@@ -12,6 +12,8 @@ use libp2p::{
     tcp, yamux,
 };
 
+use super::impatient::Impatient;
+
 /// Makes a transport for the node with this key. The simulator brings its own.
 pub type TransportBuilder = Box<dyn FnOnce(&Keypair) -> Boxed<(PeerId, StreamMuxerBox)> + Send>;
 
@@ -36,6 +38,7 @@ where
         .authenticate(noise::Config::new(keypair).expect("an ed25519 key can sign"))
         .multiplex(yamux::Config::default())
         .timeout(HANDSHAKE_TIMEOUT)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Impatient::new(muxer))))
         .boxed()
 }
 
