@@ -1,6 +1,7 @@
 //! Runs a plan: one fresh thread, one paused runtime, one world.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Once},
     thread,
     time::Duration,
@@ -54,6 +55,9 @@ pub struct Outcome {
     pub tasks_left: usize,
     /// Connections that nobody closed.
     pub connections_left: usize,
+    /// Bytes that went over the links that a fault had cut, from its end to that of the run, by the
+    /// number of the fault: encrypted, handshakes and all.
+    pub healed_bytes: BTreeMap<usize, u64>,
     /// What the workload or the check found wrong.
     pub complaint: Option<String>,
     /// What it took.
@@ -167,12 +171,14 @@ async fn simulate(plan: Arc<Plan>, options: &Options) -> Result<Outcome, RunErro
         complaint = answer(tokio::spawn(check(world.mesh().clone())).await);
     }
     let finals = world.finals().await.map_err(RunError::Finals);
+    let healed_bytes = world.healed_bytes();
     let connections_left = world.end().await;
     tokio::time::sleep(LEFT_BEHIND).await;
     let tasks_left = metrics.num_alive_tasks() - tasks_before;
     let (mut history, trace) = recorder.finish();
     history.finals = finals?;
-    Ok(Outcome { history, trace, tasks_left, connections_left, complaint, cost: Cost::default() })
+    let cost = Cost::default();
+    Ok(Outcome { history, trace, tasks_left, connections_left, healed_bytes, complaint, cost })
 }
 
 /// What a program complains of, if it does.

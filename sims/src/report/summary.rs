@@ -41,6 +41,9 @@ pub struct Summary {
     pub agreed_percent: f64,
     /// Seconds from the end of each fault to agreement; absent where the next fault came first.
     pub agreed_after: Vec<Agreed>,
+    /// Bytes over the links that a fault had cut, from its end to that of the run, by the number of the
+    /// fault.
+    pub healed_bytes: BTreeMap<usize, u64>,
     /// The fullest that each queue was, in percent of its bound.
     pub queues_percent: BTreeMap<String, f64>,
     /// What was wrong.
@@ -122,6 +125,7 @@ impl Summary {
             agreed_percent: agreed_percent(outcome, end),
             agreed_after: agreed_after(plan, outcome),
             queues_percent: queues(outcome),
+            healed_bytes: outcome.healed_bytes.clone(),
             operations,
             violations,
         }

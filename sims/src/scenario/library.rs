@@ -38,6 +38,9 @@ const LIBRARY: &[Listed] = listed![
     "glomers-3d-partition",
     "glomers-3e",
     "glomers-3e-partition",
+    "steady",
+    "busy",
+    "halves",
 ];
 
 impl Listed {

@@ -2,7 +2,7 @@
 
 use super::{
     World,
-    links::{between, both_ways},
+    links::{Way, between, both_ways},
 };
 use crate::{
     history::What,
@@ -39,8 +39,8 @@ impl World {
         let kind = self.plan.faults[number].kind.clone();
         self.recorder.note(What::Mended { fault: number });
         match kind {
-            FaultKind::Partition { groups, how } => self.links.heal(&self.net, &between(&groups), how),
-            FaultKind::Cut { links, how, one_way } => self.links.heal(&self.net, &ways(&links, one_way), how),
+            FaultKind::Partition { groups, how } => self.heal(number, between(&groups), how),
+            FaultKind::Cut { links, how, one_way } => self.heal(number, ways(&links, one_way), how),
             // The link works: see the timeline.
             FaultKind::Flap { .. } => {}
             FaultKind::Slow { links, .. } => self.set_quality(&links, None),
@@ -62,6 +62,11 @@ impl World {
             FaultKind::FailDisk { node } => self.repair_disk(node).await,
             FaultKind::Clock { node, .. } => self.machines[node].clock.set_skew(0),
         }
+    }
+
+    fn heal(&mut self, fault: usize, ways: Vec<Way>, how: How) {
+        self.links.heal(&self.net, &ways, how);
+        self.note_healed(fault, ways);
     }
 
     /// A link that flaps changes: it works from now on, or does not.

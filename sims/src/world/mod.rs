@@ -20,7 +20,11 @@ use tokio::{
 };
 
 pub use self::recorder::Recorder;
-use self::{links::Links, machine::Machine, sampler::Counts};
+use self::{
+    links::{Links, Way},
+    machine::Machine,
+    sampler::Counts,
+};
 use crate::{
     history::{Final, Sample, What},
     mesh::Mesh,
@@ -46,6 +50,8 @@ pub struct World {
     counts: Vec<(Counts, Counts)>,
     users: JoinSet<()>,
     mesh: Mesh,
+    /// Ways that were cut and work again, by fault, and what they had carried by then.
+    healed: BTreeMap<usize, (Vec<Way>, u64)>,
 }
 
 impl World {
@@ -72,6 +78,7 @@ impl World {
             counts,
             users: JoinSet::new(),
             mesh: Mesh::new(plan.nodes),
+            healed: BTreeMap::new(),
             plan,
         })
     }
@@ -233,6 +240,23 @@ impl World {
             finals.insert(no, Final { root: digest.root, reads, records: contents.records, seen });
         }
         Ok(finals)
+    }
+
+    /// These ways, which a fault had cut, work again.
+    fn note_healed(&mut self, fault: usize, ways: Vec<Way>) {
+        let carried = self.carried(&ways);
+        self.healed.insert(fault, (ways, carried));
+    }
+
+    fn carried(&self, ways: &[Way]) -> u64 {
+        ways.iter().map(|&(from, to)| self.net.bytes(address(from), address(to))).sum()
+    }
+
+    /// How many bytes went over the links that each fault had cut, since it was over.
+    #[must_use]
+    pub fn healed_bytes(&self) -> BTreeMap<usize, u64> {
+        let since = |(ways, before): &(Vec<Way>, u64)| self.carried(ways).saturating_sub(*before);
+        self.healed.iter().map(|(fault, healed)| (*fault, since(healed))).collect()
     }
 
     /// Ends everything: whatever is left running then was forgotten by its node.
