@@ -11,6 +11,7 @@ pub mod os;
 pub mod plan;
 mod plan_file;
 mod ports;
+pub mod report;
 mod run;
 pub mod scenario;
 pub mod shrink;

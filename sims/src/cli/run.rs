@@ -8,7 +8,7 @@ use super::{
     Ended, Failure, Output, What,
     source::{Source, replay_command},
 };
-use crate::{Options, Outcome, plan::Plan, run as run_plan, verdict};
+use crate::{Options, Outcome, plan::Plan, report::html, run as run_plan, verdict};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -64,8 +64,12 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Ended, Failure> {
     tell(&plan, &outcome, &replay_command(&args.scenario, args.seed, &args.what), &args.output)
 }
 
-fn tell(plan: &Plan, outcome: &Outcome, replay: &str, _output: &Output) -> Result<Ended, Failure> {
+fn tell(plan: &Plan, outcome: &Outcome, replay: &str, output: &Output) -> Result<Ended, Failure> {
     let violations = verdict(plan, outcome);
+    if let Some(path) = &output.report {
+        let page = html::page(plan, &outcome.history, &violations, replay, &outcome.trace.hash());
+        std::fs::write(path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     let cost = outcome.cost;
     println!(
         "{} seed {}: {} nodes, {} events, {:.0?} virtual in {:.2?} ({:.0} x), trace {}",

@@ -19,7 +19,7 @@ mod reads_of_own;
 mod replay;
 mod stamps;
 mod violation;
-mod weather;
+pub(crate) mod weather;
 mod writers;
 
 #[cfg(test)]

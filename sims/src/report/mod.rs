@@ -1,0 +1,3 @@
+//! What a run looked like, for people.
+
+pub mod html;
