@@ -33,6 +33,8 @@ use crate::{
 const COMMIT_OPERATIONS_MAX: usize = 1_000;
 /// … or so many bytes, without waiting for the mailbox to run dry.
 const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+/// More is learned of an old store after commits that at least so many share.
+const LEARN_SHARED_MIN: usize = 8;
 
 /// Why a new epoch begins.
 const PEER_KNOWS_MORE: &str = "a peer has seen more writes of this node than are stored here (a restored or cloned data \
@@ -449,9 +451,11 @@ impl StorageState {
         let started = Instant::now();
         match self.ledger.commit(durability, self.society.clock.last()) {
             Ok(committed) => {
+                let shared = waiting.len();
                 self.count_commit(started.elapsed());
                 self.tell(waiting, committed.changes);
-                self.ledger.learn()
+                // A lone writer gains little from it, and would wait for it every time.
+                if shared >= LEARN_SHARED_MIN { self.ledger.learn() } else { Ok(()) }
             }
             Err(error) => {
                 for waiter in waiting {

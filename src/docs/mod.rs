@@ -1,4 +1,5 @@
-//! Guides: how to begin, how the program is built, what replicas agree on, what travels between them.
+//! Guides: how to begin, how the program is built, what replicas agree on, what travels between them,
+//! and how all of it is simulated.
 
 #[doc = include_str!("getting-started.md")]
 pub mod getting_started {}
@@ -11,3 +12,6 @@ pub mod protocol {}
 
 #[doc = include_str!("wire.md")]
 pub mod wire {}
+
+#[doc = include_str!("simulation.md")]
+pub mod simulation {}

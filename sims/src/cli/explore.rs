@@ -16,7 +16,7 @@ use super::{
     Ended, Failure, What,
     source::{Source, replay_command},
 };
-use crate::{Options, oracles::Violation, os, run, verdict};
+use crate::{Options, oracles::Violation, os, report::progress::Progress, run, verdict};
 
 #[derive(Debug, Args)]
 pub(super) struct ExploreArgs {
@@ -63,6 +63,8 @@ struct Exploration<'a> {
     next: AtomicU64,
     stop: AtomicBool,
     done: Mutex<Done>,
+    /// How far it is, where anybody wants to know.
+    progress: Mutex<Option<Progress>>,
     started: Duration,
 }
 
@@ -82,6 +84,7 @@ pub(super) fn explore(args: &ExploreArgs) -> Result<Ended, Failure> {
         next: AtomicU64::new(args.seeds.0),
         stop: AtomicBool::new(false),
         done: Mutex::default(),
+        progress: Mutex::new((!args.json).then(|| Progress::new(args.seeds.1 - args.seeds.0))),
         started: os::real(),
         args,
     };
@@ -106,15 +109,12 @@ impl Exploration<'_> {
                 Ok((simulated, violations)) => {
                     done.count += 1;
                     done.simulated += simulated;
-                    if !violations.is_empty() {
+                    let is_new = !violations.is_empty();
+                    if is_new {
                         let replay = replay_command(&self.args.scenario, seed, &self.args.what);
-                        let failed = Failed { seed, violations, replay };
-                        if !self.args.json {
-                            tell_failed(&failed);
-                        }
-                        done.failed.push(failed);
+                        done.failed.push(Failed { seed, violations, replay });
                     }
-                    self.progress(&done);
+                    self.show(&done, done.failed.last().filter(|_| is_new));
                 }
                 Err(error) => {
                     done.error.get_or_insert(format!("seed {seed}: {error}"));
@@ -138,15 +138,20 @@ impl Exploration<'_> {
         Ok((outcome.cost.simulated, verdict(&plan, &outcome)))
     }
 
-    fn progress(&self, done: &Done) {
-        let all = self.args.seeds.1 - self.args.seeds.0;
-        if !self.args.json && done.count.is_multiple_of(20) {
-            eprintln!("{} of {all} seeds, {} failed, {:.0?}", done.count, done.failed.len(), self.elapsed());
+    /// Tells a person of a seed that is done, and of what was wrong with it.
+    fn show(&self, done: &Done, failed: Option<&Failed>) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(progress) = &mut *progress else { return };
+        if let Some(failed) = failed {
+            progress.clear();
+            tell_failed(failed);
         }
+        progress.step(done.count, done.failed.len() as u64);
     }
 
     fn tell(self) -> Result<Ended, Failure> {
         let elapsed = self.elapsed();
+        drop(self.progress.into_inner());
         let mut done = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = done.error {
             return Err(error);

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Options, Outcome,
     plan::Plan,
-    report::{Summary, table},
+    report::{Summary, html, table},
     run as run_plan, verdict,
 };
 
@@ -72,6 +72,10 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Ended, Failure> {
 fn tell(plan: &Plan, outcome: &Outcome, replay: &str, output: &Output) -> Result<Ended, Failure> {
     let violations = verdict(plan, outcome);
     let ended = if violations.is_empty() { Ended::Well } else { Ended::Badly };
+    if let Some(path) = &output.report {
+        let page = html::page(plan, &outcome.history, &violations, replay, &outcome.trace.hash());
+        std::fs::write(path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     let summary = Summary::of(plan, outcome, violations);
     if output.json {
         println!("{}", serde_json::to_string_pretty(&summary).map_err(|error| error.to_string())?);

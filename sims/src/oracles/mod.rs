@@ -21,7 +21,7 @@ mod replay;
 mod stable;
 mod stamps;
 mod violation;
-mod weather;
+pub(crate) mod weather;
 mod writers;
 
 #[cfg(test)]

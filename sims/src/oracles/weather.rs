@@ -12,19 +12,19 @@ use crate::{
 /// Nodes may know of more links than the plan has (peer exchange), so who is together here may
 /// still be more together in truth, never less.
 #[derive(Clone, Debug)]
-pub(super) struct Weather<'a> {
+pub(crate) struct Weather<'a> {
     plan: &'a Plan,
     faults: BTreeMap<usize, &'a FaultKind>,
     up: BTreeSet<NodeNo>,
 }
 
 impl<'a> Weather<'a> {
-    pub(super) fn new(plan: &'a Plan) -> Self {
+    pub(crate) fn new(plan: &'a Plan) -> Self {
         Self { plan, faults: BTreeMap::new(), up: BTreeSet::new() }
     }
 
     /// Takes note of an event; whether it changed who can reach whom.
-    pub(super) fn read(&mut self, what: &'a What) -> bool {
+    pub(crate) fn read(&mut self, what: &'a What) -> bool {
         match what {
             What::Started { node, .. } => self.up.insert(*node),
             What::Stopped { node, .. } => self.up.remove(node),
@@ -35,11 +35,11 @@ impl<'a> Weather<'a> {
     }
 
     /// Exactly these nodes are up.
-    pub(super) fn set_up(&mut self, up: BTreeSet<NodeNo>) {
+    pub(crate) fn set_up(&mut self, up: BTreeSet<NodeNo>) {
         self.up = up;
     }
 
-    pub(super) fn is_up(&self, node: NodeNo) -> bool {
+    pub(crate) fn is_up(&self, node: NodeNo) -> bool {
         self.up.contains(&node)
     }
 
@@ -50,7 +50,7 @@ impl<'a> Weather<'a> {
     }
 
     /// Whether what one end says reaches the other, and the other way round.
-    pub(super) fn passes(&self, a: NodeNo, b: NodeNo) -> bool {
+    pub(crate) fn passes(&self, a: NodeNo, b: NodeNo) -> bool {
         let joins = |(from, to): (NodeNo, NodeNo)| (from, to) == (a, b) || (from, to) == (b, a);
         let cut = |kind: &&FaultKind| match kind {
             FaultKind::Partition { groups, .. } => {
@@ -65,13 +65,13 @@ impl<'a> Weather<'a> {
     }
 
     /// The plan's links between nodes that work and are not cut off from each other.
-    pub(super) fn links(&self) -> impl Iterator<Item = (NodeNo, NodeNo)> + '_ {
+    pub(crate) fn links(&self) -> impl Iterator<Item = (NodeNo, NodeNo)> + '_ {
         let links = self.plan.edges.iter().map(|edge| (edge.from, edge.to));
         links.filter(|(a, b)| self.works(*a) && self.works(*b) && self.passes(*a, *b))
     }
 
     /// The nodes that work, grouped by who can reach whom.
-    pub(super) fn groups(&self) -> Vec<BTreeSet<NodeNo>> {
+    pub(crate) fn groups(&self) -> Vec<BTreeSet<NodeNo>> {
         let mut neighbours: BTreeMap<NodeNo, Vec<NodeNo>> = BTreeMap::new();
         for (a, b) in self.links() {
             neighbours.entry(a).or_default().push(b);

@@ -1,5 +1,7 @@
 //! What a run was like: as numbers, as a table for a terminal, as a page with plots.
 
+pub mod html;
+pub mod progress;
 pub mod summary;
 pub mod table;
 

@@ -1,7 +1,7 @@
 //! What each node holds, as an observer of its commits knows it: enough to say, at every moment and
 //! without asking anybody, whether the nodes agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidings::{causality::Dot, types::Key};
 
@@ -19,8 +19,9 @@ pub struct Shadow {
     keys: BTreeMap<Key, Held>,
     /// Keys that the nodes that are up do not all hold alike.
     differing: usize,
-    dots: BTreeMap<Dot, u32>,
-    names: Vec<Dot>,
+    numbers: BTreeMap<Dot, u32>,
+    /// The versions, by number.
+    versions: Vec<Seen>,
 }
 
 /// What stands under one key, and where.
@@ -62,11 +63,12 @@ impl Shadow {
         self.up[node] = true;
         self.keys.values_mut().for_each(|held| held.by_node[node].clear());
         for version in records {
-            let number = self.number(version.dot).0;
+            let (number, is_new) = self.number(version);
             let held = entry(&mut self.keys, &version.key, self.up.len());
             insert(&mut held.by_node[node], number);
-            // What nobody else holds any more comes back with it.
-            insert(&mut held.union, number);
+            if is_new {
+                insert(&mut held.union, number);
+            }
         }
         self.count_again();
     }
@@ -79,8 +81,9 @@ impl Shadow {
 
     /// The disks may have lost something: the union is what is held still.
     pub fn forget_lost(&mut self) {
+        let versions = &self.versions;
         for held in self.keys.values_mut() {
-            held.union.retain(|dot| held.by_node.iter().any(|siblings| siblings.contains(dot)));
+            held.unite(versions);
         }
         self.keys.retain(|_, held| !held.union.is_empty());
         self.count_again();
@@ -94,20 +97,20 @@ impl Shadow {
 
     /// A node holds another version; nothing that it holds supersedes it.
     pub fn apply(&mut self, node: NodeNo, version: &Seen) {
-        let (number, is_new) = self.number(version.dot);
+        let (number, is_new) = self.number(version);
         if !self.keys.contains_key(&version.key) {
             // Of a key that exists nowhere yet, everybody holds all there is.
             self.complete.iter_mut().for_each(|complete| *complete += 1);
         }
         let held = entry(&mut self.keys, &version.key, self.up.len());
         let was_complete = held.by_node[node] == held.union;
-        merge(&mut held.by_node[node], number, version, &self.names);
+        merge(&mut held.by_node[node], number, version, &self.versions);
         // Whoever supersedes a version has seen it: nothing of the kind precedes its first sight.
         if is_new {
             let complete =
                 |held: &Held| held.by_node.iter().map(|own| *own == held.union).collect::<Vec<_>>();
             let before = complete(held);
-            merge(&mut held.union, number, version, &self.names);
+            merge(&mut held.union, number, version, &self.versions);
             for (other, (was, is)) in before.into_iter().zip(complete(held)).enumerate() {
                 let was = if other == node { was_complete } else { was };
                 adjust(&mut self.complete[other], was, is);
@@ -120,12 +123,12 @@ impl Shadow {
         held.alike = alike;
     }
 
-    /// The number of a dot, and whether it was not seen before.
-    fn number(&mut self, dot: Dot) -> (u32, bool) {
-        let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        let number = *self.dots.entry(dot).or_insert(next);
+    /// The number of a version, and whether it was not seen before.
+    fn number(&mut self, version: &Seen) -> (u32, bool) {
+        let next = u32::try_from(self.versions.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(version.dot).or_insert(next);
         if number == next {
-            self.names.push(dot);
+            self.versions.push(version.clone());
         }
         (number, number == next)
     }
@@ -144,6 +147,14 @@ impl Shadow {
 }
 
 impl Held {
+    /// The union is what is held anywhere and superseded by nothing that is.
+    fn unite(&mut self, versions: &[Seen]) {
+        let held: BTreeSet<u32> = self.by_node.iter().flatten().copied().collect();
+        let superseded =
+            |dot: u32| held.iter().any(|by| versions[*by as usize].supersedes(versions[dot as usize].dot));
+        self.union = held.iter().copied().filter(|dot| !superseded(*dot)).collect();
+    }
+
     fn is_alike(&self, up: &[bool]) -> bool {
         let mut held = self.by_node.iter().zip(up).filter(|(_, up)| **up).map(|(siblings, _)| siblings);
         held.next().is_none_or(|first| held.all(|other| other == first))
@@ -168,8 +179,8 @@ fn insert(siblings: &mut Siblings, dot: u32) {
     }
 }
 
-fn merge(siblings: &mut Siblings, number: u32, version: &Seen, names: &[Dot]) {
-    siblings.retain(|dot| !version.supersedes(names[*dot as usize]));
+fn merge(siblings: &mut Siblings, number: u32, version: &Seen, versions: &[Seen]) {
+    siblings.retain(|dot| !version.supersedes(versions[*dot as usize].dot));
     insert(siblings, number);
 }
 
@@ -233,5 +244,20 @@ mod tests {
         shadow.wipe(0);
         assert!(shadow.agreed());
         assert_eq!(shadow.keys(), 0);
+    }
+
+    #[test]
+    fn who_comes_back_with_what_was_superseded_is_behind_and_nobody_else() {
+        let mut shadow = two();
+        let (one, other) = (version("a", dot(0, 1), &[]), version("a", dot(0, 2), &[]));
+        shadow.apply(0, &one);
+        shadow.apply(1, &one);
+        shadow.stop(1);
+        shadow.apply(0, &other);
+        shadow.start(1, &[one]);
+        assert_eq!((shadow.complete(0), shadow.complete(1)), (1, 0));
+        shadow.stop(0);
+        shadow.wipe(0);
+        assert_eq!((shadow.complete(0), shadow.complete(1)), (0, 1));
     }
 }
