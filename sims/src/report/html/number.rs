@@ -130,7 +130,9 @@ mod tests {
     fn quantiles_are_values_that_occur() {
         let sorted: Vec<f64> = (1..=100).map(f64::from).collect();
         let at = |percent| quantile(&sorted, percent).unwrap_or_default();
-        assert_eq!([50, 99, 100].map(at).map(whole), [50, 99, 100]);
+        for percent in [50, 99, 100] {
+            assert!((at(percent) - f64::from(u32::try_from(percent).unwrap())).abs() < 1e-9);
+        }
         assert_eq!(quantile(&[], 50), None);
     }
 }
