@@ -51,7 +51,11 @@ fn a_run_says_what_happened_and_whether_all_holds() {
 
 #[test]
 fn json_depends_on_scenario_and_seed_alone() {
-    let run = |seed| out(&sim(&["run", "partition-heals", "--duration", "60s", "--json", "--seed", seed]));
+    let run = |seed| {
+        let output = sim(&["run", "partition-heals", "--json", "--seed", seed]);
+        assert!(output.status.success(), "{}{}", out(&output), err(&output));
+        out(&output)
+    };
     let one = run("5");
     assert_eq!(one, run("5"));
     assert_ne!(one, run("6"));
@@ -80,7 +84,7 @@ fn what_makes_no_sense_is_refused_with_the_line_and_the_cure() {
 
 #[test]
 fn exploring_counts_failures_and_prints_the_commands_that_replay_them() {
-    let output = sim(&["explore", "--scenario", "late-joiner", "--duration", "40s", "--seeds", "3"]);
+    let output = sim(&["explore", "--scenario", "late-joiner", "--seeds", "3"]);
     assert!(output.status.success(), "{}{}", out(&output), err(&output));
     assert!(out(&output).contains("3 seeds, 0 failed"), "{}", out(&output));
 }
