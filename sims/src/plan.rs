@@ -349,6 +349,17 @@ impl Default for Quality {
 }
 
 impl Fault {
+    /// The node whose process ends, where that is what goes wrong.
+    #[must_use]
+    pub fn kills(&self) -> Option<NodeNo> {
+        match self.kind {
+            FaultKind::Crash { node } | FaultKind::LosePower { node } | FaultKind::Wipe { node } => {
+                Some(node)
+            }
+            _ => None,
+        }
+    }
+
     /// When it is over, if it ever is.
     #[must_use]
     pub fn ends(&self) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! A plan as one list of steps in order of time.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::plan::{FaultKind, How, NodeNo, Plan};
 
@@ -42,7 +42,10 @@ pub fn steps(plan: &Plan, sampling: Duration) -> Vec<(Duration, Step)> {
         }
         steps.extend(ends.map(|ends| (ends, Step::Mend(number))));
     }
-    steps.extend(plan.operations.iter().enumerate().map(|(number, op)| (op.at, Step::Operate(number))));
+    let dying: BTreeSet<usize> =
+        (0..plan.faults.len()).flat_map(|fault| last_words(plan, fault).collect::<Vec<_>>()).collect();
+    let operations = plan.operations.iter().enumerate().filter(|(number, _)| !dying.contains(number));
+    steps.extend(operations.map(|(number, op)| (op.at, Step::Operate(number))));
     let mut at = Duration::ZERO;
     while at < plan.ends {
         steps.push((at, Step::Sample));
@@ -51,6 +54,15 @@ pub fn steps(plan: &Plan, sampling: Duration) -> Vec<(Duration, Step)> {
     // Stable: what is simultaneous stays in the order of the plan.
     steps.sort_by_key(|(at, _)| *at);
     steps
+}
+
+/// The operations that a node is at work on when fault number `fault` ends its process: those of the
+/// same instant. The fault has them done itself, so that it can strike before they are finished.
+pub fn last_words(plan: &Plan, fault: usize) -> impl Iterator<Item = usize> {
+    let fault = &plan.faults[fault];
+    let first = plan.operations.partition_point(|op| op.at < fault.at);
+    let same_instant = plan.operations[first..].iter().take_while(|op| op.at == fault.at);
+    same_instant.enumerate().filter(|(_, op)| Some(op.node) == fault.kills()).map(move |(nth, _)| first + nth)
 }
 
 /// A link goes up and down by turns, beginning down; it works in the end.

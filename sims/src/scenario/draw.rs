@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     dice::Dice,
-    plan::{Edge, Fault, FaultKind, How, Plan, Quality},
+    plan::{Edge, Fault, FaultKind, How, Operation, Plan, Quality},
     topology::{KINDS, Layout, Topology},
 };
 
@@ -26,6 +26,9 @@ pub(super) struct Drawn {
     pub(super) lives: Lives,
     pub(super) faults: Vec<Fault>,
 }
+
+/// So many operations are under way at a node when its process is ended.
+const LAST_WORDS: usize = 3;
 
 /// Whole milliseconds: a plan is read by people.
 pub(super) fn whole(time: Duration) -> Duration {
@@ -45,10 +48,11 @@ pub(super) fn plan(name: &str, file: &File, seed: u64, overrides: &Overrides) ->
         weather::draw(table, &mut drawn, seed)?;
     }
     check_lives(file, &drawn)?;
-    let operations = work::draw(file, &drawn.mesh, seed)?;
+    let mut operations = work::draw(file, &drawn.mesh, seed)?;
     let mut settings = file.settings.clone();
     settings.store = overrides.store.unwrap_or(settings.store);
     drawn.faults.sort_by_key(|fault| fault.at);
+    busy_to_the_last(&drawn.faults, &mut operations);
     Ok(Plan {
         scenario: name.into(),
         about: file.about.clone(),
@@ -63,6 +67,17 @@ pub(super) fn plan(name: &str, file: &File, seed: u64, overrides: &Overrides) ->
         ends,
         expect: file.expect.clone(),
     })
+}
+
+/// A process that dies is at work on something: the next operations of the node are asked for in that
+/// very instant.
+fn busy_to_the_last(faults: &[Fault], operations: &mut [Operation]) {
+    for fault in faults {
+        let Some(node) = fault.kills() else { continue };
+        let next = operations.iter_mut().filter(|op| op.node == node && op.at > fault.at);
+        next.take(LAST_WORDS).for_each(|op| op.at = fault.at);
+        operations.sort_by_key(|op| op.at);
+    }
 }
 
 fn duration(file: &File, seed: u64, overrides: &Overrides) -> Result<Duration, Complaint> {

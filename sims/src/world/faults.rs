@@ -5,10 +5,16 @@ use super::{
     links::{Way, between, both_ways},
 };
 use crate::{
+    dice::Dice,
     history::What,
     net::address,
     plan::{FaultKind, How, NodeNo, Quality},
+    timeline,
 };
+
+/// A process gets so many turns at most between taking on its last work and its end: a write takes
+/// about ten from the user's call to the answer.
+const LAST_AWAITS_MAX: u64 = 24;
 
 impl World {
     /// Fault number `number` of the plan begins.
@@ -20,9 +26,9 @@ impl World {
             FaultKind::Cut { links, how, one_way } => self.links.cut(&self.net, &ways(&links, one_way), how),
             FaultKind::Flap { link, how, .. } => self.links.cut(&self.net, &both_ways(&[link]), how),
             FaultKind::Slow { links, quality } => self.set_quality(&links, Some(quality)),
-            FaultKind::Crash { node } => self.bring_down(node, Death::Crash).await,
-            FaultKind::LosePower { node } => self.bring_down(node, Death::Power).await,
-            FaultKind::Wipe { node } => self.bring_down(node, Death::Wipe).await,
+            FaultKind::Crash { node } => self.bring_down(number, node, Death::Crash).await,
+            FaultKind::LosePower { node } => self.bring_down(number, node, Death::Power).await,
+            FaultKind::Wipe { node } => self.bring_down(number, node, Death::Wipe).await,
             FaultKind::Leave { node } => {
                 self.machines[node].held_down += 1;
                 self.leave(node).await;
@@ -79,13 +85,19 @@ impl World {
         }
     }
 
-    async fn bring_down(&mut self, node: NodeNo, death: Death) {
+    async fn bring_down(&mut self, fault: usize, node: NodeNo, death: Death) {
         self.machines[node].held_down += 1;
+        let alive = self.node(node).is_some();
+        if alive {
+            self.last_words(fault, node).await;
+        }
         if matches!(death, Death::Power) {
             // First, or the destructors of what dies would say goodbye.
             self.net.power_off(address(node));
         }
-        self.kill(node).await;
+        if alive {
+            self.bury(node).await;
+        }
         match death {
             Death::Crash => {}
             Death::Power => {
@@ -101,6 +113,19 @@ impl World {
                 }
                 self.recorder.wiped(node);
             }
+        }
+    }
+
+    /// The node takes on its last work and gets some way with it: it dies between any two awaits.
+    async fn last_words(&mut self, fault: usize, node: NodeNo) {
+        // Before, for it waits for the node to come to rest.
+        self.retire(node).await;
+        for operation in timeline::last_words(&self.plan, fault).collect::<Vec<_>>() {
+            self.operate(operation);
+        }
+        let awaits = Dice::of(self.plan.seed, &format!("last words {fault}")).below(LAST_AWAITS_MAX);
+        for _ in 0..awaits {
+            tokio::task::yield_now().await;
         }
     }
 

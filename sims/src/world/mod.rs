@@ -155,9 +155,14 @@ impl World {
     pub async fn kill(&mut self, no: NodeNo) {
         if self.machines[no].node.is_some() {
             self.retire(no).await;
-            self.machines[no].kill().await;
-            self.recorder.note(What::Stopped { node: no, orderly: false });
+            self.bury(no).await;
         }
+    }
+
+    /// The process of a node that was retired is no more.
+    async fn bury(&mut self, no: NodeNo) {
+        self.machines[no].kill().await;
+        self.recorder.note(What::Stopped { node: no, orderly: false });
     }
 
     /// A node leaves in good order.
