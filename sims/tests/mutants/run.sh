@@ -52,9 +52,12 @@ unchanged() {
 mutant() {
     local name=$1 found expected verdict=MISSED
     expected=$(field "$name" Caught-by)
-    git -C "$tree" apply "$here/$name.patch"
-    found=$(find_in "$(field "$name" Scenario)" "$(field "$name" Seeds)")
-    git -C "$tree" apply -R "$here/$name.patch"
+    if git -C "$tree" apply "$here/$name.patch"; then
+        found=$(find_in "$(field "$name" Scenario)" "$(field "$name" Seeds)")
+        git -C "$tree" apply -R "$here/$name.patch"
+    else
+        found=no-answer:it_does_not_apply
+    fi
     for oracle in $expected; do
         [[ " $found " == *" $oracle "* ]] && verdict=found
     done
