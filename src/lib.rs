@@ -62,6 +62,7 @@ pub mod causality;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod conflict;
+pub mod digest;
 pub mod docs;
 #[cfg(feature = "http")]
 pub mod http;

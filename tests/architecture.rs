@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-const CORE: &[&str] = &["types", "causality", "conflict", "reconcile", "replica", "report", "wire"];
+const CORE: &[&str] = &["types", "causality", "conflict", "digest", "reconcile", "replica", "report", "wire"];
 
 /// Per module, what it may import beside itself. Imports point down: core, ports and adapters,
 /// actors, faces.

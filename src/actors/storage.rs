@@ -21,7 +21,7 @@ use super::{
     society::Society, watch::WatchMsg,
 };
 use crate::{
-    causality::{Dot, NodeId, Origin, SeenSet},
+    causality::{Dot, Floors, NodeId, Origin, SeenSet},
     conflict::{Body, Version},
     replica::Refused,
     report::NodeEvent,
@@ -55,6 +55,8 @@ pub enum StorageMsg {
         namespace: Namespace,
         /// What the peer had seen when it began to send.
         frontier: SeenSet,
+        /// The floors that came with it, with its last part.
+        floors: Floors,
         /// Told when it is committed.
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
@@ -225,8 +227,8 @@ impl Actor for Storage {
         match message {
             StorageMsg::Write(request) => state.on_write(request)?,
             StorageMsg::Merge(request) => state.on_merge(request)?,
-            StorageMsg::Absorb { namespace, frontier, reply } => {
-                state.ledger.absorb(&namespace, &frontier);
+            StorageMsg::Absorb { namespace, frontier, floors, reply } => {
+                state.ledger.absorb(&namespace, &frontier, &floors);
                 state.waiting.push(Waiting::Absorb(reply));
             }
             StorageMsg::PeerKnowsMore { origin, reply } => {
@@ -397,6 +399,10 @@ impl StorageState {
                     if let Some(lost) = lost {
                         self.write_again(namespace, *lost)?;
                     }
+                }
+                Received::NeedsBase => {
+                    // An exchange always tells the bases; the next one brings it.
+                    tracing::debug!(%dot, %from, "a version whose base nobody has told yet is left for a comparison");
                 }
                 Received::NeedsBlob => unreachable!("asked for above"),
             }

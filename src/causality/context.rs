@@ -86,6 +86,13 @@ impl Context {
         self
     }
 
+    /// The same without what `other` covers as well.
+    #[must_use]
+    pub fn beyond(mut self, other: &Self) -> Self {
+        self.0.retain(|(origin, seq)| other.get(origin) < *seq);
+        self
+    }
+
     /// Origins and the highest covered number of each, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Origin, u64)> + '_ {
         self.0.iter().copied()

@@ -11,6 +11,7 @@
 mod context;
 mod dead;
 mod dot;
+mod floors;
 mod hlc;
 mod intervals;
 mod seen;
@@ -20,6 +21,7 @@ mod tests;
 pub use context::Context;
 pub use dead::DeadSet;
 pub use dot::{Dot, NodeId, NodeIdError, Origin, SEQ_MAX};
+pub use floors::Floors;
 pub use hlc::{Hlc, HlcClock, MAX_DRIFT};
 pub use intervals::{Intervals, Union};
 pub use seen::SeenSet;

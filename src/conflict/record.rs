@@ -58,8 +58,7 @@ impl Record {
     pub fn context_of_siblings(&self) -> Context {
         let mut context = Context::new();
         for sibling in &self.siblings {
-            context.extend(&sibling.context);
-            context.insert(sibling.dot);
+            sibling.extend(&mut context);
         }
         context
     }
@@ -69,7 +68,7 @@ impl Record {
     pub fn context_follows(&self) -> bool {
         let [only] = &self.siblings[..] else { return self.context == self.context_of_siblings() };
         let covered = |(origin, seq)| self.context.get(&origin) == seq;
-        if only.context.get(&only.dot.origin) > 0 {
+        if only.context.get(&only.dot.origin) > 0 || only.base.is_some() {
             return self.context == self.context_of_siblings();
         }
         let own = (only.dot.origin, only.dot.seq);
@@ -82,8 +81,7 @@ impl Record {
         let (superseded, mut kept): (Vec<_>, Vec<_>) =
             self.siblings.drain(..).partition(|sibling| version.supersedes(sibling.dot));
         let added = !self.context.covers(version.dot);
-        self.context.extend(&version.context);
-        self.context.insert(version.dot);
+        version.extend(&mut self.context);
         if added {
             let at = kept.partition_point(|sibling| sibling.dot < version.dot);
             // Nearly always the only one, and room for four is three too many.
@@ -92,6 +90,35 @@ impl Record {
         }
         self.siblings = kept;
         Merged { added, superseded }
+    }
+
+    /// Whether nothing stands here but deletes.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        !self.siblings.is_empty() && self.siblings.iter().all(Version::is_delete)
+    }
+
+    /// Rule 6: the sibling named `dot` goes, and what the record accounts for stays. False if there
+    /// is none.
+    pub fn drop_sibling(&mut self, dot: Dot) -> bool {
+        let before = self.siblings.len();
+        self.siblings.retain(|sibling| sibling.dot != dot);
+        self.siblings.len() < before
+    }
+
+    /// Rule 6: takes back a version that was lost here. Not the context decides whether it comes
+    /// late, for that covers what was lost; the siblings do.
+    pub fn take_back(&mut self, version: Version) -> Merged {
+        let late = self.siblings.iter().any(|sibling| sibling.supersedes(version.dot));
+        let (superseded, mut kept): (Vec<_>, Vec<_>) =
+            self.siblings.drain(..).partition(|sibling| version.supersedes(sibling.dot));
+        version.extend(&mut self.context);
+        if !late {
+            let at = kept.partition_point(|sibling| sibling.dot < version.dot);
+            kept.insert(at, version);
+        }
+        self.siblings = kept;
+        Merged { added: !late, superseded }
     }
 
     /// The sibling named `dot`.

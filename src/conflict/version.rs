@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Base;
 use crate::{
     causality::{Context, Dot, Hlc},
     types::{BLOB_BYTES_MAX, ContentType, INLINE_BYTES_MAX, Key},
@@ -43,10 +44,6 @@ impl fmt::Debug for VersionHash {
     }
 }
 
-/// The hash under which the base of a version (its writer's floors) is interned. No version has one
-/// until deletes are forgotten; its place in the format is kept from the start.
-pub type BaseHash = [u8; 32];
-
 /// blake3 keys its hash of versions with this, so that it is no hash of anything else.
 const HASH_KEY: [u8; 32] = *b"tidings: hash of a version, no 1";
 
@@ -58,8 +55,8 @@ pub struct Version {
     pub dot: Dot,
     /// Its stamp; ties between concurrent writes go by it.
     pub hlc: Hlc,
-    /// The interned floors of its writer, if any deletes had been forgotten there.
-    pub base: Option<BaseHash>,
+    /// The floors of its writer, if any deletes had been forgotten there.
+    pub base: Option<Base>,
     /// What it supersedes beside every earlier write of its own origin.
     pub context: Context,
     /// The key it was written to.
@@ -73,7 +70,7 @@ pub struct Version {
 struct Unchecked {
     dot: Dot,
     hlc: Hlc,
-    base: Option<BaseHash>,
+    base: Option<Base>,
     context: Context,
     key: Key,
     body: Body,
@@ -153,7 +150,23 @@ impl Version {
     #[must_use]
     pub fn supersedes(&self, dot: Dot) -> bool {
         let own_past = dot.origin == self.dot.origin && dot.seq < self.dot.seq;
-        own_past || self.context.covers(dot)
+        own_past || self.context.covers(dot) || self.base.as_ref().is_some_and(|base| base.covers_dot(dot))
+    }
+
+    /// Covers in `context` what this write supersedes beside its own past, and the write itself.
+    pub fn extend(&self, context: &mut Context) {
+        context.extend(&self.context);
+        if let Some(covers) = self.base.as_ref().and_then(Base::covers) {
+            context.extend(covers);
+        }
+        context.insert(self.dot);
+    }
+
+    /// Whether all that it supersedes is known: what stands behind the hash of its base, if it has
+    /// one. One that is not must not be merged.
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        self.base.as_ref().is_none_or(|base| base.covers().is_some())
     }
 
     /// Whether it is a delete.
@@ -265,7 +278,7 @@ mod tests {
         let others = [
             Version { dot: Dot::new(base.dot.origin, 3), ..base.clone() },
             Version { hlc: Hlc(4), ..base.clone() },
-            Version { base: Some([0; 32]), ..base.clone() },
+            Version { base: Some(Base::unresolved([0; 32])), ..base.clone() },
             Version { key: Key::new("tree").expect("lawful"), ..base.clone() },
             Version { body: Body::Delete, ..base.clone() },
             with_payload(Payload::Inline(Bytes::from_static(b"moth"))),

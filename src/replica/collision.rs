@@ -90,8 +90,7 @@ fn superseding_only(record: Option<&Record>, version: &Version) -> Plan {
     let (superseded, kept): (Vec<_>, Vec<_>) =
         siblings.iter().cloned().partition(|sibling| version.supersedes(sibling.dot));
     let mut context = record.map(|record| record.context().clone()).unwrap_or_default();
-    context.extend(&version.context);
-    context.insert(version.dot);
+    version.extend(&mut context);
     let dead = superseded.iter().map(|sibling| sibling.dot).collect();
     Plan { record: Record::from_parts(kept, context), held: None, superseded, dead }
 }

@@ -1,7 +1,7 @@
 //! Rule 2: a version arrives.
 
 use super::Plan;
-use crate::conflict::{Record, Version};
+use crate::conflict::{Merged, Record, Version};
 
 /// Plans the merge of a version whose dot has not been seen here.
 ///
@@ -11,6 +11,18 @@ use crate::conflict::{Record, Version};
 pub fn plan_merge(current: Option<&Record>, version: Version) -> Plan {
     let mut record = current.cloned().unwrap_or_default();
     let merged = record.merge(version.clone());
+    planned(record, merged, version)
+}
+
+/// Rule 6: plans the return of a version that was seen here and lost.
+#[must_use]
+pub fn plan_take_back(current: Option<&Record>, version: Version) -> Plan {
+    let mut record = current.cloned().unwrap_or_default();
+    let merged = record.take_back(version.clone());
+    planned(record, merged, version)
+}
+
+fn planned(record: Record, merged: Merged, version: Version) -> Plan {
     let mut dead: Vec<_> = merged.superseded.iter().map(|sibling| sibling.dot).collect();
     let held = if merged.added {
         Some(version)

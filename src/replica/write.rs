@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::Plan;
 use crate::{
     causality::{Context, Dot, Hlc},
-    conflict::{Body, CONTEXT_ENTRIES_MAX, Record, Strategy, Version, VersionHash},
+    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Record, Strategy, Version, VersionHash},
     types::Key,
 };
 
@@ -50,7 +50,7 @@ pub struct WritePlan {
 
 /// Plans a write of `body` to `key` under the name `dot`.
 ///
-/// `stamp` is given the greatest stamp that the write supersedes and answers with a new one.
+/// `base` is what was forgotten here (rule 1). `stamp` is given the greatest stamp that the write supersedes and answers with a new one.
 ///
 /// # Errors
 /// [`Refused`] when a delete finds nothing, the precondition does not hold, or more than
@@ -61,6 +61,7 @@ pub fn plan_write(
     dot: Dot,
     body: Body,
     precondition: Precondition,
+    base: Option<Base>,
     stamp: impl FnOnce(Hlc) -> Hlc,
 ) -> Result<WritePlan, Refused> {
     let visible = current.is_some_and(|record| record.visible(Strategy::default()).is_some());
@@ -76,13 +77,17 @@ pub fn plan_write(
     if body == Body::Delete && !current.is_some_and(has_value) {
         return Err(Refused::NothingThere);
     }
-    let context = current.map_or_else(Context::new, |record| record.context().clone()).without(&dot.origin);
+    let mut context =
+        current.map_or_else(Context::new, |record| record.context().clone()).without(&dot.origin);
+    if let Some(covers) = base.as_ref().and_then(Base::covers) {
+        context = context.beyond(covers);
+    }
     if context.len() > CONTEXT_ENTRIES_MAX {
         return Err(Refused::TooManyWriters);
     }
     let siblings = current.map_or(&[][..], Record::siblings);
     let latest = siblings.iter().map(|sibling| sibling.hlc).max().unwrap_or_default();
-    let version = Version { dot, hlc: stamp(latest), base: None, context, key, body };
+    let version = Version { dot, hlc: stamp(latest), base, context, key, body };
     let mut record = current.cloned().unwrap_or_default();
     let merged = record.merge(version.clone());
     debug_assert!(merged.added, "a fresh dot is covered by no context");

@@ -6,7 +6,7 @@
 //! An interval lies in the chunk that its first number belongs to, however far it reaches; a set
 //! without holes is one interval in one chunk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -39,6 +39,25 @@ pub(super) fn write_union(
     }
 }
 
+/// Adds to `batch` what lies differently when `before` becomes `after`, whichever way. Looks at all of
+/// both.
+pub(super) fn rewrite(batch: &mut Batch, before: &Intervals, after: &Intervals, at: impl Fn(u64) -> Bytes) {
+    let by_chunk = |set: &Intervals| {
+        let mut chunks: BTreeMap<u64, Intervals> = BTreeMap::new();
+        set.iter().for_each(|(first, last)| {
+            chunks.entry(first / CHUNK_SEQS).or_default().insert_range(first, last);
+        });
+        chunks
+    };
+    let (before, after) = (by_chunk(before), by_chunk(after));
+    for chunk in before.keys().filter(|chunk| !after.contains_key(chunk)) {
+        batch.remove(at(*chunk));
+    }
+    for (chunk, intervals) in after.iter().filter(|(chunk, intervals)| before.get(chunk) != Some(intervals)) {
+        batch.insert(at(*chunk), wire::encode(intervals));
+    }
+}
+
 /// The chunks in which an interval begins, ends to begin, or changes its end.
 fn touched(before: &Intervals, more: &Intervals) -> BTreeSet<u64> {
     let mut chunks = BTreeSet::new();
@@ -60,8 +79,6 @@ pub(super) fn read(into: &mut Intervals, chunk: &[u8]) -> Result<(), StoreError>
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::{collection, prelude::*};
 
     use super::*;

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::{Batch, layout::NsNo, shared::SpaceState};
 use crate::{
-    causality::{Origin, SeenSet},
-    conflict::{Record, Version},
+    causality::{Dot, Floors, Origin, SeenSet},
+    conflict::{Record, Version, VersionHash},
     types::Namespace,
 };
 
@@ -36,7 +36,20 @@ pub(super) struct Draft {
     pub(super) spaces: BTreeMap<NsNo, Grown>,
     pub(super) dead_blocks: BTreeSet<(NsNo, Origin, u64)>,
     pub(super) changes: Vec<Change>,
+    /// What the digests learn of when the draft is committed.
+    pub(super) items: Vec<(NsNo, Item)>,
     pub(super) record_bytes: usize,
+}
+
+/// What becomes of an entry of the dot index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) dot: Dot,
+    pub(super) hash: VersionHash,
+    /// Whether it was there, and if so compared.
+    pub(super) before: Option<bool>,
+    /// Whether it is there, and if so compared.
+    pub(super) after: Option<bool>,
 }
 
 /// What a draft changes of a namespace as a whole.
@@ -45,6 +58,8 @@ pub(super) struct Grown {
     pub(super) space: Arc<SpaceState>,
     /// What is seen beside what was.
     pub(super) fresh: SeenSet,
+    /// The floors, if they change.
+    pub(super) floors: Option<Floors>,
     /// By how much the number of keys with a value changes.
     pub(super) keys: i64,
 }
@@ -104,16 +119,16 @@ impl Records {
         &self.looked_at[place.0].at
     }
 
-    pub(super) fn set(&mut self, place: Place, record: Record) {
+    pub(super) fn set(&mut self, place: Place, record: Option<Record>) {
         let looked_at = &mut self.looked_at[place.0];
-        looked_at.record = Some(record);
+        looked_at.record = record;
         looked_at.changed = true;
     }
 
     /// The records that changed, in the order they were first looked at.
-    pub(super) fn changed(&self) -> impl Iterator<Item = (&Bytes, &Record)> {
+    pub(super) fn changed(&self) -> impl Iterator<Item = (&Bytes, Option<&Record>)> {
         let changed = self.looked_at.iter().filter(|looked_at| looked_at.changed);
-        changed.filter_map(|looked_at| Some((&looked_at.at, looked_at.record.as_ref()?)))
+        changed.map(|looked_at| (&looked_at.at, looked_at.record.as_ref()))
     }
 }
 
@@ -138,7 +153,7 @@ impl Draft {
     }
 
     pub(super) fn space(&mut self, space: &Arc<SpaceState>) -> &mut Grown {
-        let grown = || Grown { space: space.clone(), fresh: SeenSet::new(), keys: 0 };
+        let grown = || Grown { space: space.clone(), fresh: SeenSet::new(), floors: None, keys: 0 };
         self.spaces.entry(space.no).or_insert_with(grown)
     }
 

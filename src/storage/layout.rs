@@ -9,6 +9,11 @@
 //! d <ns u16> <origin u32> <seq u64>    dot index: hash and key of a held version
 //! b <ns u16> <origin u32> <seq u64>    bytes of a large value, beside its version
 //! s <ns u16> <origin u32> <chunk u64>  seen: the intervals of an origin that begin in a chunk
+//! g <ns u16> <hlc u64> <origin u32> <seq u64>  deletes that stand alone, by their stamps: the key;
+//!                          also records without siblings, under the stamp of their last drop
+//! y <ns u16> <hlc u64> <origin u32> <seq u64>  versions dropped on a peer's word: when, and what
+//! c <ns u16> <part u32>    the digests, as they were when the store was closed
+//! h <hash>                 a base: what it covers
 //! x <ns u16> <origin u32> <block u64>  dead: 64 bits
 //! ```
 //!
@@ -74,6 +79,30 @@ pub fn seen(ns: NsNo, origin: OriginNo, chunk: u64) -> Bytes {
 #[must_use]
 pub fn dead(ns: NsNo, origin: OriginNo, block: u64) -> Bytes {
     head(b'x', 15).with_u16(ns).with_u32(origin).with_u64(block).done()
+}
+
+/// The key of a delete that stands alone, or of a record that was left without siblings.
+#[must_use]
+pub fn forgettable(ns: NsNo, hlc: u64, origin: OriginNo, seq: u64) -> Bytes {
+    head(b'g', 23).with_u16(ns).with_u64(hlc).with_u32(origin).with_u64(seq).done()
+}
+
+/// The key of a version that was dropped on a peer's word at `hlc`.
+#[must_use]
+pub fn dropped(ns: NsNo, hlc: u64, origin: OriginNo, seq: u64) -> Bytes {
+    head(b'y', 23).with_u16(ns).with_u64(hlc).with_u32(origin).with_u64(seq).done()
+}
+
+/// The key of a part of the digests as they were when the store was closed.
+#[must_use]
+pub fn checkpoint(ns: NsNo, part: u32) -> Bytes {
+    head(b'c', 7).with_u16(ns).with_u32(part).done()
+}
+
+/// The key of a base.
+#[must_use]
+pub fn base(hash: &[u8; 32]) -> Bytes {
+    head(b'h', 33).with_slice(hash).done()
 }
 
 /// The first key and the first key after all keys that begin with `tag`.

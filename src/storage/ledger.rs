@@ -11,16 +11,18 @@ use bytes::Bytes;
 
 use super::{
     Durability, Store, StoreError, chunks,
-    draft::{Change, Draft, Grown, Place, Records},
+    draft::{Change, Draft, Grown, Item, Place, Records},
     known::Known,
     layout::{self, NsNo, OriginNo},
     reader::Reader,
+    settle::RangeWatch,
     shared::{Shared, SpaceState},
     stored,
+    tally::Tally,
 };
 use crate::{
-    causality::{DeadSet, Dot, Hlc, Intervals, Origin, SeenSet},
-    conflict::{Body, CONTEXT_ENTRIES_MAX, Payload, Record, Strategy, Version},
+    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, SeenSet},
+    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Payload, Record, Strategy, Version},
     replica::{Plan, Precondition, Refused, plan_collision, plan_merge, plan_write},
     types::{Key, Namespace},
     wire,
@@ -53,6 +55,8 @@ pub enum Received {
     Collision(Option<Box<Version>>),
     /// Nothing was done: the bytes of its large value are needed first.
     NeedsBlob,
+    /// Nothing was done: what its base covers is not known here.
+    NeedsBase,
 }
 
 /// What a commit changed.
@@ -64,18 +68,34 @@ pub struct Committed {
 
 /// The single writer of a store.
 pub struct Ledger {
-    store: Arc<dyn Store>,
-    shared: Arc<Shared>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) shared: Arc<Shared>,
     me: Origin,
-    dead: BTreeMap<NsNo, DeadSet>,
+    pub(super) dead: BTreeMap<NsNo, DeadSet>,
+    /// What was seen and lost (rule 3), and is taken back whatever a context says.
+    pub(super) lost: BTreeMap<NsNo, SeenSet>,
+    /// The base of local writes, as long as it holds.
+    bases: BTreeMap<NsNo, Base>,
+    /// What became live since the snapshots that ranges are compared on.
+    pub(super) watches: BTreeMap<u64, RangeWatch>,
+    pub(super) next_watch: u64,
+    pub(super) tally: Tally,
     known: Known,
-    draft: Draft,
+    pub(super) draft: Draft,
 }
 
 /// Records looked at for writes that were then refused are forgotten when there are so many.
 const RECORDS_LOOKED_AT_MAX: usize = 1_024;
 
 pub(super) const CLOCK: &str = "clock";
+
+pub(super) fn floors_fact(ns: NsNo) -> Bytes {
+    layout::fact(&format!("floors/{ns}"))
+}
+
+pub(super) fn lost_fact(ns: NsNo) -> Bytes {
+    layout::fact(&format!("lost/{ns}"))
+}
 
 pub(super) fn keys_fact(ns: NsNo) -> Bytes {
     layout::fact(&format!("keys/{ns}"))
@@ -95,7 +115,21 @@ impl Ledger {
         let loaded = super::load::load(&*store)?;
         let known = Known::open(&*store)?;
         let shared = Arc::new(loaded.shared);
-        let mut ledger = Self { store, shared, me, dead: loaded.dead, known, draft: Draft::default() };
+        let mut ledger = Self {
+            store,
+            shared,
+            me,
+            dead: loaded.dead,
+            lost: loaded.lost,
+            bases: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            next_watch: 0,
+            tally: Tally::default(),
+            known,
+            draft: Draft::default(),
+        };
+        ledger.read_checkpoint()?;
+        ledger.tally_on()?;
         ledger.number(me);
         let mut next = loaded.next_namespace;
         for name in namespaces {
@@ -104,7 +138,9 @@ impl Ledger {
                     .draft
                     .batch
                     .insert(layout::namespace(next), Bytes::copy_from_slice(name.as_str().as_bytes()));
-                ledger.shared.add_space(name.clone(), SpaceState::new(next, SeenSet::new(), 0));
+                ledger
+                    .shared
+                    .add_space(name.clone(), SpaceState::new(next, SeenSet::new(), Floors::new(), 0));
                 next += 1;
             }
         }
@@ -163,7 +199,9 @@ impl Ledger {
         let at = self.look(space.no, &write.key)?;
         let dot = Dot::new(self.me, self.last_seq(&space) + 1);
         let Write { key, body, blob, precondition } = write;
-        let planned = match plan_write(self.draft.records.get(at), key, dot, body, precondition, stamp) {
+        let base = self.base(&space);
+        let planned = match plan_write(self.draft.records.get(at), key, dot, body, precondition, base, stamp)
+        {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -268,8 +306,15 @@ impl Ledger {
     ) -> Result<Received, StoreError> {
         let space = self.space(namespace);
         let dot = version.dot;
+        let mut version = version;
+        if !self.resolve(&mut version) {
+            return Ok(Received::NeedsBase);
+        }
         if self.has_seen(&space, dot) {
             return self.receive_again(namespace, &space, version, blob.as_ref());
+        }
+        if self.lost.get(&space.no).is_some_and(|lost| lost.contains(dot)) {
+            return self.take_back(namespace, version, blob);
         }
         let at = self.look(space.no, &version.key)?;
         let before = self.draft.records.get(at);
@@ -316,8 +361,11 @@ impl Ledger {
 
     /// Rule 4: merges the frontier that ended a delta. What it names and was neither seen before
     /// nor sent is dead there, and so here.
-    pub fn absorb(&mut self, namespace: &Namespace, frontier: &SeenSet) {
+    ///
+    /// The floors that came with it are taken over in the same batch as its last part.
+    pub fn absorb(&mut self, namespace: &Namespace, frontier: &SeenSet, floors: &Floors) {
         let space = self.space(namespace);
+        self.join_floors(&space, floors);
         let mut missing = frontier.difference(&space.seen());
         if let Some(fresh) = self.draft.fresh(space.no) {
             missing = missing.difference(fresh);
@@ -346,11 +394,14 @@ impl Ledger {
         if draft.is_empty() {
             return Ok(Committed::default());
         }
-        let Draft { mut batch, records, spaces, dead_blocks, changes, .. } = draft;
+        let Draft { mut batch, records, spaces, dead_blocks, changes, items, .. } = draft;
         {
             let origins = self.shared.origins();
             for (at, record) in records.changed() {
-                batch.insert(at.clone(), stored::encode_record(record, &origins));
+                match record {
+                    Some(record) => batch.insert(at.clone(), stored::encode_record(record, &origins)),
+                    None => batch.remove(at.clone()),
+                }
             }
             for (ns, origin, block) in dead_blocks {
                 let no = origins.number(&origin).expect("numbered when its dot died");
@@ -359,7 +410,10 @@ impl Ledger {
             }
         }
         let mut unions = Vec::new();
-        for Grown { space, fresh, keys } in spaces.values() {
+        for Grown { space, fresh, floors, keys } in spaces.values() {
+            if let Some(floors) = floors {
+                batch.insert(floors_fact(space.no), wire::encode(floors));
+            }
             let seen = space.seen();
             let nothing = Intervals::new();
             for (origin, more) in fresh.iter() {
@@ -379,11 +433,16 @@ impl Ledger {
         batch.insert(layout::fact(CLOCK), Bytes::copy_from_slice(&clock.0.to_le_bytes()));
         self.draft = Draft::after(records, batch.len(), changes.len());
         self.store.commit(batch, durability)?;
+        self.tally.apply(&items, &self.shared.origins());
         for (space, origin, union) in unions {
             space.seen_mut().apply(origin, union);
         }
-        for Grown { space, keys, .. } in spaces.values() {
-            space.set_keys(space.keys().saturating_add_signed(*keys));
+        for Grown { space, keys, floors, .. } in spaces.into_values() {
+            if let Some(floors) = floors {
+                space.set_floors(floors);
+                self.bases.remove(&space.no);
+            }
+            space.set_keys(space.keys().saturating_add_signed(keys));
         }
         Ok(Committed { changes })
     }
@@ -405,7 +464,7 @@ impl Ledger {
         self.store.sync()
     }
 
-    fn space(&self, namespace: &Namespace) -> Arc<SpaceState> {
+    pub(super) fn space(&self, namespace: &Namespace) -> Arc<SpaceState> {
         self.shared.space(namespace).expect("callers name a namespace that is carried")
     }
 
@@ -414,12 +473,12 @@ impl Ledger {
         last(&space.seen()).max(self.draft.fresh(space.no).map_or(0, last))
     }
 
-    fn has_seen(&self, space: &SpaceState, dot: Dot) -> bool {
+    pub(super) fn has_seen(&self, space: &SpaceState, dot: Dot) -> bool {
         space.seen().contains(dot) || self.draft.fresh(space.no).is_some_and(|fresh| fresh.contains(dot))
     }
 
     /// The record of `key` as the draft leaves it.
-    fn look(&mut self, ns: NsNo, key: &Key) -> Result<Place, StoreError> {
+    pub(super) fn look(&mut self, ns: NsNo, key: &Key) -> Result<Place, StoreError> {
         let at = layout::record(ns, key.as_bytes());
         if let Some(place) = self.draft.records.find(&at) {
             return Ok(place);
@@ -435,7 +494,7 @@ impl Ledger {
         Ok(self.draft.records.add(at, record))
     }
 
-    fn record(&mut self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
+    pub(super) fn record(&mut self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
         let at = self.look(ns, key)?;
         Ok(self.draft.records.get(at).cloned())
     }
@@ -446,15 +505,77 @@ impl Ledger {
         let key = match drafted {
             Some(change) => change.version.key.clone(),
             None => match self.store.get(&layout::dot(ns, no, dot.seq))? {
-                Some(entry) => stored::decode_dot(&entry)?.1,
+                Some(entry) => stored::decode_dot(&entry)?.key,
                 None => return Ok(None),
             },
         };
         Ok(self.record(ns, &key)?.and_then(|record| record.get(dot).cloned()))
     }
 
+    /// Rule 1: the base of the next local write: what was forgotten here, if anything was.
+    fn base(&mut self, space: &SpaceState) -> Option<Base> {
+        let floors = space.floors();
+        if floors.is_empty() {
+            return None;
+        }
+        if let Some(base) = self.bases.get(&space.no) {
+            return Some(base.clone());
+        }
+        let seen = space.seen();
+        let covers = floors.base_for(&self.me, &seen);
+        let capped = !floors
+            .covered
+            .iter()
+            .chain(floors.deletes.iter())
+            .all(|(origin, seq)| origin == self.me || covers.get(&origin) >= seq);
+        drop((seen, floors));
+        let base = Base::new(Arc::new(covers));
+        self.intern(&base);
+        if !capped {
+            self.bases.insert(space.no, base.clone());
+        }
+        Some(base)
+    }
+
+    /// Stores a base that is new here, with the draft.
+    fn intern(&mut self, base: &Base) {
+        if self.shared.base(&base.hash()).is_some() {
+            return;
+        }
+        if let Some(covers) = base.covers() {
+            self.draft.batch.insert(layout::base(&base.hash()), wire::encode(&**covers));
+            self.shared.add_base(base.clone());
+        }
+    }
+
+    /// Finds out what stands behind the hash of the base of `version`. False if nobody told.
+    pub(super) fn resolve(&mut self, version: &mut Version) -> bool {
+        let Some(base) = &version.base else { return true };
+        if version.is_resolved() {
+            let base = base.clone();
+            self.intern(&base);
+            return true;
+        }
+        match self.shared.base(&base.hash()) {
+            Some(known) if known.covers().is_some_and(|c| c.get(&version.dot.origin) < version.dot.seq) => {
+                version.base = Some(known);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn join_floors(&mut self, space: &Arc<SpaceState>, more: &Floors) {
+        let grown = self.draft.space(space);
+        let known = |floors: &Floors| floors.includes(more);
+        if grown.floors.as_ref().map_or_else(|| known(&space.floors()), known) {
+            return;
+        }
+        grown.floors.get_or_insert_with(|| space.floors().clone()).join(more);
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
-    fn apply(
+    pub(super) fn apply(
         &mut self,
         namespace: &Namespace,
         space: &Arc<SpaceState>,
@@ -464,27 +585,26 @@ impl Ledger {
         blob: Option<Bytes>,
         local: bool,
     ) {
-        for superseded in &plan.superseded {
-            self.forget_version(space.no, superseded);
+        let no = self.number(dot.origin);
+        for (origin, _) in plan.record.context().iter() {
+            self.number(origin);
         }
+        self.reindex(space.no, at, &plan);
         for dead in &plan.dead {
             self.number(dead.origin);
             self.dead.entry(space.no).or_default().insert(*dead);
             self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
         }
-        for (origin, _) in plan.record.context().iter() {
-            self.number(origin);
-        }
-        let no = self.number(dot.origin);
         let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
         let more = visible(&plan.record) - self.draft.records.get(at).map_or(0, visible);
         if self.draft.records.get(at).is_none() {
             self.known.add(self.draft.records.key(at));
         }
-        self.draft.records.set(at, plan.record);
+        self.draft.records.set(at, Some(plan.record));
         if let Some(version) = plan.held {
-            let entry = stored::encode_dot(version.hash(), &version.key);
-            self.draft.batch.insert(layout::dot(space.no, no, dot.seq), entry);
+            for watch in self.watches.values_mut().filter(|watch| watch.ns == space.no) {
+                watch.live.insert(dot);
+            }
             if let Some(bytes) = blob {
                 self.draft.batch.insert(layout::blob(space.no, no, dot.seq), bytes);
             }
@@ -496,21 +616,68 @@ impl Ledger {
         grown.keys += more;
     }
 
-    /// A version that is held no more leaves the dot index, with its large value.
-    fn forget_version(&mut self, ns: NsNo, version: &Version) {
-        let no = self.number_of(&version.dot.origin);
-        self.draft.batch.remove(layout::dot(ns, no, version.dot.seq));
-        if version.is_large() {
-            self.draft.batch.remove(layout::blob(ns, no, version.dot.seq));
+    /// Makes the dot index say of one record what it will hold.
+    fn reindex(&mut self, ns: NsNo, at: Place, plan: &Plan) {
+        let before = self.draft.records.get(at).map(|r| (r.is_deleted(), r.siblings().to_vec()));
+        let (was_deleted, before) = before.unwrap_or_default();
+        let deleted = plan.record.is_deleted();
+        for gone in &before {
+            match plan.record.get(gone.dot) {
+                // Nearly all that stay stay as they are.
+                Some(stays) if was_deleted == deleted && stays == gone => {}
+                Some(stays) => self.reindex_one(ns, Some((gone, was_deleted)), Some((stays, deleted))),
+                None => self.reindex_one(ns, Some((gone, was_deleted)), None),
+            }
+        }
+        if let Some(held) = &plan.held
+            && !before.iter().any(|sibling| sibling.dot == held.dot)
+        {
+            self.reindex_one(ns, None, Some((held, deleted)));
         }
     }
 
-    fn number_of(&self, origin: &Origin) -> OriginNo {
+    /// Each side: a version, and whether its record has nothing but deletes.
+    pub(super) fn reindex_one(
+        &mut self,
+        ns: NsNo,
+        before: Option<(&Version, bool)>,
+        after: Option<(&Version, bool)>,
+    ) {
+        if let Some((version, deleted)) = before {
+            let no = self.number_of(&version.dot.origin);
+            let dot = version.dot;
+            self.draft
+                .items
+                .push((ns, Item { dot, hash: version.hash(), before: Some(!deleted), after: None }));
+            if deleted {
+                self.draft.batch.remove(layout::forgettable(ns, version.hlc.0, no, dot.seq));
+            }
+            if after.is_none() {
+                self.draft.batch.remove(layout::dot(ns, no, dot.seq));
+                if version.is_large() {
+                    self.draft.batch.remove(layout::blob(ns, no, dot.seq));
+                }
+            }
+        }
+        if let Some((version, deleted)) = after {
+            let no = self.number_of(&version.dot.origin);
+            let (dot, hash) = (version.dot, version.hash());
+            let entry = stored::encode_dot(hash, &version.key, !deleted);
+            self.draft.batch.insert(layout::dot(ns, no, dot.seq), entry);
+            self.draft.items.push((ns, Item { dot, hash, before: None, after: Some(!deleted) }));
+            if deleted {
+                let key = Bytes::copy_from_slice(version.key.as_bytes());
+                self.draft.batch.insert(layout::forgettable(ns, version.hlc.0, no, dot.seq), key);
+            }
+        }
+    }
+
+    pub(super) fn number_of(&self, origin: &Origin) -> OriginNo {
         self.shared.origins().number(origin).expect("numbered when its first dot was planned")
     }
 
     /// The number of `origin`; a new one is part of the draft.
-    fn number(&mut self, origin: Origin) -> OriginNo {
+    pub(super) fn number(&mut self, origin: Origin) -> OriginNo {
         if let Some(no) = self.shared.origins().number(&origin) {
             return no;
         }

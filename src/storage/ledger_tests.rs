@@ -6,8 +6,9 @@ use proptest::{collection::vec, prelude::*};
 
 use super::{Durability, Ledger, Received, Write, memory::Memory};
 use crate::{
-    causality::{Dot, Hlc, HlcClock, NodeId, Origin, SeenSet},
+    causality::{Dot, Floors, Hlc, HlcClock, NodeId, Origin, SeenSet},
     conflict::{Body, Payload, Put, Record, Strategy as Reading, Version},
+    digest::Digests,
     replica::{Precondition, Refused},
     types::{ContentType, Key, Namespace, Prefix},
 };
@@ -39,20 +40,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..80)
 }
 
-struct Replica {
-    store: Memory,
-    ledger: Ledger,
-    clock: HlcClock,
-    origin: Origin,
-    written: Vec<Version>,
+pub(super) struct Replica {
+    pub(super) store: Memory,
+    pub(super) ledger: Ledger,
+    pub(super) clock: HlcClock,
+    pub(super) origin: Origin,
+    pub(super) written: Vec<Version>,
 }
 
-fn ns() -> Namespace {
+pub(super) fn ns() -> Namespace {
     Namespace::default()
 }
 
 impl Replica {
-    fn new(n: u8) -> Self {
+    pub(super) fn new(n: u8) -> Self {
         let store = Memory::new();
         let origin = Origin { node: NodeId([n; 32]), epoch: u64::from(n) };
         let (ledger, _) = Ledger::open(Arc::new(store.clone()), origin, &[ns()]).unwrap();
@@ -60,7 +61,7 @@ impl Replica {
         Self { store, ledger, clock, origin, written: Vec::new() }
     }
 
-    fn write(&mut self, key: &str, value: Option<&str>) {
+    pub(super) fn write(&mut self, key: &str, value: Option<&str>) {
         let body = match value {
             Some(value) => Body::Put(Put {
                 content_type: ContentType::text(),
@@ -77,30 +78,30 @@ impl Replica {
     }
 
     /// Own writes are synced before they are acknowledged; others need no sync of their own.
-    fn commit(&mut self, acknowledged: &mut Vec<Version>) {
+    pub(super) fn commit(&mut self, acknowledged: &mut Vec<Version>) {
         let durability = if self.written.is_empty() { Durability::Buffer } else { Durability::Fsync };
         self.ledger.commit(durability, self.clock.last()).unwrap();
         acknowledged.append(&mut self.written);
     }
 
-    fn lose_power(&mut self) {
+    pub(super) fn lose_power(&mut self) {
         self.store.crash();
         self.written.clear();
         let reopened = self.store.reopen();
         self.ledger = Ledger::open(Arc::new(reopened), self.origin, &[ns()]).unwrap().0;
     }
 
-    fn seen(&self) -> SeenSet {
+    pub(super) fn seen(&self) -> SeenSet {
         self.ledger.reader().view().seen(&ns()).unwrap()
     }
 
-    fn records(&self) -> BTreeMap<Key, Record> {
+    pub(super) fn records(&self) -> BTreeMap<Key, Record> {
         let view = self.ledger.reader().view();
         view.records(&ns(), &Prefix::all(), None, false).map(Result::unwrap).collect()
     }
 
     /// Rule 3, the dot index, and the count of keys, against a full scan of what is committed.
-    fn audit(&self) {
+    pub(super) fn audit(&self) {
         let reader = self.ledger.reader();
         let view = reader.view();
         let seen = self.seen();
@@ -116,6 +117,13 @@ impl Replica {
         let siblings: SeenSet =
             records.values().flat_map(|record| record.siblings().iter().map(|sibling| sibling.dot)).collect();
         assert_eq!(held, siblings, "the dot index names the siblings and nothing else");
+        let mut digests = Digests::new();
+        for (record, sibling) in records.values().flat_map(|r| r.siblings().iter().map(move |s| (r, s))) {
+            digests.insert(sibling.dot, &sibling.hash().0, !record.is_deleted());
+        }
+        let kept = self.ledger.digests(&ns()).expect("a small store is read at once");
+        assert!(kept.blocks().eq(digests.blocks()), "digests are those of a full scan");
+        assert_eq!(kept.root(), digests.root());
         let visible = records.values().filter(|record| record.visible(Reading::default()).is_some()).count();
         assert_eq!(reader.keys(&ns()), visible as u64);
         assert!(reader.with_seen(&ns(), |memory| *memory == seen).unwrap(), "memory and disk agree");
@@ -144,7 +152,7 @@ fn deliver(from: &Replica, to: &mut Replica, cut: Option<usize>, acknowledged: &
             break;
         }
     }
-    to.ledger.absorb(&ns(), &frontier);
+    to.ledger.absorb(&ns(), &frontier, &Floors::new());
     to.commit(acknowledged);
 }
 

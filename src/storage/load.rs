@@ -1,6 +1,6 @@
 //! Reads back what a ledger keeps in memory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Snapshot, Store, StoreError, chunks,
@@ -8,7 +8,8 @@ use super::{
     shared::{Origins, Shared, SpaceState},
 };
 use crate::{
-    causality::{DeadSet, Hlc, Intervals, Origin, SeenSet},
+    causality::{Context, DeadSet, Hlc, Intervals, Origin, SeenSet},
+    conflict::Base,
     types::Namespace,
     wire,
 };
@@ -17,6 +18,7 @@ use crate::{
 pub(super) struct Loaded {
     pub(super) shared: Shared,
     pub(super) dead: BTreeMap<NsNo, DeadSet>,
+    pub(super) lost: BTreeMap<NsNo, SeenSet>,
     pub(super) clock: Hlc,
     pub(super) next_namespace: NsNo,
 }
@@ -34,7 +36,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
     let mut seen = load_seen(&*snapshot, &origins)?;
     let dead = load_dead(&*snapshot, &origins)?;
     drop(origins);
-    let mut next_namespace = 0;
+    let (mut next_namespace, mut lost) = (0, BTreeMap::new());
     let (from, to) = layout::all(b'n');
     for pair in snapshot.range(&from, &to, false) {
         let (key, name) = pair?;
@@ -42,11 +44,30 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
         let name = std::str::from_utf8(&name).ok().and_then(|text| Namespace::new(text).ok());
         let name = name.ok_or_else(|| damaged("a namespace has no lawful name"))?;
         let keys = number(snapshot.get(&super::ledger::keys_fact(no))?)?;
-        shared.add_space(name, SpaceState::new(no, seen.remove(&no).unwrap_or_default(), keys));
+        if let Some(bytes) = snapshot.get(&super::ledger::lost_fact(no))? {
+            let set =
+                wire::decode_stored(&bytes).map_err(|error| damaged(&format!("what was lost: {error}")))?;
+            lost.insert(no, set);
+        }
+        let floors = snapshot.get(&super::ledger::floors_fact(no))?;
+        let floors = floors.map(|bytes| wire::decode_stored(&bytes)).transpose();
+        let floors = floors.map_err(|error| damaged(&format!("the floors: {error}")))?.unwrap_or_default();
+        shared.add_space(name, SpaceState::new(no, seen.remove(&no).unwrap_or_default(), floors, keys));
         next_namespace = next_namespace.max(no + 1);
     }
+    load_bases(&*snapshot, &shared)?;
     let clock = Hlc(number(snapshot.get(&layout::fact(super::ledger::CLOCK))?)?);
-    Ok(Loaded { shared, dead, clock, next_namespace })
+    Ok(Loaded { shared, dead, lost, clock, next_namespace })
+}
+
+fn load_bases(snapshot: &dyn Snapshot, shared: &Shared) -> Result<(), StoreError> {
+    let (from, to) = layout::all(b'h');
+    for pair in snapshot.range(&from, &to, false) {
+        let covers: Context =
+            wire::decode_stored(&pair?.1).map_err(|error| damaged(&format!("a base: {error}")))?;
+        shared.add_base(Base::new(Arc::new(covers)));
+    }
+    Ok(())
 }
 
 fn number(bytes: Option<bytes::Bytes>) -> Result<u64, StoreError> {

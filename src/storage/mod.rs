@@ -13,6 +13,7 @@ pub mod directory;
 mod draft;
 mod error;
 pub mod fjall;
+mod forget;
 mod known;
 pub mod layout;
 mod ledger;
@@ -21,8 +22,10 @@ mod load;
 pub mod memory;
 mod plain;
 mod reader;
+mod settle;
 mod shared;
 mod stored;
+mod tally;
 mod view;
 
 #[cfg(test)]
@@ -35,8 +38,10 @@ use bytes::Bytes;
 pub use batch::{Batch, Operation};
 pub use draft::Change;
 pub use error::{OpenError, StoreError};
+pub use forget::Swept;
 pub use ledger::{Committed, Ledger, Received, Write};
 pub use reader::{Found, Reader};
+pub use settle::Judgement;
 pub use view::{VersionPage, View};
 
 /// What an acknowledged write has survived.

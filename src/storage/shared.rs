@@ -11,7 +11,8 @@ use std::{
 
 use super::layout::{NsNo, OriginNo};
 use crate::{
-    causality::{Origin, SeenSet},
+    causality::{Floors, Origin, SeenSet},
+    conflict::{Base, BaseHash},
     types::Namespace,
 };
 
@@ -48,15 +49,22 @@ impl Origins {
 pub(super) struct SpaceState {
     pub(super) no: NsNo,
     seen: RwLock<SeenSet>,
+    floors: RwLock<Floors>,
     keys: AtomicU64,
     revision: AtomicU64,
 }
 
 impl SpaceState {
-    pub(super) fn new(no: NsNo, seen: SeenSet, keys: u64) -> Self {
+    pub(super) fn new(no: NsNo, seen: SeenSet, floors: Floors, keys: u64) -> Self {
         // Each later revision adds a write at least, so none is given twice, over restarts neither.
         let revision = seen.count();
-        Self { no, seen: RwLock::new(seen), keys: keys.into(), revision: revision.into() }
+        Self {
+            no,
+            seen: RwLock::new(seen),
+            floors: RwLock::new(floors),
+            keys: keys.into(),
+            revision: revision.into(),
+        }
     }
 
     pub(super) fn seen(&self) -> RwLockReadGuard<'_, SeenSet> {
@@ -68,6 +76,14 @@ impl SpaceState {
         // Under the lock: whoever reads a revision and then looks sees that much at least.
         self.revision.fetch_add(1, Ordering::Relaxed);
         seen
+    }
+
+    pub(super) fn floors(&self) -> RwLockReadGuard<'_, Floors> {
+        self.floors.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_floors(&self, floors: Floors) {
+        *self.floors.write().unwrap_or_else(PoisonError::into_inner) = floors;
     }
 
     pub(super) fn keys(&self) -> u64 {
@@ -89,6 +105,7 @@ impl SpaceState {
 pub(super) struct Shared {
     origins: RwLock<Origins>,
     spaces: RwLock<BTreeMap<Namespace, Arc<SpaceState>>>,
+    bases: RwLock<BTreeMap<BaseHash, Base>>,
 }
 
 impl Shared {
@@ -98,6 +115,15 @@ impl Shared {
 
     pub(super) fn origins_mut(&self) -> RwLockWriteGuard<'_, Origins> {
         self.origins.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The base with this hash, if it is known here.
+    pub(super) fn base(&self, hash: &BaseHash) -> Option<Base> {
+        self.bases.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+    }
+
+    pub(super) fn add_base(&self, base: Base) {
+        self.bases.write().unwrap_or_else(PoisonError::into_inner).insert(base.hash(), base);
     }
 
     pub(super) fn space(&self, name: &Namespace) -> Option<Arc<SpaceState>> {

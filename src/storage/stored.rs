@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     causality::{Context, Dot, Hlc},
-    conflict::{BaseHash, Body, Payload, Put, Reading, Record, Version, VersionHash},
+    conflict::{Base, BaseHash, Body, Payload, Put, Reading, Record, Version, VersionHash},
     types::{ContentType, Key},
     wire,
 };
@@ -80,7 +80,7 @@ fn stored_version<'a>(version: &'a Version, origins: &Origins) -> StoredVersion<
         origin: origins.number(&version.dot.origin).expect("origins are numbered before they are stored"),
         seq: version.dot.seq,
         hlc: version.hlc.0,
-        base: version.base,
+        base: version.base.as_ref().map(Base::hash),
         context: numbered(&version.context, origins),
         body: stored_body(&version.body),
     }
@@ -104,11 +104,11 @@ fn stored_body(body: &Body) -> StoredBody<'_> {
 /// Reads the record of `key`; its values share `bytes`.
 pub(super) fn decode_record(key: &Key, bytes: &Bytes, shared: &Shared) -> Result<Record, StoreError> {
     let stored: StoredRecord<'_> = decode(bytes, "record")?;
-    let origins = shared.origins();
     let mut siblings = Vec::with_capacity(stored.siblings.len());
     for version in stored.siblings {
-        siblings.push(read_version(key, bytes, &version, &origins)?);
+        siblings.push(read_version(key, bytes, &version, shared)?);
     }
+    let origins = shared.origins();
     let record = match stored.context {
         Some(context) => Record::from_parts(siblings, read_context(&context, &origins)?),
         None => Record::from_siblings(siblings),
@@ -131,7 +131,7 @@ pub(super) fn decode_reading(key: &Key, bytes: &Bytes, shared: &Shared) -> Resul
         None => wire::decode_stored(rest)
             .map_err(|error| damaged(&format!("a record cannot be read: {error}")))?,
     };
-    read_version(key, bytes, &only, &shared.origins()).map(Reading::One)
+    read_version(key, bytes, &only, shared).map(Reading::One)
 }
 
 fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, StoreError> {
@@ -167,12 +167,16 @@ fn read_version(
     key: &Key,
     bytes: &Bytes,
     stored: &StoredVersion<'_>,
-    origins: &Origins,
+    shared: &Shared,
 ) -> Result<Version, StoreError> {
+    let origins = &shared.origins();
     Ok(Version {
         dot: Dot::new(origin(stored.origin, origins)?, stored.seq),
         hlc: Hlc(stored.hlc),
-        base: stored.base,
+        base: stored
+            .base
+            .map(|hash| shared.base(&hash).ok_or_else(|| damaged("a base is unknown")))
+            .transpose()?,
         context: read_context(&stored.context, origins)?,
         key: key.clone(),
         body: read_body(bytes, &stored.body)?,
@@ -195,24 +199,37 @@ fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError>
     Ok(Body::Put(Put { content_type, payload }))
 }
 
+/// An entry of the dot index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) hash: VersionHash,
+    pub(super) key: Key,
+    /// Whether it is in the set that replicas compare: not if it is a delete that stands alone, for
+    /// one side may have forgotten what the other remembers.
+    pub(super) compared: bool,
+}
+
+/// The format of an entry that is not compared.
+const UNCOMPARED_FORMAT: u8 = 2;
+
 /// The bytes of a dot index entry: the hash of the version, and the key it was written to.
-pub(super) fn encode_dot(hash: VersionHash, key: &Key) -> Bytes {
+pub(super) fn encode_dot(hash: VersionHash, key: &Key, compared: bool) -> Bytes {
     let mut out = Vec::with_capacity(33 + key.as_bytes().len());
-    out.push(STORED_FORMAT);
+    out.push(if compared { STORED_FORMAT } else { UNCOMPARED_FORMAT });
     out.extend_from_slice(&hash.0);
     out.extend_from_slice(key.as_bytes());
     out.into()
 }
 
 /// Reads a dot index entry.
-pub(super) fn decode_dot(bytes: &[u8]) -> Result<(VersionHash, Key), StoreError> {
+pub(super) fn decode_dot(bytes: &[u8]) -> Result<Entry, StoreError> {
     match bytes.split_first() {
-        Some((&STORED_FORMAT, rest)) if rest.len() > 32 => {
+        Some((&format @ (STORED_FORMAT | UNCOMPARED_FORMAT), rest)) if rest.len() > 32 => {
             let (head, key) = rest.split_at(32);
             let mut hash = [0; 32];
             hash.copy_from_slice(head);
             let key = Key::from_bytes(key).map_err(|error| damaged(&format!("in the dot index: {error}")))?;
-            Ok((VersionHash(hash), key))
+            Ok(Entry { hash: VersionHash(hash), key, compared: format == STORED_FORMAT })
         }
         _ => Err(damaged("an entry of the dot index cannot be read")),
     }
@@ -247,7 +264,7 @@ mod tests {
             let bytes = encode_record(&Record::from_siblings(vec![version.clone()]), &shared.origins());
             let general: StoredVersion<'_> = wire::decode_stored(&bytes[3..]).expect("just written");
             let short = plain::read(&bytes[3..]).expect("plain");
-            let read = |stored| read_version(&version.key, &bytes, &stored, &shared.origins());
+            let read = |stored| read_version(&version.key, &bytes, &stored, &shared);
             assert_eq!(read(short).expect("numbered"), version);
             assert_eq!(read(general).expect("numbered"), version);
             for end in 3..bytes.len().min(40) {

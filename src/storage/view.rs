@@ -216,8 +216,8 @@ impl View {
     }
 
     fn version(&self, ns: NsNo, dot: Dot, entry: &[u8]) -> Result<Option<Version>, StoreError> {
-        let (_, key) = stored::decode_dot(entry)?;
-        Ok(self.record(ns, &key)?.and_then(|record| record.get(dot).cloned()))
+        let entry = stored::decode_dot(entry)?;
+        Ok(self.record(ns, &entry.key)?.and_then(|record| record.get(dot).cloned()))
     }
 
     fn dot_entries<'a>(&'a self, ns: NsNo, origin: &Origin, first: u64, last: u64) -> super::Pairs<'a> {

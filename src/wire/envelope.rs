@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{DecodeError, bounds, decode, encode};
+use super::{DecodeError, decode, encode};
 use crate::{
     causality::{NodeId, Origin},
     conflict::Version,
@@ -17,7 +17,7 @@ pub struct Envelope {
     /// Where the versions belong.
     pub namespace: Namespace,
     /// The versions, ascending in sequence, all of one origin; at most [`BATCH_OPERATIONS_MAX`].
-    #[serde(deserialize_with = "bounds::list::<_, _, BATCH_OPERATIONS_MAX>")]
+    #[serde(with = "super::versions")]
     pub versions: Vec<Version>,
 }
 

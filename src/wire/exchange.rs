@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, FrameError, bounds, decode, encode, write_frame};
+use super::{Frame, FrameError, decode, encode, write_frame};
 use crate::{causality::SeenSet, conflict::Version, types::Namespace};
 
 /// A page is closed when it holds this many bytes; it holds at least one version.
@@ -50,7 +50,7 @@ pub struct SeenPart {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// The versions, at most [`PAGE_VERSIONS`].
-    #[serde(deserialize_with = "bounds::list::<_, _, PAGE_VERSIONS>")]
+    #[serde(with = "super::versions")]
     pub versions: Vec<Version>,
 }
 

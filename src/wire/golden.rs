@@ -4,14 +4,14 @@
 //! and read the difference: what peers of the version before cannot read needs a new kind of frame
 //! or a new protocol version.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{fmt::Write, fs, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
 use super::*;
 use crate::{
     causality::{Context, Dot, Hlc, NodeId, Origin, SeenSet},
-    conflict::{Body, Payload, Put, Record, Version},
+    conflict::{Base, Body, Payload, Put, Record, Version},
     types::{ContentType, Key, Namespace},
 };
 
@@ -30,7 +30,12 @@ fn put() -> Version {
 fn large() -> Version {
     let payload = Payload::Blob { hash: [0xcc; 32], size: 70_000 };
     let body = Body::Put(Put { content_type: ContentType::octets(), payload });
-    Version { dot: Dot::new(ANT, 70_000), base: Some([0xdd; 32]), body, ..put() }
+    Version {
+        dot: Dot::new(ANT, 70_000),
+        base: Some(Base::new(Arc::new([Dot::new(BAT, 4)].into_iter().collect()))),
+        body,
+        ..put()
+    }
 }
 
 fn delete() -> Version {

@@ -1,9 +1,13 @@
 //! `/tidings/link/1`: the control stream between two connected nodes.
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Frame, FrameError, bounds, decode, encode, write_frame};
+use super::{
+    Frame, FrameError, bounds, decode, encode,
+    versions::{self, Interned},
+    write_frame,
+};
 use crate::{
     causality::{NodeId, Origin, SEQ_MAX},
     conflict::Version,
@@ -103,7 +107,7 @@ pub struct Need {
 }
 
 /// The answer to a [`Need`]; numbers it does not name could not be told, and are left to repair.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "UncheckedNeeded")]
 pub struct Needed {
     /// Where the writes belong.
@@ -155,13 +159,35 @@ struct UncheckedNeeded {
     origin: Origin,
     #[serde(deserialize_with = "bounds::list::<_, _, NEEDED_ANSWERS_MAX>")]
     answers: Vec<(u64, Answer)>,
+    bases: Interned,
+}
+
+impl Serialize for Needed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Bases<'a>(&'a [(u64, Answer)]);
+        impl Serialize for Bases<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let versions = self.0.iter().filter_map(|(_, answer)| match answer {
+                    Answer::Version(version) => Some(version),
+                    Answer::Unknown => None,
+                });
+                versions::serialize_bases(versions, serializer)
+            }
+        }
+        (&self.namespace, &self.origin, &self.answers, Bases(&self.answers)).serialize(serializer)
+    }
 }
 
 impl TryFrom<UncheckedNeeded> for Needed {
     type Error = &'static str;
 
     fn try_from(needed: UncheckedNeeded) -> Result<Self, Self::Error> {
-        let UncheckedNeeded { namespace, origin, answers } = needed;
+        let UncheckedNeeded { namespace, origin, mut answers, bases } = needed;
+        for (_, answer) in &mut answers {
+            if let Answer::Version(version) = answer {
+                bases.resolve(version)?;
+            }
+        }
         let lawful = |(seq, answer): &(u64, Answer)| match answer {
             Answer::Version(version) => version.dot.origin == origin && version.dot.seq == *seq,
             Answer::Unknown => (1..=SEQ_MAX).contains(seq),

@@ -16,6 +16,7 @@ mod envelope;
 mod exchange;
 mod frame;
 mod link;
+mod versions;
 
 #[cfg(test)]
 mod golden;

@@ -27,7 +27,7 @@ use crate::{
         society::Society,
         storage::{MergeRequest, Source, StorageMsg},
     },
-    causality::{Dot, NodeId, Origin, SeenSet},
+    causality::{Dot, Floors, NodeId, Origin, SeenSet},
     conflict::Version,
     network::Stream,
     reconcile::{Effect, Exchange, Input, Outcome, Report, Violation},
@@ -285,7 +285,12 @@ async fn apply_all(
             Work::Apply(page) => Input::Applied { set_aside: apply(society, peer, namespace, page).await? },
             Work::Absorb(frontier) => {
                 let (reply, absorbed) = oneshot::channel();
-                society.storage.cast(StorageMsg::Absorb { namespace: namespace.clone(), frontier, reply });
+                society.storage.cast(StorageMsg::Absorb {
+                    namespace: namespace.clone(),
+                    frontier,
+                    floors: Floors::new(),
+                    reply,
+                });
                 absorbed.await.map_err(|_| Broken::Closing)??;
                 Input::Absorbed
             }

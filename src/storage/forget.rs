@@ -1,0 +1,116 @@
+//! Rule 5: deletes are remembered one by one for a while, then forgotten.
+
+use bytes::Bytes;
+
+use super::{Ledger, StoreError, layout, layout::NsNo};
+use crate::{
+    causality::{Context, DeadSet, Dot, Floors, Hlc, Intervals, SeenSet},
+    conflict::Record,
+    types::{Key, Namespace},
+};
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// So many records were forgotten.
+    pub forgotten: u64,
+    /// So many were old enough, but something that came before them is still missing here.
+    pub held_back: u64,
+    /// Where the next sweep is to go on; nothing if all was looked at.
+    pub next: Option<Bytes>,
+}
+
+impl Ledger {
+    /// Plans to forget the records whose siblings are all deletes, the youngest no younger than
+    /// `until`; provided that everything that they account for has been seen without a gap. Looks at
+    /// `count_max` of them at most, from `from` on. The draft must be committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    ///
+    /// # Panics
+    /// When the namespace is not carried, or the draft is not empty: callers see to it.
+    pub fn forget(
+        &mut self,
+        namespace: &Namespace,
+        until: Hlc,
+        from: Option<Bytes>,
+        count_max: usize,
+    ) -> Result<Swept, StoreError> {
+        assert!(self.draft.is_empty(), "records are compared with what is committed");
+        let space = self.space(namespace);
+        let snapshot = self.store.snapshot();
+        let from = from.unwrap_or_else(|| layout::forgettable(space.no, 0, 0, 0));
+        let to = layout::forgettable(space.no, until.0.saturating_add(1), 0, 0);
+        let mut swept = Swept::default();
+        let mut floors = Floors::new();
+        for (nth, pair) in snapshot.range(&from, &to, false).enumerate() {
+            let (at, key) = pair?;
+            if nth == count_max {
+                swept.next = Some(at);
+                break;
+            }
+            let key = Key::from_bytes(&key)
+                .map_err(|error| StoreError::Damaged(format!("among forgettable deletes: {error}")))?;
+            self.forget_one(space.no, &at, &key, until, &space.seen(), &mut floors, &mut swept)?;
+        }
+        if !floors.is_empty() {
+            self.join_floors(&space, &floors);
+        }
+        Ok(swept)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one sweep")]
+    fn forget_one(
+        &mut self,
+        ns: NsNo,
+        entry: &Bytes,
+        key: &Key,
+        until: Hlc,
+        seen: &SeenSet,
+        floors: &mut Floors,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let at = self.look(ns, key)?;
+        let record = match self.draft.records.get(at) {
+            Some(record) if is_forgettable(record) => record.clone(),
+            // It was written again, or forgotten by way of another of its deletes.
+            _ => {
+                self.draft.batch.remove(entry.clone());
+                return Ok(());
+            }
+        };
+        if record.siblings().iter().any(|sibling| sibling.hlc > until) {
+            return Ok(());
+        }
+        if !has_no_gap_below(seen, record.context()) {
+            swept.held_back += 1;
+            return Ok(());
+        }
+        floors.covered.extend(record.context());
+        for sibling in record.siblings() {
+            floors.deletes.insert(sibling.dot);
+            self.reindex_one(ns, Some((sibling, true)), None);
+            self.mark_dead(ns, sibling.dot);
+        }
+        self.draft.batch.remove(entry.clone());
+        self.draft.records.set(at, None);
+        swept.forgotten += 1;
+        Ok(())
+    }
+
+    fn mark_dead(&mut self, ns: NsNo, dot: Dot) {
+        self.dead.entry(ns).or_default().insert(dot);
+        self.draft.dead_blocks.insert((ns, dot.origin, DeadSet::block_of(dot.seq)));
+    }
+}
+
+/// Whether a record shows nothing, and stands only for what it accounts for.
+fn is_forgettable(record: &Record) -> bool {
+    record.siblings().is_empty() || record.is_deleted()
+}
+
+/// The proviso: else a write that was superseded would come late, and live.
+fn has_no_gap_below(seen: &SeenSet, context: &Context) -> bool {
+    context.iter().all(|(origin, seq)| seen.get(&origin).map_or(0, Intervals::base) >= seq)
+}

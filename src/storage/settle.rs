@@ -1,0 +1,212 @@
+//! Rule 6: what becomes of a version that only one side of a comparison holds, judged against what
+//! the other side holds at that moment; and rule 3: what was lost.
+
+use bytes::Bytes;
+
+use super::{Durability, Ledger, Received, StoreError, chunks, layout, layout::NsNo, ledger::lost_fact};
+use crate::{
+    causality::{Dot, Floors, Hlc, Intervals, SeenSet},
+    conflict::Version,
+    replica::{Plan, plan_take_back},
+    types::{Key, Namespace},
+    wire,
+};
+
+/// What is said of a version that only the asker holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is not known here, or was lost here: send it.
+    Want,
+    /// It is held here by now.
+    Held,
+    /// This one, held here, supersedes it. Boxed, for most judgements have none.
+    Superseded(Box<Version>),
+    /// It is superseded or forgotten: drop it.
+    Dead,
+}
+
+/// What became live in a namespace since the snapshot that a comparison of ranges was made on.
+#[derive(Debug)]
+pub(super) struct RangeWatch {
+    pub(super) ns: NsNo,
+    pub(super) live: SeenSet,
+}
+
+impl Ledger {
+    /// From now on, remembers which versions become live in `namespace`; until
+    /// [`Self::close_ranges`]. The draft must be committed.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    pub fn open_ranges(&mut self, namespace: &Namespace) -> u64 {
+        let watch = RangeWatch { ns: self.space(namespace).no, live: SeenSet::new() };
+        self.next_watch += 1;
+        self.watches.insert(self.next_watch, watch);
+        self.next_watch
+    }
+
+    /// Ends what [`Self::open_ranges`] began.
+    pub fn close_ranges(&mut self, watch: u64) {
+        self.watches.remove(&watch);
+    }
+
+    /// What became live since the snapshot of `watch` and is in `frontier`, beside what is in `known`:
+    /// the frontier must not be merged before the peer was asked about these, too.
+    #[must_use]
+    pub fn late(&self, watch: u64, frontier: &SeenSet, known: &SeenSet) -> SeenSet {
+        let Some(watch) = self.watches.get(&watch) else { return SeenSet::new() };
+        let outside = watch.live.difference(frontier);
+        watch.live.difference(&outside).difference(known)
+    }
+
+    /// Judges a version of `key` that a peer holds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    pub fn judge(&mut self, namespace: &Namespace, dot: Dot, key: &Key) -> Result<Judgement, StoreError> {
+        let space = self.space(namespace);
+        let at = self.look(space.no, key)?;
+        if let Some(record) = self.draft.records.get(at) {
+            if record.get(dot).is_some() {
+                return Ok(Judgement::Held);
+            }
+            if let Some(by) = record.siblings().iter().find(|sibling| sibling.supersedes(dot)) {
+                return Ok(Judgement::Superseded(Box::new(by.clone())));
+            }
+        }
+        let dead = self.dead.get(&space.no).is_some_and(|dead| dead.contains(dot));
+        Ok(if self.has_seen(&space, dot) && dead { Judgement::Dead } else { Judgement::Want })
+    }
+
+    /// Plans the merge of a version that a peer holds and this store does not: by rule 2, and if it
+    /// was lost here, it is taken back.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn settle(
+        &mut self,
+        namespace: &Namespace,
+        version: Version,
+        blob: Option<Bytes>,
+    ) -> Result<Received, StoreError> {
+        let (space, dot) = (self.space(namespace), version.dot);
+        if !self.has_seen(&space, dot) {
+            return self.receive(namespace, version, blob);
+        }
+        if self.dead.get(&space.no).is_some_and(|dead| dead.contains(dot)) {
+            return Ok(Received::Seen);
+        }
+        let at = self.look(space.no, &version.key)?;
+        if self.draft.records.get(at).is_some_and(|record| record.get(dot).is_some()) {
+            return self.receive(namespace, version, blob);
+        }
+        let mut version = version;
+        if !self.resolve(&mut version) {
+            return Ok(Received::NeedsBase);
+        }
+        self.take_back(namespace, version, blob)
+    }
+
+    /// Takes back what was lost, whatever a context says.
+    pub(super) fn take_back(
+        &mut self,
+        namespace: &Namespace,
+        version: Version,
+        blob: Option<Bytes>,
+    ) -> Result<Received, StoreError> {
+        let (space, dot) = (self.space(namespace), version.dot);
+        if version.is_large() && blob.is_none() {
+            return Ok(Received::NeedsBlob);
+        }
+        let at = self.look(space.no, &version.key)?;
+        let plan = plan_take_back(self.draft.records.get(at), version);
+        let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
+        self.apply(namespace, &space, at, plan, dot, blob, false);
+        if let Some(lost) = self.lost.get_mut(&space.no)
+            && lost.remove(dot)
+        {
+            self.draft.batch.insert(lost_fact(space.no), wire::encode(&*lost));
+        }
+        Ok(received)
+    }
+
+    /// Rule 6: plans the drop of a version that is dead to a peer: it is dead here, too, and what its
+    /// record accounts for stays until that may be forgotten. False if it is not held (any more).
+    /// It can be restored for a while: see [`layout::dropped`].
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    pub fn drop_dead(
+        &mut self,
+        namespace: &Namespace,
+        dot: Dot,
+        key: &Key,
+        now: Hlc,
+    ) -> Result<bool, StoreError> {
+        let space = self.space(namespace);
+        let at = self.look(space.no, key)?;
+        let Some(mut record) = self.draft.records.get(at).cloned() else { return Ok(false) };
+        let Some(version) = record.get(dot).cloned() else { return Ok(false) };
+        record.drop_sibling(dot);
+        let empty = record.siblings().is_empty();
+        let no = self.number(dot.origin);
+        let kept = wire::encode(&(now.0, &version));
+        let plan = Plan { record, held: None, superseded: vec![version], dead: vec![dot] };
+        self.apply(namespace, &space, at, plan, dot, None, false);
+        self.draft.batch.insert(layout::dropped(space.no, now.0, no, dot.seq), kept);
+        if empty {
+            let key = Bytes::copy_from_slice(key.as_bytes());
+            self.draft.batch.insert(layout::forgettable(space.no, now.0, no, dot.seq), key);
+        }
+        Ok(true)
+    }
+
+    /// Rule 3: of `suspects`, all seen, those that are neither held nor dead leave the seen set, in a
+    /// batch of their own. They are fetched again like anything unseen, and taken back whatever a
+    /// context says. The draft must be committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    ///
+    /// # Panics
+    /// When the namespace is not carried, or the draft is not empty: callers see to it.
+    pub fn unsee(&mut self, namespace: &Namespace, suspects: &SeenSet) -> Result<SeenSet, StoreError> {
+        assert!(self.draft.is_empty(), "what is drafted was planned against what was seen");
+        let space = self.space(namespace);
+        let lost = self.reader().view().unaccounted(namespace, suspects)?;
+        if lost.is_empty() {
+            return Ok(lost);
+        }
+        let mut batch = super::Batch::new();
+        let mut changed = Vec::new();
+        for (origin, seqs) in lost.iter() {
+            let before = space.seen().get(origin).cloned().unwrap_or_default();
+            let after = before.difference(seqs);
+            let no = self.number_of(origin);
+            chunks::rewrite(&mut batch, &before, &after, |chunk| layout::seen(space.no, no, chunk));
+            changed.push((*origin, after));
+        }
+        let all = self.lost.entry(space.no).or_default();
+        all.union(&lost);
+        batch.insert(lost_fact(space.no), wire::encode(&*all));
+        self.store.commit(batch, Durability::Buffer)?;
+        let mut seen = space.seen_mut();
+        changed.into_iter().for_each(|(origin, after): (_, Intervals)| seen.set(origin, after));
+        Ok(lost)
+    }
+
+    /// What is left of forgotten deletes, as committed.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    #[must_use]
+    pub fn floors(&self, namespace: &Namespace) -> Floors {
+        self.space(namespace).floors().clone()
+    }
+}

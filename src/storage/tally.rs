@@ -1,0 +1,192 @@
+//! The digests of a store, in memory, in step with its dot index.
+//!
+//! They are made by going through the dot index once, a page at a time between commits, while writes
+//! go on: what a commit changes behind the place that was reached is counted, what it changes before
+//! that is found when the place gets there. After a clean stop they are read back from a checkpoint,
+//! which is taken out before anything is written, so that an old one can never be believed.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{
+    Batch, Durability, Ledger, Store, StoreError,
+    draft::Item,
+    layout::{self, NsNo},
+    shared::{Origins, Shared},
+    stored,
+};
+use crate::{
+    causality::Dot,
+    digest::{Digests, Sum},
+    types::Namespace,
+    wire,
+};
+
+/// So many entries of the dot index are read at a time: a few milliseconds.
+const PAGE_ENTRIES: usize = 8_192;
+/// So many blocks lie under one key of a checkpoint.
+const CHECKPOINT_BLOCKS: usize = 1_024;
+
+/// The digests of all namespaces of a store.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    digests: BTreeMap<NsNo, Digests>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Entries from this key of the dot index on are still to be read.
+    Reading(Bytes),
+    Complete,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Reading(layout::all(b'd').0)
+    }
+}
+
+/// A block as a checkpoint keeps it: origin, number, held, live, sum.
+type Kept = (u32, u64, u64, u64, Sum);
+
+impl Tally {
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self.stage, Stage::Complete)
+    }
+
+    pub(super) fn of(&self, ns: NsNo) -> Option<Digests> {
+        self.is_complete().then(|| self.digests.get(&ns).cloned().unwrap_or_default())
+    }
+
+    /// What a commit changed.
+    pub(super) fn apply(&mut self, items: &[(NsNo, Item)], origins: &Origins) {
+        for (ns, item) in items {
+            if let Stage::Reading(from) = &self.stage {
+                let no = origins.number(&item.dot.origin);
+                // What lies there is read when the place gets there, as it is then.
+                if no.is_none_or(|no| layout::dot(*ns, no, item.dot.seq) >= *from) {
+                    continue;
+                }
+            }
+            let digests = self.digests.entry(*ns).or_default();
+            if let Some(compared) = item.before {
+                digests.remove(item.dot, &item.hash.0, compared);
+            }
+            if let Some(compared) = item.after {
+                digests.insert(item.dot, &item.hash.0, compared);
+            }
+        }
+    }
+
+    /// Reads a page of the dot index. Nothing may be drafted that is not committed.
+    pub(super) fn read_on(&mut self, store: &dyn Store, shared: &Shared) -> Result<(), StoreError> {
+        let Stage::Reading(from) = &self.stage else { return Ok(()) };
+        let snapshot = store.snapshot();
+        let (from, to) = (from.clone(), layout::all(b'd').1);
+        let mut rest = snapshot.range(&from, &to, false);
+        let origins = shared.origins();
+        for pair in rest.by_ref().take(PAGE_ENTRIES) {
+            let (key, entry) = pair?;
+            let (ns, dot) = read_key(&key, &origins)?;
+            let entry = stored::decode_dot(&entry)?;
+            self.digests.entry(ns).or_default().insert(dot, &entry.hash.0, entry.compared);
+        }
+        self.stage = rest.next().transpose()?.map_or(Stage::Complete, |(at, _)| Stage::Reading(at));
+        Ok(())
+    }
+}
+
+fn read_key(key: &[u8], origins: &Origins) -> Result<(NsNo, Dot), StoreError> {
+    let damaged = || StoreError::Damaged("a key of the dot index".to_owned());
+    let key: &[u8; 15] = key.try_into().map_err(|_| damaged())?;
+    let [_, n0, n1, o0, o1, o2, o3, seq @ ..] = *key;
+    let origin = origins.get(u32::from_be_bytes([o0, o1, o2, o3])).ok_or_else(damaged)?;
+    Ok((u16::from_be_bytes([n0, n1]), Dot::new(origin, u64::from_be_bytes(seq))))
+}
+
+impl Ledger {
+    /// The digests of `namespace` as committed; nothing while they are still being made.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    #[must_use]
+    pub fn digests(&self, namespace: &Namespace) -> Option<Digests> {
+        self.tally.of(self.space(namespace).no)
+    }
+
+    /// Goes on making the digests, if they are not complete. True if there is more to do. The draft
+    /// must be committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    ///
+    /// # Panics
+    /// When the draft is not empty: callers see to it.
+    pub fn tally_on(&mut self) -> Result<bool, StoreError> {
+        assert!(self.draft.is_empty(), "the dot index is read as committed");
+        self.tally.read_on(&*self.store, &self.shared)?;
+        Ok(!self.tally.is_complete())
+    }
+
+    /// Keeps the digests for the next opening. Nothing may be written after.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        if !self.tally.is_complete() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        let origins = self.shared.origins();
+        for (ns, digests) in &self.tally.digests {
+            let number = |origin| origins.number(origin).expect("numbered when its first dot was planned");
+            let kept: Vec<Kept> = digests
+                .blocks()
+                .map(|(origin, block, held, live, sum)| (number(origin), block, held, live, sum))
+                .collect();
+            for (nth, blocks) in kept.chunks(CHECKPOINT_BLOCKS).enumerate() {
+                batch.insert(layout::checkpoint(*ns, nth as u32), wire::encode(&blocks));
+            }
+        }
+        batch.insert(layout::fact(CHECKPOINT), Bytes::new());
+        drop(origins);
+        self.store.commit(batch, Durability::Buffer)
+    }
+
+    /// Reads the digests back from a checkpoint, if the last stop left one, and takes it out.
+    pub(super) fn read_checkpoint(&mut self) -> Result<(), StoreError> {
+        if self.store.get(&layout::fact(CHECKPOINT))?.is_none() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        let mut digests: BTreeMap<NsNo, Digests> = BTreeMap::new();
+        let snapshot = self.store.snapshot();
+        let origins = self.shared.origins();
+        let (from, to) = layout::all(b'c');
+        for pair in snapshot.range(&from, &to, false) {
+            let (key, blocks) = pair?;
+            let damaged = |_| StoreError::Damaged("the checkpoint of the digests".to_owned());
+            let blocks: Vec<Kept> = wire::decode_stored(&blocks).map_err(damaged)?;
+            let ns = key.get(1..3).and_then(|no| no.try_into().ok()).map_or(0, u16::from_be_bytes);
+            let of_ns = digests.entry(ns).or_default();
+            for (no, block, held, live, sum) in blocks {
+                let origin = origins.get(no);
+                let origin =
+                    origin.ok_or_else(|| StoreError::Damaged("an origin without a number".to_owned()))?;
+                of_ns.restore(&origin, block, held, live, sum);
+            }
+            batch.remove(key);
+        }
+        drop(origins);
+        batch.remove(layout::fact(CHECKPOINT));
+        // Synced, or a loss of power could bring it back beside later writes.
+        self.store.commit(batch, Durability::Fsync)?;
+        self.tally = Tally { digests, stage: Stage::Complete };
+        Ok(())
+    }
+}
+
+/// Stands while a checkpoint can be believed.
+const CHECKPOINT: &str = "checkpoint";
