@@ -470,7 +470,9 @@ impl Ledger {
 
     fn last_seq(&self, space: &SpaceState) -> u64 {
         let last = |seen: &SeenSet| seen.get(&self.me).map_or(0, Intervals::max);
-        last(&space.seen()).max(self.draft.fresh(space.no).map_or(0, last))
+        // What was lost was given all the same.
+        let lost = self.lost.get(&space.no).map_or(0, last);
+        last(&space.seen()).max(self.draft.fresh(space.no).map_or(0, last)).max(lost)
     }
 
     pub(super) fn has_seen(&self, space: &SpaceState, dot: Dot) -> bool {

@@ -73,6 +73,13 @@ impl Memory {
         Self { disk: Arc::clone(&self.disk), life: disk.life }
     }
 
+    /// A store of its own that holds what this one does now, as a backup would.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let now = self.read().now.clone();
+        Self { disk: Arc::new(RwLock::new(Disk { now, ..Disk::default() })), life: 0 }
+    }
+
     /// Loses power: what was not synced is gone, and no handle made before writes any more.
     /// [`Self::reopen`] starts again.
     pub fn crash(&self) {

@@ -32,6 +32,8 @@ mod view;
 mod contract;
 #[cfg(test)]
 mod ledger_tests;
+#[cfg(test)]
+mod repair_tests;
 
 use bytes::Bytes;
 
