@@ -28,6 +28,12 @@ pub struct Metrics {
     pub collisions: Counter,
     /// Seen writes that are neither held nor dead.
     pub lost: Counter,
+    /// Versions dropped because a peer had forgotten the delete of them.
+    pub dropped: Counter,
+    /// Deletes forgotten.
+    pub forgotten: Counter,
+    /// Exchanges that compared ranges.
+    pub ranges: Counter,
     /// Envelopes that were not stored for lack of room.
     pub gossip_shed: Counter,
     /// Envelopes that could not be handed to the network.
@@ -72,6 +78,9 @@ impl Metrics {
             repeated: Counter::default(),
             collisions: Counter::default(),
             lost: Counter::default(),
+            dropped: Counter::default(),
+            forgotten: Counter::default(),
+            ranges: Counter::default(),
             gossip_shed: Counter::default(),
             announce_shed: Counter::default(),
             announced: Counter::default(),
@@ -101,6 +110,9 @@ impl Metrics {
             ("repeated", "versions that arrived again", &self.repeated),
             ("collisions", "dots with two contents", &self.collisions),
             ("lost", "seen writes that are neither held nor dead", &self.lost),
+            ("dropped", "versions dropped because a peer forgot the delete of them", &self.dropped),
+            ("forgotten", "deletes forgotten", &self.forgotten),
+            ("ranges", "exchanges that compared ranges", &self.ranges),
             ("gossip_shed", "envelopes not stored for lack of room", &self.gossip_shed),
             ("announce_shed", "envelopes the network had no room for", &self.announce_shed),
             ("announced", "envelopes handed to the network", &self.announced),

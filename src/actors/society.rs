@@ -46,6 +46,8 @@ pub struct Settings {
     pub durability: Durability,
     /// How often a neighbour is asked whether both still agree.
     pub sync_interval: Duration,
+    /// How long a delete is remembered one by one.
+    pub delete_retention: Duration,
     /// Whether peers are told of each other.
     pub peer_exchange: bool,
     /// The limits that can be set.

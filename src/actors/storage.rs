@@ -21,11 +21,12 @@ use super::{
     society::Society, watch::WatchMsg,
 };
 use crate::{
-    causality::{Dot, Floors, NodeId, Origin, SeenSet},
+    causality::{Dot, Floors, Hlc, NodeId, Origin, SeenSet},
     conflict::{Body, Version},
+    digest::Digests,
     replica::Refused,
     report::NodeEvent,
-    storage::{Change, Durability, Ledger, Received, Store, StoreError, Write, life},
+    storage::{Change, Durability, Judgement, Ledger, Received, Store, StoreError, View, Write, life},
     types::{Key, Namespace},
 };
 
@@ -35,6 +36,19 @@ const COMMIT_OPERATIONS_MAX: usize = 1_000;
 const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 /// More is learned of an old store after commits that at least so many share.
 const LEARN_SHARED_MIN: usize = 8;
+
+/// So many old deletes are looked at in one batch.
+const SWEEP_RECORDS: usize = 512;
+/// Old deletes are looked for a hundred times in the time that they are remembered …
+const SWEEPS_PER_RETENTION: u32 = 100;
+/// … but not more often …
+const SWEEP_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// … nor less.
+const SWEEP_INTERVAL_MAX: Duration = Duration::from_secs(600);
+
+fn upkeep_interval(retention: Duration) -> Duration {
+    (retention / SWEEPS_PER_RETENTION).clamp(SWEEP_INTERVAL_MIN, SWEEP_INTERVAL_MAX)
+}
 
 /// Why a new epoch begins.
 const PEER_KNOWS_MORE: &str = "a peer has seen more writes of this node than are stored here (a restored or cloned data \
@@ -57,9 +71,49 @@ pub enum StorageMsg {
         frontier: SeenSet,
         /// The floors that came with it, with its last part.
         floors: Floors,
-        /// Told when it is committed.
-        reply: oneshot::Sender<Result<(), StoreError>>,
+        /// After a comparison of ranges: its watch, and what the peer holds or was asked about.
+        settled: Option<(u64, SeenSet)>,
+        /// Told when it is committed; or what must be settled first.
+        reply: oneshot::Sender<Result<SeenSet, StoreError>>,
     },
+    /// A snapshot, and what is known of it as a whole.
+    Snapshot {
+        /// Of what.
+        namespace: Namespace,
+        /// Whether what becomes live from then on is watched, until [`StorageMsg::CloseRanges`].
+        watch: bool,
+        /// Told at once.
+        reply: oneshot::Sender<Result<Whole, StoreError>>,
+    },
+    /// A comparison of ranges is over.
+    CloseRanges(u64),
+    /// Versions that only a peer holds are judged by what is held here now (rule 6).
+    Judge {
+        /// The namespace compared.
+        namespace: Namespace,
+        /// Their names and keys.
+        claims: Vec<(Dot, Key)>,
+        /// Told at once, in their order.
+        reply: oneshot::Sender<Result<Vec<Judgement>, StoreError>>,
+    },
+    /// Versions that are dead to a peer are dropped, as far as they are held (rule 6).
+    Drop {
+        /// The namespace compared.
+        namespace: Namespace,
+        /// Their names and keys.
+        claims: Vec<(Dot, Key)>,
+        /// Told when it is committed, how many were held.
+        reply: oneshot::Sender<Result<u64, StoreError>>,
+    },
+    /// Some of these writes, all seen, may be lost here: those that are leave the seen set (rule 3).
+    Lost {
+        /// Where they belong.
+        namespace: Namespace,
+        /// The writes.
+        suspects: SeenSet,
+    },
+    /// Old deletes are forgotten (rule 5), and the digests are gone on with.
+    Upkeep,
     /// A peer has seen more of our writes than we have: our past is missing.
     PeerKnowsMore {
         /// The origin it has seen more of; an older one than ours is no news.
@@ -73,6 +127,26 @@ pub enum StorageMsg {
     Flush,
     /// Commit and sync everything, mark the stop as clean, and end.
     Close(oneshot::Sender<()>),
+}
+
+/// A snapshot, and what is known of it as a whole.
+pub struct Whole {
+    /// The snapshot.
+    pub view: View,
+    /// What had been seen.
+    pub seen: SeenSet,
+    /// What is left of forgotten deletes.
+    pub floors: Floors,
+    /// The digests; nothing while they are still being made.
+    pub digests: Option<Digests>,
+    /// The watch, if one was asked for.
+    pub watch: u64,
+}
+
+impl std::fmt::Debug for Whole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Whole").field("floors", &self.floors).finish_non_exhaustive()
+    }
 }
 
 /// Local writes, all or none, acknowledged when they are as durable as promised.
@@ -109,6 +183,8 @@ pub enum Source {
     Gossip,
     /// By an exchange: neighbours are told, for gossip will not tell them.
     Exchange,
+    /// By a comparison of ranges: also what was lost here is taken back.
+    Ranges,
 }
 
 /// Versions from elsewhere: all are stored, or none and the large values missing are named.
@@ -167,6 +243,8 @@ pub struct StorageState {
     has_twin: bool,
     /// Writes whose dots turned out to name other contents, made again.
     rewritten: Vec<(Namespace, Version)>,
+    /// Where sweeps go on that were not finished.
+    sweeps: BTreeMap<Namespace, Bytes>,
 }
 
 /// Who is told when the draft is committed.
@@ -182,7 +260,8 @@ enum Waiting {
         reply: Option<oneshot::Sender<Result<Merged, StoreError>>>,
         _permit: Permit,
     },
-    Absorb(oneshot::Sender<Result<(), StoreError>>),
+    Absorb(oneshot::Sender<Result<SeenSet, StoreError>>),
+    Drop(u64, oneshot::Sender<Result<u64, StoreError>>),
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
@@ -193,13 +272,14 @@ impl Actor for Storage {
 
     async fn pre_start(
         &self,
-        _: ActorRef<StorageMsg>,
+        myself: ActorRef<StorageMsg>,
         args: StorageArgs,
     ) -> Result<StorageState, ActorProcessingErr> {
         let StorageArgs { society, store, namespaces } = args;
         let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
         let (ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
         society.clock.observe(clock);
+        myself.cast(StorageMsg::Upkeep)?;
         *society.reader.write().unwrap_or_else(PoisonError::into_inner) = ledger.reader();
         Ok(StorageState {
             durability: Durability::Buffer,
@@ -213,6 +293,7 @@ impl Actor for Storage {
             learned: false,
             has_twin: false,
             rewritten: Vec::new(),
+            sweeps: BTreeMap::new(),
         })
     }
 
@@ -227,10 +308,31 @@ impl Actor for Storage {
         match message {
             StorageMsg::Write(request) => state.on_write(request)?,
             StorageMsg::Merge(request) => state.on_merge(request)?,
-            StorageMsg::Absorb { namespace, frontier, floors, reply } => {
-                state.ledger.absorb(&namespace, &frontier, &floors);
-                state.waiting.push(Waiting::Absorb(reply));
+            StorageMsg::Absorb { namespace, frontier, floors, settled, reply } => {
+                let late = settled
+                    .map(|(watch, settled)| state.ledger.late(watch, &frontier, &settled))
+                    .unwrap_or_default();
+                if late.is_empty() {
+                    state.ledger.absorb(&namespace, &frontier, &floors);
+                    state.waiting.push(Waiting::Absorb(reply));
+                } else {
+                    let _asker_is_gone = reply.send(Ok(late));
+                }
             }
+            StorageMsg::Snapshot { namespace, watch, reply } => {
+                let _asker_is_gone = reply.send(state.snapshot(&namespace, watch));
+            }
+            StorageMsg::CloseRanges(watch) => state.ledger.close_ranges(watch),
+            StorageMsg::Judge { namespace, claims, reply } => {
+                let judged = claims.iter().map(|(dot, key)| state.ledger.judge(&namespace, *dot, key));
+                let _asker_is_gone = reply.send(judged.collect());
+            }
+            StorageMsg::Drop { namespace, claims, reply } => {
+                let dropped = state.drop_dead(&namespace, &claims)?;
+                state.waiting.push(Waiting::Drop(dropped, reply));
+            }
+            StorageMsg::Lost { namespace, suspects } => state.unsee(&namespace, &suspects)?,
+            StorageMsg::Upkeep => state.upkeep(&myself)?,
             StorageMsg::PeerKnowsMore { origin, reply } => {
                 state.begin_epoch(origin, PEER_KNOWS_MORE)?;
                 let _asker_is_gone = reply.send(());
@@ -381,7 +483,12 @@ impl StorageState {
                 self.begin_epoch(dot.origin, PEER_KNOWS_MORE)?;
             }
             let metrics = &self.society.metrics;
-            match self.ledger.receive(namespace, version, blobs.remove(&dot))? {
+            let blob = blobs.remove(&dot);
+            let received = match source {
+                Source::Ranges => self.ledger.settle(namespace, version, blob)?,
+                Source::Gossip | Source::Exchange => self.ledger.receive(namespace, version, blob)?,
+            };
+            match received {
                 Received::Held => {
                     metrics.received.inc();
                     merged.fresh += 1;
@@ -412,7 +519,7 @@ impl StorageState {
                 self.gaps.insert((from, namespace.clone(), dot.origin));
             }
         }
-        self.learned |= source == Source::Exchange && merged.fresh > 0;
+        self.learned |= source != Source::Gossip && merged.fresh > 0;
         Ok(merged)
     }
 
@@ -485,7 +592,7 @@ impl StorageState {
         }
         let unit = |waiter: &Waiting| match waiter {
             Waiting::Write { namespace, versions, .. } => Some((namespace.clone(), versions.len())),
-            Waiting::Merge { .. } | Waiting::Absorb(_) => None,
+            Waiting::Merge { .. } | Waiting::Absorb(_) | Waiting::Drop(..) => None,
         };
         let units: Vec<_> = waiting.iter().filter_map(unit).collect();
         let writes: usize = units.iter().map(|(_, count)| count).sum();
@@ -530,8 +637,82 @@ impl StorageState {
         }
     }
 
+    fn snapshot(&mut self, namespace: &Namespace, watch: bool) -> Result<Whole, StoreError> {
+        // Of one moment, all of it: with what is drafted neither in one part nor in another.
+        self.flush()?;
+        let view = self.ledger.reader().view();
+        Ok(Whole {
+            seen: view.seen(namespace)?,
+            view,
+            floors: self.ledger.floors(namespace),
+            digests: self.ledger.digests(namespace),
+            watch: if watch { self.ledger.open_ranges(namespace) } else { 0 },
+        })
+    }
+
+    fn drop_dead(&mut self, namespace: &Namespace, claims: &[(Dot, Key)]) -> Result<u64, StoreError> {
+        let now = Hlc::from_millis(self.society.clock.wall_ms());
+        let mut dropped = 0;
+        for (dot, key) in claims {
+            if self.ledger.drop_dead(namespace, *dot, key, now)? {
+                dropped += 1;
+                tracing::info!(%dot, %key, "dropped: a peer has forgotten the delete of it");
+            }
+        }
+        self.society.metrics.dropped.inc_by(dropped);
+        self.operations += claims.len();
+        Ok(dropped)
+    }
+
+    fn unsee(&mut self, namespace: &Namespace, suspects: &SeenSet) -> Result<(), StoreError> {
+        self.flush()?;
+        let lost = self.ledger.unsee(namespace, suspects)?;
+        if !lost.is_empty() {
+            self.society.metrics.lost.inc_by(lost.count());
+            let count = lost.count();
+            let text = format!(
+                "{count} writes that were stored here are lost (a damaged disk?): they are fetched from the peers"
+            );
+            self.society.tell(NodeEvent::Warning(text));
+            self.society.anti_entropy.cast(AntiEntropyMsg::Learned);
+        }
+        Ok(())
+    }
+
+    /// What is done when there is time: the digests of an old store are made, a page at a time, and
+    /// deletes that are old enough are forgotten, some at a time.
+    fn upkeep(&mut self, myself: &ActorRef<StorageMsg>) -> Result<(), StoreError> {
+        self.flush()?;
+        let mut again = self.ledger.tally_on()?;
+        let retention = u64::try_from(self.society.settings.delete_retention.as_millis()).unwrap_or(u64::MAX);
+        let until = Hlc::from_millis(self.society.clock.wall_ms().saturating_sub(retention));
+        for namespace in self.ledger.reader().namespaces() {
+            let from = self.sweeps.remove(&namespace);
+            let swept = self.ledger.forget(&namespace, until, from, SWEEP_RECORDS)?;
+            self.society.metrics.forgotten.inc_by(swept.forgotten);
+            if let Some(next) = swept.next {
+                self.sweeps.insert(namespace, next);
+                again = true;
+            }
+        }
+        self.flush()?;
+        if again {
+            // Behind what waits in the mailbox.
+            let _stopping = myself.cast(StorageMsg::Upkeep);
+        } else {
+            let (society, myself) = (&self.society, myself.clone());
+            let wait = society.entropy.jittered(upkeep_interval(society.settings.delete_retention), 20);
+            society.scope.spawn(async move {
+                tokio::time::sleep(wait).await;
+                let _stopped_meanwhile = myself.cast(StorageMsg::Upkeep);
+            });
+        }
+        Ok(())
+    }
+
     fn close(&mut self) -> Result<(), StoreError> {
         self.flush()?;
+        self.ledger.checkpoint()?;
         self.ledger.sync()?;
         life::close_life(&*self.store)
     }
@@ -553,7 +734,8 @@ impl Waiting {
                     let _asker_is_gone = reply.send(Ok(merged));
                 }
             }
-            Self::Absorb(reply) => drop(reply.send(Ok(()))),
+            Self::Absorb(reply) => drop(reply.send(Ok(SeenSet::new()))),
+            Self::Drop(count, reply) => drop(reply.send(Ok(count))),
         }
     }
 
@@ -566,6 +748,7 @@ impl Waiting {
                 }
             }
             Self::Absorb(reply) => drop(reply.send(Err(error.clone()))),
+            Self::Drop(_, reply) => drop(reply.send(Err(error.clone()))),
         }
     }
 }

@@ -136,6 +136,7 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
         .allow(settings.allow.clone())
         .durability(settings.durability)
         .sync_interval(settings.sync_interval)
+        .delete_retention(settings.delete_retention)
         .start()
         .await
         .map_err(|error| refuse(&error, &settings.data_dir))?;

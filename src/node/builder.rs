@@ -92,6 +92,9 @@ pub(super) enum Keep {
     Store { store: Arc<dyn Store>, surroundings: Surroundings, identity: [u8; 32] },
 }
 
+/// How long a delete is remembered one by one, unless told otherwise.
+const DELETE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
+
 /// Settings of a node; each has the default of the command line, but for discovery and membership,
 /// which a program states: a node that is embedded finds nobody unless told to.
 ///
@@ -118,6 +121,7 @@ pub struct Builder {
     pub(super) allow: BTreeSet<NodeId>,
     pub(super) durability: Durability,
     pub(super) sync_interval: Duration,
+    pub(super) delete_retention: Duration,
     pub(super) namespaces: BTreeSet<Namespace>,
     pub(super) limits: Limits,
     pub(super) tuning: Tuning,
@@ -143,6 +147,7 @@ impl Default for Builder {
             allow: BTreeSet::new(),
             durability: Durability::default(),
             sync_interval: Duration::from_secs(10),
+            delete_retention: DELETE_RETENTION,
             namespaces: BTreeSet::from([Namespace::default()]),
             limits: Limits::default(),
             tuning: Tuning::default(),
@@ -235,6 +240,16 @@ impl Builder {
     /// what gossip missed, and costs a message to each neighbour every time.
     pub fn sync_interval(mut self, interval: Duration) -> Self {
         self.sync_interval = interval;
+        self
+    }
+
+    /// How long a delete is remembered one by one; 7 days, unless told otherwise. Then it is forgotten,
+    /// with its record, and costs nothing. That never brings back what was deleted: a replica that was
+    /// away for longer is compared as a whole. Shorter than a partition lasts, it makes that comparison
+    /// dearer, and a write that was concurrent to the delete wins when it arrives later.
+    #[must_use]
+    pub fn delete_retention(mut self, retention: Duration) -> Self {
+        self.delete_retention = retention;
         self
     }
 

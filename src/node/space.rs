@@ -14,6 +14,7 @@ use crate::{
     },
     causality::{Dot, Hlc, SeenSet},
     conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
+    digest::Sum,
     replica::{Precondition, Refused},
     storage::{Found, Reader, Write},
     types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Key, Namespace, Prefix, Value},
@@ -409,7 +410,7 @@ impl Space {
     /// See [`ReadError`].
     pub async fn digest(&self) -> Result<super::Digest, ReadError> {
         let view = self.open_reader()?.view();
-        let mut hasher = blake3::Hasher::new();
+        let mut root = Sum::ZERO;
         let mut keys = 0;
         let mut after: Option<Key> = None;
         loop {
@@ -422,7 +423,7 @@ impl Space {
                 // Deletes that stand alone are not compared: one side may have forgotten them.
                 if record.siblings().iter().any(|sibling| !sibling.is_delete()) {
                     for sibling in record.siblings() {
-                        hasher.update(&sibling.hash().0);
+                        root.insert(&sibling.hash().0);
                     }
                 }
                 last = Some(key);
@@ -432,7 +433,7 @@ impl Space {
             tokio::task::yield_now().await;
         }
         let frontier = Frontier(view.seen(&self.namespace)?);
-        Ok(super::Digest { root: hasher.finalize().to_hex().to_string(), keys, frontier })
+        Ok(super::Digest { root: blake3::Hash::from(root.hash()).to_hex().to_string(), keys, frontier })
     }
 
     /// Tells of every version that becomes part of this node's store below `prefix` from now on,

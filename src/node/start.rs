@@ -193,6 +193,7 @@ fn society(
             mesh: builder.mesh.clone(),
             durability: builder.durability,
             sync_interval: builder.sync_interval,
+            delete_retention: builder.delete_retention,
             peer_exchange: builder.peer_exchange,
             limits: builder.limits,
         },

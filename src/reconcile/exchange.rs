@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::{
     Outcome, Report, Violation,
     parts::{self, ABSORB_DOTS_MAX, SEEN_FRAGMENTS_MAX},
+    ranges::Ranges,
 };
 use crate::{
-    causality::{Dot, SeenSet},
-    types::Namespace,
-    wire::{End, ExchangeFrame, Hello, PAGE_VERSIONS, Page, SeenPart},
+    causality::{Dot, Floors, SeenSet},
+    digest::Digests,
+    types::{Key, Namespace},
+    wire::{End, ExchangeFrame, Hello, Items, PAGE_VERSIONS, Page, SeenPart, Verdict},
 };
 
 /// The most pages that are read ahead of the stream.
@@ -17,8 +19,11 @@ pub const PAGES_AHEAD_MAX: usize = 2;
 /// The most pages that came and are not applied yet; until then no frame is wanted.
 pub const PAGES_UNAPPLIED_MAX: usize = 4;
 
+/// The most claims and items of a peer that are under way, in frames; until then no frame is wanted.
+pub const UNDER_WAY_MAX: usize = 8;
+
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Input {
     /// A frame came from the peer.
     Frame(ExchangeFrame),
@@ -42,6 +47,29 @@ pub enum Input {
     },
     /// What [`Effect::Absorb`] handed out is stored.
     Absorbed,
+    /// It is not: these writes, which it names, became live here since the snapshot that ranges are
+    /// compared on, and the peer was not asked about them.
+    Late(SeenSet),
+    /// A second snapshot is taken; these are its digests.
+    RangesOpened(Digests),
+    /// The keys of the writes that [`Effect::ReadClaims`] named; those that are held no more are left
+    /// out.
+    ClaimsRead(Vec<(Dot, Key)>),
+    /// What becomes of the claims that [`Effect::Judge`] handed out, in their order, and what
+    /// supersedes some of them.
+    Judged {
+        /// In the order of the claims.
+        verdicts: Vec<Verdict>,
+        /// What [`Verdict::Superseded`] speaks of, in as many frames as it takes.
+        items: Vec<Items>,
+    },
+    /// The versions that [`Effect::ReadItems`] named, as far as they are held, in as many frames as
+    /// it takes.
+    ItemsRead(Vec<Items>),
+    /// So many of what [`Effect::Drop`] handed out were dropped.
+    Dropped(u64),
+    /// What [`Effect::Settle`] handed out is stored.
+    Settled,
 }
 
 /// What is to be done, in this order.
@@ -65,8 +93,32 @@ pub enum Effect {
     /// applied in the order they are handed out.
     Apply(Page),
     /// Every one of these writes that is not seen here *by now* is seen and dead from now on
-    /// (rule 4), in one batch. Answer with [`Input::Absorbed`].
-    Absorb(SeenSet),
+    /// (rule 4), in one batch, with the peer's floors, if they are there. Answer with
+    /// [`Input::Absorbed`]; or, where `settled` is there, and one of these writes became live here
+    /// since the snapshot that ranges are compared on, and is not in `settled`, do nothing and answer
+    /// with [`Input::Late`].
+    Absorb {
+        /// What the peer vouches for, or a part of it.
+        frontier: SeenSet,
+        /// With the last part.
+        floors: Option<Floors>,
+        /// After a comparison of ranges: what the peer holds, or was asked about.
+        settled: Option<SeenSet>,
+    },
+    /// Take a second snapshot, with its digests, and from then on watch what becomes live. Answer
+    /// with [`Input::RangesOpened`].
+    OpenRanges,
+    /// Look up the keys of these writes in the second snapshot. Answer with [`Input::ClaimsRead`].
+    ReadClaims(SeenSet),
+    /// Judge these claims of the peer by what is held here *now*. Answer with [`Input::Judged`].
+    Judge(Vec<(Dot, Key)>),
+    /// Read these versions, as far as they are held. Answer with [`Input::ItemsRead`].
+    ReadItems(Vec<Dot>),
+    /// Drop these versions, as far as they are held still: they are dead to the peer. Answer with
+    /// [`Input::Dropped`].
+    Drop(Vec<(Dot, Key)>),
+    /// Settle these versions by rule 6, in one batch. Answer with [`Input::Settled`].
+    Settle(Items),
     /// The exchange is over. Write what is still to be written, then close the stream.
     Done(Report),
 }
@@ -101,10 +153,27 @@ pub struct Exchange {
     namespace: Namespace,
     hello: Hello,
     own: SeenSet,
+    floors: Floors,
+    peer_hello: Option<Hello>,
+    peer_floors: Floors,
+    peer_seen: Arc<SeenSet>,
+    /// Ranges are compared after the delta.
+    compares_ranges: bool,
+    /// They would have to be, and cannot: the frontier is left to another exchange.
+    waits: bool,
+    ranges: Option<Ranges>,
+    bye: Bye,
     sending: Sending,
     receiving: Receiving,
     report: Report,
     over: bool,
+}
+
+/// How two ends of a comparison of ranges part: not before each has said that it needs nothing more.
+#[derive(Debug, Default)]
+struct Bye {
+    said: bool,
+    came: bool,
 }
 
 /// What this side still has to send.
@@ -128,23 +197,41 @@ enum Receiving {
     /// Pages and the end. `frontier` is what the peer has seen, without what came and could not
     /// be applied, nor what the peer does not vouch for.
     Pages { peer: Arc<SeenSet>, frontier: SeenSet, after: Option<Dot>, unapplied: usize, ended: bool },
-    /// Everything came and is applied; `rest` is still to be handed out for absorbing.
-    Absorbing { rest: SeenSet },
+    /// Everything came and is applied; ranges are compared before `frontier` is absorbed.
+    Ranges { frontier: SeenSet },
+    /// Everything came and is applied; `rest` is still to be handed out for absorbing, `piece` was
+    /// last.
+    Absorbing { rest: SeenSet, piece: SeenSet, floors: bool },
     /// Nothing.
     Ended,
 }
 
 impl Exchange {
     /// Begins an exchange about `namespace`. `seen` is the seen set of the snapshot that pages
-    /// are read from. The effects begin it: a hello.
+    /// are read from, `floors` and `root` are those of the same moment; `root` is nothing while it is
+    /// not known. `nonce` is drawn anew for each exchange. The effects begin it: a hello.
     #[must_use]
-    pub fn new(namespace: Namespace, seen: SeenSet) -> (Self, Vec<Effect>) {
-        let hello = Hello::new(namespace.clone(), &seen);
+    pub fn new(
+        namespace: Namespace,
+        seen: SeenSet,
+        floors: Floors,
+        root: Option<[u8; 32]>,
+        nonce: u64,
+    ) -> (Self, Vec<Effect>) {
+        let hello = Hello::new(namespace.clone(), &seen, &floors, root, nonce);
         let effects = vec![Effect::Send(ExchangeFrame::Hello(hello.clone()))];
         let exchange = Self {
             namespace,
             hello,
             own: seen,
+            floors,
+            peer_hello: None,
+            peer_floors: Floors::new(),
+            peer_seen: Arc::default(),
+            compares_ranges: false,
+            waits: false,
+            ranges: None,
+            bye: Bye::default(),
             sending: Sending::Waiting,
             receiving: Receiving::Hello,
             report: Report::default(),
@@ -167,7 +254,9 @@ impl Exchange {
             && match &self.receiving {
                 Receiving::Hello | Receiving::Seen { .. } => true,
                 Receiving::Pages { unapplied, ended, .. } => !ended && *unapplied < PAGES_UNAPPLIED_MAX,
-                Receiving::Absorbing { .. } | Receiving::Ended => false,
+                Receiving::Ranges { .. } | Receiving::Absorbing { .. } | Receiving::Ended => {
+                    self.ranges.as_ref().is_some_and(|ranges| ranges.busy < UNDER_WAY_MAX) && !self.bye.came
+                }
             }
     }
 
@@ -199,7 +288,24 @@ impl Exchange {
             Input::PageSent => self.on_page_sent(&mut effects),
             Input::Applied { set_aside } => self.on_applied(&set_aside, &mut effects),
             Input::Absorbed => self.absorb(&mut effects),
+            Input::Late(late) => self.on_late(late, &mut effects),
+            Input::RangesOpened(digests) => self.on_ranges_opened(digests, &mut effects)?,
+            Input::ClaimsRead(claims) => {
+                let (ranges, report) = self.ranges();
+                ranges.on_claims_read(claims, report, &mut effects);
+            }
+            Input::Judged { verdicts, items } => self.ranges().0.on_judged(verdicts, items, &mut effects),
+            Input::ItemsRead(items) => {
+                let (ranges, report) = self.ranges();
+                ranges.on_items_read(items, report, &mut effects);
+            }
+            Input::Dropped(count) => {
+                let (ranges, report) = self.ranges();
+                ranges.on_dropped(count, report, &mut effects);
+            }
+            Input::Settled => self.ranges().0.busy -= 1,
         }
+        self.absorb_if_settled(&mut effects);
         self.finish(&mut effects);
         Ok(effects)
     }
@@ -214,10 +320,113 @@ impl Exchange {
         match frame {
             ExchangeFrame::Hello(_) => Err(Violation::SecondHello),
             ExchangeFrame::Busy | ExchangeFrame::NotCarried => Err(Violation::LateRefusal(frame.name())),
-            ExchangeFrame::Seen(part) => self.on_seen(&part, effects),
+            ExchangeFrame::Seen(part) => self.on_seen(part, effects),
             ExchangeFrame::Page(page) => self.on_page(page, effects),
             ExchangeFrame::End(end) => self.on_end(&end, effects),
+            ranges => self.on_range_frame(ranges, effects),
         }
+    }
+
+    fn on_range_frame(&mut self, frame: ExchangeFrame, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        let name = frame.name();
+        let (Some(ranges), report) = (&mut self.ranges, &mut self.report) else {
+            return Err(Violation::NoRanges(name));
+        };
+        if self.bye.came {
+            return Err(Violation::AfterEnd(name));
+        }
+        match frame {
+            ExchangeFrame::Descent(step) => {
+                report.rounds += 1;
+                ranges.on_descent(step, effects)
+            }
+            ExchangeFrame::Claims(claims) => {
+                ranges.on_claims(claims, report, effects);
+                Ok(())
+            }
+            ExchangeFrame::Verdicts(verdicts) => ranges.on_verdicts(&verdicts, report, effects),
+            ExchangeFrame::Items(items) => {
+                ranges.on_items(items, report, effects);
+                Ok(())
+            }
+            ExchangeFrame::Claimed => {
+                ranges.peer_claimed = true;
+                Ok(())
+            }
+            ExchangeFrame::Bye => {
+                self.bye.came = true;
+                Ok(())
+            }
+            _ => Err(Violation::NoRanges(name)),
+        }
+    }
+
+    fn ranges(&mut self) -> (&mut Ranges, &mut Report) {
+        (
+            self.ranges.as_mut().expect("ranges are open when something of theirs is answered"),
+            &mut self.report,
+        )
+    }
+
+    fn on_ranges_opened(&mut self, digests: Digests, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        let Some(theirs) = &self.peer_hello else { panic!("ranges were opened before the hello") };
+        let nonces = (self.hello.nonce, theirs.nonce);
+        if nonces.0 == nonces.1 {
+            self.over = true;
+            return Err(Violation::SameNonce);
+        }
+        self.ranges = Some(Ranges::begin(digests, &self.own, &self.peer_seen, nonces, effects));
+        Ok(())
+    }
+
+    fn absorb_if_settled(&mut self, effects: &mut Vec<Effect>) {
+        let Some(ranges) = &self.ranges else { return };
+        if let Receiving::Ranges { frontier } = &mut self.receiving
+            && ranges.is_settled()
+        {
+            let rest = std::mem::take(frontier);
+            self.receiving = Receiving::Absorbing { rest, piece: SeenSet::new(), floors: false };
+            self.absorb(effects);
+        }
+    }
+
+    fn on_late(&mut self, late: SeenSet, effects: &mut Vec<Effect>) {
+        let Receiving::Absorbing { rest, piece, .. } = &mut self.receiving else {
+            panic!("something came late that was not handed out");
+        };
+        rest.union(piece);
+        let frontier = std::mem::take(rest);
+        let ranges = self.ranges.as_mut().expect("only a comparison of ranges is late");
+        if ranges.on_late(late, effects) {
+            self.receiving = Receiving::Ranges { frontier };
+        } else {
+            self.report.late = true;
+            self.say_bye(effects);
+        }
+    }
+
+    fn say_bye(&mut self, effects: &mut Vec<Effect>) {
+        self.receiving = Receiving::Ended;
+        if self.ranges.is_some() {
+            self.bye.said = true;
+            effects.push(Effect::Send(ExchangeFrame::Bye));
+        }
+    }
+
+    /// Whether what the two have seen cannot explain all that may differ; both find the same.
+    fn needs_ranges(&self, peer: &SeenSet) -> bool {
+        let Some(theirs) = &self.peer_hello else { return false };
+        let unexplained = theirs.seen_hash == self.hello.seen_hash
+            && theirs.root.zip(self.hello.root).is_some_and(|(a, b)| a != b);
+        // A root that is not known yet cannot be gone down from.
+        let possible = theirs.root.is_some() && self.hello.root.is_some();
+        let reached = self.floors.are_reached_by(peer) && self.peer_floors.are_reached_by(&self.own);
+        unexplained || possible && !reached
+    }
+
+    /// Whether a frontier must not be merged although no ranges can be compared.
+    fn must_wait(&self, peer: &SeenSet) -> bool {
+        !self.peer_floors.are_reached_by(&self.own) && !self.needs_ranges(peer)
     }
 
     fn on_first_frame(&mut self, frame: ExchangeFrame, effects: &mut Vec<Effect>) -> Result<(), Violation> {
@@ -232,13 +441,21 @@ impl Exchange {
                         got: hello.namespace,
                     });
                 }
-                if hello.seen_hash != self.hello.seen_hash {
+                let roots_match = hello.root.zip(self.hello.root).map(|(a, b)| a == b);
+                self.report.roots_matched = roots_match == Some(true);
+                let equal = hello.seen_hash == self.hello.seen_hash
+                    && hello.floors_hash == self.hello.floors_hash
+                    && roots_match != Some(false);
+                self.peer_hello = Some(hello);
+                if !equal {
+                    self.report.roots_matched = false;
                     self.report.rounds = 2;
                     self.receiving = Receiving::Seen { so_far: SeenSet::new(), fragments: 0 };
                     let parts = parts::for_frames(&self.own);
                     let last = parts.len() - 1;
                     effects.extend(parts.into_iter().enumerate().map(|(index, set)| {
-                        Effect::Send(ExchangeFrame::Seen(SeenPart { set, more: index < last }))
+                        let floors = (index == last).then(|| self.floors.clone());
+                        Effect::Send(ExchangeFrame::Seen(SeenPart { set, more: index < last, floors }))
                     }));
                     return Ok(());
                 }
@@ -252,7 +469,7 @@ impl Exchange {
         Ok(())
     }
 
-    fn on_seen(&mut self, part: &SeenPart, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+    fn on_seen(&mut self, part: SeenPart, effects: &mut Vec<Effect>) -> Result<(), Violation> {
         let Receiving::Seen { so_far, fragments } = &mut self.receiving else {
             return Err(if self.has_peers_end() {
                 Violation::AfterEnd("a seen set")
@@ -265,8 +482,10 @@ impl Exchange {
             return Err(Violation::SeenTooLarge(SEEN_FRAGMENTS_MAX));
         }
         so_far.union(&part.set);
-        if part.more {
-            return Ok(());
+        match part.floors {
+            None if part.more => return Ok(()),
+            Some(floors) if !part.more => self.peer_floors = floors,
+            _ => return Err(Violation::Floors),
         }
         let peer = Arc::new(std::mem::take(so_far));
         let missing = Arc::new(self.own.difference(&peer));
@@ -277,6 +496,9 @@ impl Exchange {
             unapplied: 0,
             ended: false,
         };
+        self.compares_ranges = self.needs_ranges(&peer);
+        self.waits = self.must_wait(&peer);
+        self.peer_seen = Arc::clone(&peer);
         effects.push(Effect::PeerSeen(peer));
         if missing.is_empty() {
             self.end(SeenSet::new(), effects);
@@ -397,34 +619,52 @@ impl Exchange {
 
     fn absorb_if_all_applied(&mut self, effects: &mut Vec<Effect>) {
         if let Receiving::Pages { frontier, unapplied: 0, ended: true, .. } = &mut self.receiving {
-            self.receiving = Receiving::Absorbing { rest: std::mem::take(frontier) };
-            self.absorb(effects);
+            let frontier = std::mem::take(frontier);
+            if self.compares_ranges {
+                self.report.outcome = Outcome::Ranges;
+                self.receiving = Receiving::Ranges { frontier };
+                effects.push(Effect::OpenRanges);
+            } else if self.waits {
+                self.report.late = true;
+                self.receiving = Receiving::Ended;
+            } else {
+                self.receiving =
+                    Receiving::Absorbing { rest: frontier, piece: SeenSet::new(), floors: false };
+                self.absorb(effects);
+            }
         }
     }
 
     /// Hands out the next piece of the frontier, if there is more of it.
     fn absorb(&mut self, effects: &mut Vec<Effect>) {
-        let Receiving::Absorbing { rest } = &mut self.receiving else {
+        let Receiving::Absorbing { rest, piece, floors } = &mut self.receiving else {
             panic!("something was absorbed that was not handed out");
         };
-        if rest.is_empty() {
-            self.receiving = Receiving::Ended;
-        } else {
-            effects.push(Effect::Absorb(parts::take_dots(rest, ABSORB_DOTS_MAX)));
+        let floors_known = *floors || self.floors.includes(&self.peer_floors);
+        if rest.is_empty() && floors_known {
+            return self.say_bye(effects);
         }
+        *piece = parts::take_dots(rest, ABSORB_DOTS_MAX);
+        *floors = rest.is_empty();
+        effects.push(Effect::Absorb {
+            frontier: piece.clone(),
+            floors: floors.then(|| self.peer_floors.clone()),
+            settled: self.ranges.as_ref().map(|ranges| ranges.settled.clone()),
+        });
     }
 
     fn has_peers_end(&self) -> bool {
         match self.receiving {
             Receiving::Hello | Receiving::Seen { .. } => false,
             Receiving::Pages { ended, .. } => ended,
-            Receiving::Absorbing { .. } | Receiving::Ended => true,
+            Receiving::Ranges { .. } | Receiving::Absorbing { .. } | Receiving::Ended => true,
         }
     }
 
     fn finish(&mut self, effects: &mut Vec<Effect>) {
-        if !self.over && matches!(self.sending, Sending::Ended) && matches!(self.receiving, Receiving::Ended)
-        {
+        let parted = self.ranges.is_none() || self.bye.said && self.bye.came;
+        let ended = matches!(self.sending, Sending::Ended) && matches!(self.receiving, Receiving::Ended);
+        if !self.over && ended && parted {
             self.over = true;
             effects.push(Effect::Done(self.report.clone()));
         }

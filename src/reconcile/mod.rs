@@ -13,8 +13,10 @@
 //! Source: Gonçalves, Almeida, Baquero, Fonte, "DottedDB: Anti-Entropy without Merkle Trees,
 //! Deletes without Tombstones" (SRDS 2017).
 
+mod descent;
 mod exchange;
 mod parts;
+mod ranges;
 mod report;
 mod violation;
 
@@ -23,7 +25,9 @@ mod pipe;
 #[cfg(test)]
 mod rules;
 
+pub use descent::STEP_RANGES_MAX;
 pub use exchange::{Effect, Exchange, Input, PAGES_AHEAD_MAX, PAGES_UNAPPLIED_MAX};
 pub use parts::{ABSORB_DOTS_MAX, SEEN_FRAGMENTS_MAX, SEEN_PART_BYTES};
+pub use ranges::{CLAIMS_AHEAD_MAX, LATE_ROUNDS_MAX};
 pub use report::{Outcome, Report};
 pub use violation::Violation;

@@ -7,7 +7,7 @@ use proptest::{collection, prelude::*};
 
 use super::{Effect, Exchange, Input, Outcome, Report};
 use crate::{
-    causality::{Dot, SeenSet},
+    causality::{Dot, Floors, SeenSet},
     conflict::Version,
     replica::{
         histories::{Event, Play, event, history},
@@ -46,7 +46,8 @@ struct Pipe {
 
 impl End {
     fn new(replica: &TestReplica, lost: SeenSet) -> Self {
-        let (exchange, effects) = Exchange::new(Namespace::default(), replica.seen.clone());
+        let (exchange, effects) =
+            Exchange::new(Namespace::default(), replica.seen.clone(), Floors::new(), None, 1);
         let mut end = Self {
             exchange,
             snapshot: replica.clone(),
@@ -72,8 +73,9 @@ impl End {
                 Effect::PeerSeen(_) => {}
                 Effect::ReadPage { missing, after } => self.reads.push_back((missing, after)),
                 Effect::Apply(page) => self.pages.push_back(page),
-                Effect::Absorb(frontier) => self.absorbs.push_back(frontier),
+                Effect::Absorb { frontier, .. } => self.absorbs.push_back(frontier),
                 Effect::Done(report) => assert!(self.report.replace(report).is_none(), "done twice"),
+                other => panic!("no ranges are compared here: {other:?}"),
             }
         }
     }
@@ -280,14 +282,15 @@ fn to_find_that_both_are_equal_costs_one_round_trip_and_less_than_200_bytes() {
         let version = a.write(&key, Some(1), n).expect("a put");
         b.receive(version);
     }
-    let namespace = Namespace::new(&"n".repeat(64)).expect("lawful");
-    let (mut ant, first) = Exchange::new(namespace.clone(), a.seen);
-    let (mut bat, second) = Exchange::new(namespace, b.seen);
+    let begin = |seen, nonce| {
+        Exchange::new(Namespace::default(), seen, Floors::new(), Some([7; 32]), u64::MAX - nonce)
+    };
+    let ((mut ant, first), (mut bat, second)) = (begin(a.seen, 1), begin(b.seen, 2));
     let [Effect::Send(there)] = &first[..] else { panic!("one hello") };
     let [Effect::Send(back)] = &second[..] else { panic!("one hello") };
     for (exchange, frame) in [(&mut bat, there), (&mut ant, back)] {
         let effects = exchange.handle(Input::Frame(frame.clone())).expect("lawful");
-        let report = Report { outcome: Outcome::Equal, rounds: 1, ..Report::default() };
+        let report = Report { outcome: Outcome::Equal, rounds: 1, roots_matched: true, ..Report::default() };
         assert_eq!(effects, [Effect::Done(report)]);
     }
     let bytes = there.to_bytes().len() + back.to_bytes().len();

@@ -8,7 +8,7 @@ use super::{
     ABSORB_DOTS_MAX, Effect, Exchange, Input, Outcome, PAGES_UNAPPLIED_MAX, SEEN_PART_BYTES, Violation, parts,
 };
 use crate::{
-    causality::{Context, Dot, Hlc, Intervals, NodeId, Origin, SEQ_MAX, SeenSet},
+    causality::{Context, Dot, Floors, Hlc, Intervals, NodeId, Origin, SEQ_MAX, SeenSet},
     conflict::{Body, Version},
     types::Namespace,
     wire::{End, ExchangeFrame, Hello, PAGE_VERSIONS, Page, SeenPart, encode},
@@ -35,11 +35,11 @@ fn page(seqs: &[u64]) -> ExchangeFrame {
 }
 
 fn hello(seen: &SeenSet) -> ExchangeFrame {
-    ExchangeFrame::Hello(Hello::new(Namespace::default(), seen))
+    ExchangeFrame::Hello(Hello::new(Namespace::default(), seen, &Floors::new(), None, 1))
 }
 
 fn seen(set: SeenSet) -> ExchangeFrame {
-    ExchangeFrame::Seen(SeenPart { set, more: false })
+    ExchangeFrame::Seen(SeenPart { set, more: false, floors: Some(Floors::new()) })
 }
 
 fn end() -> ExchangeFrame {
@@ -48,7 +48,8 @@ fn end() -> ExchangeFrame {
 
 /// What comes of frames from a peer that has seen 5,000 writes of its own, at one that has none.
 fn after(frames: Vec<ExchangeFrame>) -> Result<(Exchange, Vec<Effect>), Violation> {
-    let (mut exchange, mut effects) = Exchange::new(Namespace::default(), SeenSet::new());
+    let (mut exchange, mut effects) =
+        Exchange::new(Namespace::default(), SeenSet::new(), Floors::new(), None, 2);
     for frame in frames {
         for effect in exchange.handle(Input::Frame(frame))? {
             if matches!(effect, Effect::Apply(_)) {
@@ -71,7 +72,7 @@ fn what_breaks_the_rules_is_named() {
     let then = |more: &[ExchangeFrame]| [&start(), more].concat();
     let dot = |seq| Dot::new(origin(2), seq);
     let elsewhere = Namespace::new("elsewhere").expect("lawful");
-    let wrong = ExchangeFrame::Hello(Hello::new(elsewhere.clone(), &peer()));
+    let wrong = ExchangeFrame::Hello(Hello::new(elsewhere.clone(), &peer(), &Floors::new(), None, 1));
     let many: Vec<u64> = (1..=PAGE_VERSIONS as u64 + 1).collect();
     let cases = [
         (vec![wrong], Violation::Namespace { expected: Namespace::default(), got: elsewhere }),
@@ -118,7 +119,7 @@ fn a_refusal_in_the_place_of_a_hello_is_an_outcome() {
 
 #[test]
 fn the_frontier_waits_for_the_last_page_to_be_applied() {
-    let (mut exchange, _) = Exchange::new(Namespace::default(), SeenSet::new());
+    let (mut exchange, _) = Exchange::new(Namespace::default(), SeenSet::new(), Floors::new(), None, 2);
     let peer = up_to(2, 9);
     for frame in [hello(&peer), seen(peer.clone()), page(&[3]), page(&[7])] {
         exchange.handle(Input::Frame(frame)).expect("lawful");
@@ -129,14 +130,17 @@ fn the_frontier_waits_for_the_last_page_to_be_applied() {
     let aside = Dot::new(origin(2), 7);
     let mut frontier = peer;
     frontier.remove(aside);
-    assert_eq!(exchange.handle(applied(&[aside])), Ok(vec![Effect::Absorb(frontier)]));
+    assert_eq!(
+        exchange.handle(applied(&[aside])),
+        Ok(vec![Effect::Absorb { frontier, floors: Some(Floors::new()), settled: None }])
+    );
     let done = exchange.handle(Input::Absorbed).expect("lawful");
     assert!(matches!(&done[..], [Effect::Done(report)] if report.set_aside == 1 && report.versions_in == 2));
 }
 
 #[test]
 fn no_frame_is_wanted_while_too_many_pages_wait() {
-    let (mut exchange, _) = Exchange::new(Namespace::default(), SeenSet::new());
+    let (mut exchange, _) = Exchange::new(Namespace::default(), SeenSet::new(), Floors::new(), None, 2);
     let peer = up_to(2, 100);
     for frame in [hello(&peer), seen(peer)] {
         exchange.handle(Input::Frame(frame)).expect("lawful");
@@ -156,7 +160,7 @@ fn a_frontier_of_any_size_is_taken_over_in_bounded_batches() {
     let frames = vec![hello(&peer), seen(peer), end()];
     let (mut exchange, mut effects) = after(frames).expect("lawful");
     for _ in 0..3 {
-        let Some(Effect::Absorb(part)) = effects.pop() else { panic!("more to absorb") };
+        let Some(Effect::Absorb { frontier: part, .. }) = effects.pop() else { panic!("more to absorb") };
         assert_eq!(part.count(), ABSORB_DOTS_MAX);
         effects = exchange.handle(Input::Absorbed).expect("lawful");
     }

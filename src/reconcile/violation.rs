@@ -58,6 +58,27 @@ pub enum Violation {
     /// A refusal in the middle of an exchange that was accepted.
     #[error("the peer sent {0} in the middle of an exchange")]
     LateRefusal(&'static str),
+    /// A step down the tree of ranges that speaks of more than there can be.
+    #[error("the peer sent digests of more than {0} ranges in one step")]
+    DescentTooLarge(usize),
+    /// Digests of ranges that there are not.
+    #[error("the peer sent digests of ranges that there are not")]
+    DescentMalformed,
+    /// Something of a comparison of ranges, outside one.
+    #[error("the peer sent {0}, and no ranges are compared")]
+    NoRanges(&'static str),
+    /// Verdicts on what was not claimed.
+    #[error("the peer sent verdicts on what was not claimed")]
+    VerdictsUnasked,
+    /// More frames of claims than may be under way.
+    #[error("the peer has more claims and items under way than {0} frames")]
+    TooMuchUnderWay(usize),
+    /// Both drew the same number.
+    #[error("both sides drew the same number: try again")]
+    SameNonce,
+    /// The last part of a seen set comes without floors, or another one with them.
+    #[error("the floors did not come with the last part of what the peer has seen")]
+    Floors,
     /// The exchange is over already: done, or broken off.
     #[error("the exchange is over, and {0} came")]
     Over(&'static str),

@@ -216,6 +216,8 @@ pub enum ExchangeKind {
     Equal,
     /// What one had and the other had not was sent.
     Delta,
+    /// What that could not explain was found by comparing ranges.
+    Ranges,
 }
 
 /// What a replica holds, in one hash.

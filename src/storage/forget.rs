@@ -1,10 +1,12 @@
 //! Rule 5: deletes are remembered one by one for a while, then forgotten.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::{Ledger, StoreError, layout, layout::NsNo};
 use crate::{
-    causality::{Context, DeadSet, Dot, Floors, Hlc, Intervals, SeenSet},
+    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, SeenSet},
     conflict::Record,
     types::{Key, Namespace},
 };
@@ -43,7 +45,11 @@ impl Ledger {
         let from = from.unwrap_or_else(|| layout::forgettable(space.no, 0, 0, 0));
         let to = layout::forgettable(space.no, until.0.saturating_add(1), 0, 0);
         let mut swept = Swept::default();
-        let mut floors = Floors::new();
+        if self.tally.of(space.no).is_none() {
+            // What is not counted yet is not vouched for.
+            return Ok(swept);
+        }
+        let mut sweep = Sweep::default();
         for (nth, pair) in snapshot.range(&from, &to, false).enumerate() {
             let (at, key) = pair?;
             if nth == count_max {
@@ -52,15 +58,14 @@ impl Ledger {
             }
             let key = Key::from_bytes(&key)
                 .map_err(|error| StoreError::Damaged(format!("among forgettable deletes: {error}")))?;
-            self.forget_one(space.no, &at, &key, until, &space.seen(), &mut floors, &mut swept)?;
+            self.forget_one(space.no, &at, &key, until, &space.seen(), &mut sweep)?;
         }
-        if !floors.is_empty() {
-            self.join_floors(&space, &floors);
+        if !sweep.floors.is_empty() {
+            self.join_floors(&space, &sweep.floors);
         }
-        Ok(swept)
+        Ok(Swept { next: swept.next, ..sweep.swept })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one sweep")]
     fn forget_one(
         &mut self,
         ns: NsNo,
@@ -68,8 +73,7 @@ impl Ledger {
         key: &Key,
         until: Hlc,
         seen: &SeenSet,
-        floors: &mut Floors,
-        swept: &mut Swept,
+        sweep: &mut Sweep,
     ) -> Result<(), StoreError> {
         let at = self.look(ns, key)?;
         let record = match self.draft.records.get(at) {
@@ -83,20 +87,46 @@ impl Ledger {
         if record.siblings().iter().any(|sibling| sibling.hlc > until) {
             return Ok(());
         }
-        if !has_no_gap_below(seen, record.context()) {
-            swept.held_back += 1;
+        let whole = record.context().iter().all(|(origin, seq)| {
+            let seen = seen.get(&origin).map_or(0, Intervals::base);
+            seen >= seq && self.accounted_up_to(ns, &origin, sweep) >= seq
+        });
+        if !whole {
+            sweep.swept.held_back += 1;
             return Ok(());
         }
-        floors.covered.extend(record.context());
+        sweep.floors.covered.extend(record.context());
         for sibling in record.siblings() {
-            floors.deletes.insert(sibling.dot);
+            sweep.floors.deletes.insert(sibling.dot);
             self.reindex_one(ns, Some((sibling, true)), None);
             self.mark_dead(ns, sibling.dot);
         }
         self.draft.batch.remove(entry.clone());
         self.draft.records.set(at, None);
-        swept.forgotten += 1;
+        sweep.swept.forgotten += 1;
         Ok(())
+    }
+
+    /// Up to which number every write of `origin` is held or dead here (rule 3): what was lost and not
+    /// noticed yet is a gap like any other, for what it superseded, or was superseded by, may be lost
+    /// with it.
+    fn accounted_up_to(&self, ns: NsNo, origin: &Origin, sweep: &mut Sweep) -> u64 {
+        let count = || {
+            let dead = |block| self.dead.get(&ns).map_or(0, |dead| dead.block(origin, block));
+            let digests = self.tally.borrow(ns);
+            let mut block = 0;
+            loop {
+                // No write has the number 0.
+                let zeroth = u64::from(block == 0);
+                let held = digests.map_or(0, |digests| digests.held(origin, block));
+                let accounted = held | dead(block) | zeroth;
+                if accounted != u64::MAX {
+                    return block * 64 + u64::from(accounted.trailing_ones()) - 1;
+                }
+                block += 1;
+            }
+        };
+        *sweep.accounted.entry(*origin).or_insert_with(count)
     }
 
     fn mark_dead(&mut self, ns: NsNo, dot: Dot) {
@@ -105,12 +135,16 @@ impl Ledger {
     }
 }
 
+/// What one sweep has found so far.
+#[derive(Debug, Default)]
+struct Sweep {
+    swept: Swept,
+    floors: Floors,
+    /// Per origin, up to which number every write is held or dead.
+    accounted: BTreeMap<Origin, u64>,
+}
+
 /// Whether a record shows nothing, and stands only for what it accounts for.
 fn is_forgettable(record: &Record) -> bool {
     record.siblings().is_empty() || record.is_deleted()
-}
-
-/// The proviso: else a write that was superseded would come late, and live.
-fn has_no_gap_below(seen: &SeenSet, context: &Context) -> bool {
-    context.iter().all(|(origin, seq)| seen.get(&origin).map_or(0, Intervals::base) >= seq)
 }

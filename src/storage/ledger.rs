@@ -144,6 +144,7 @@ impl Ledger {
                 next += 1;
             }
         }
+        ledger.publish_roots();
         let batch = std::mem::take(&mut ledger.draft.batch);
         if !batch.is_empty() {
             ledger.store.commit(batch, Durability::Fsync)?;
@@ -443,6 +444,7 @@ impl Ledger {
                 self.bases.remove(&space.no);
             }
             space.set_keys(space.keys().saturating_add_signed(keys));
+            self.publish_root(&space);
         }
         Ok(Committed { changes })
     }

@@ -31,6 +31,8 @@ mod view;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod exchange_tests;
+#[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
 mod repair_tests;

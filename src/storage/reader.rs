@@ -71,6 +71,16 @@ impl Reader {
         self.shared.space(namespace).map(|space| look(&space.seen()))
     }
 
+    /// A short hash of all that neighbours compare of `namespace`: what was seen, what is left of
+    /// forgotten deletes, what is held; and whether that last part is known yet. Where tags differ,
+    /// something does; where they are equal and both knew all, both hold the same.
+    #[must_use]
+    pub fn tag(&self, namespace: &Namespace) -> Option<(u64, bool)> {
+        let space = self.shared.space(namespace)?;
+        let (seen, held) = (space.seen().tag(), space.held_tag());
+        Some((seen ^ held.unwrap_or_default(), held.is_some()))
+    }
+
     /// The record of `key`.
     ///
     /// # Errors

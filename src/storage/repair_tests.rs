@@ -366,7 +366,7 @@ impl World {
         let lost: BTreeSet<Dot> =
             self.versions.values().filter(|version| version.key == *key).map(|version| version.dot).collect();
         self.excuse(at, |dot| lost.contains(&dot));
-        self.replicas[at].damage(key);
+        self.replicas[at].lose_record(key);
     }
 
     fn cut_all(&mut self, at: usize) {
@@ -492,8 +492,8 @@ fn each_planted_mistake_of_an_exchange_is_caught() {
 
 impl Replica {
     /// A record is no more, with all that the dot index says of it.
-    fn damage(&mut self, key: &Key) {
-        let record = self.ledger.reader().record(&ns(), key).unwrap().unwrap();
+    pub(super) fn lose_record(&mut self, key: &Key) {
+        let Some(record) = self.ledger.reader().record(&ns(), key).unwrap() else { return };
         let mut batch = Batch::new();
         for sibling in record.siblings() {
             let number = self.ledger.shared.origins().number(&sibling.dot.origin).unwrap();
@@ -502,5 +502,6 @@ impl Replica {
         batch.remove(layout::record(0, key.as_bytes()));
         self.store.commit(batch, Durability::Fsync).unwrap();
         self.ledger = Ledger::open(Arc::new(self.store.clone()), self.origin, &[ns()]).unwrap().0;
+        while self.ledger.tally_on().unwrap() {}
     }
 }

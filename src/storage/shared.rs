@@ -13,6 +13,7 @@ use super::layout::{NsNo, OriginNo};
 use crate::{
     causality::{Floors, Origin, SeenSet},
     conflict::{Base, BaseHash},
+    digest::Sum,
     types::Namespace,
 };
 
@@ -51,6 +52,8 @@ pub(super) struct SpaceState {
     seen: RwLock<SeenSet>,
     floors: RwLock<Floors>,
     keys: AtomicU64,
+    /// A short hash of floors and root; 0 while the root is not known.
+    held: AtomicU64,
     revision: AtomicU64,
 }
 
@@ -63,6 +66,7 @@ impl SpaceState {
             seen: RwLock::new(seen),
             floors: RwLock::new(floors),
             keys: keys.into(),
+            held: 0.into(),
             revision: revision.into(),
         }
     }
@@ -84,6 +88,17 @@ impl SpaceState {
 
     pub(super) fn set_floors(&self, floors: Floors) {
         *self.floors.write().unwrap_or_else(PoisonError::into_inner) = floors;
+    }
+
+    pub(super) fn held_tag(&self) -> Option<u64> {
+        Some(self.held.load(Ordering::Relaxed)).filter(|tag| *tag != 0)
+    }
+
+    /// What is held is known, and has this root.
+    pub(super) fn set_root(&self, root: &Sum) {
+        let bytes = [&root.to_bytes()[..], &self.floors().hash()].concat();
+        let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(&bytes).as_bytes();
+        self.held.store(u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1), Ordering::Relaxed);
     }
 
     pub(super) fn keys(&self) -> u64 {

@@ -13,7 +13,7 @@ use super::{
     Batch, Durability, Ledger, Store, StoreError,
     draft::Item,
     layout::{self, NsNo},
-    shared::{Origins, Shared},
+    shared::{Origins, Shared, SpaceState},
     stored,
 };
 use crate::{
@@ -54,6 +54,10 @@ type Kept = (u32, u64, u64, u64, Sum);
 impl Tally {
     pub(super) fn is_complete(&self) -> bool {
         matches!(self.stage, Stage::Complete)
+    }
+
+    pub(super) fn borrow(&self, ns: NsNo) -> Option<&Digests> {
+        self.digests.get(&ns)
     }
 
     pub(super) fn of(&self, ns: NsNo) -> Option<Digests> {
@@ -126,8 +130,26 @@ impl Ledger {
     /// When the draft is not empty: callers see to it.
     pub fn tally_on(&mut self) -> Result<bool, StoreError> {
         assert!(self.draft.is_empty(), "the dot index is read as committed");
-        self.tally.read_on(&*self.store, &self.shared)?;
+        if !self.tally.is_complete() {
+            self.tally.read_on(&*self.store, &self.shared)?;
+            self.publish_roots();
+        }
         Ok(!self.tally.is_complete())
+    }
+
+    /// Has readers know what is held, once that is known.
+    pub(super) fn publish_roots(&self) {
+        for name in self.shared.names() {
+            if let Some(space) = self.shared.space(&name) {
+                self.publish_root(&space);
+            }
+        }
+    }
+
+    pub(super) fn publish_root(&self, space: &SpaceState) {
+        if self.tally.is_complete() {
+            space.set_root(&self.tally.borrow(space.no).map_or(Sum::ZERO, Digests::root));
+        }
     }
 
     /// Keeps the digests for the next opening. Nothing may be written after.

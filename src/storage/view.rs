@@ -215,6 +215,24 @@ impl View {
         Ok(page)
     }
 
+    /// The names and keys of the versions held among `dots`.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn claims(&self, namespace: &Namespace, dots: &SeenSet) -> Result<Vec<(Dot, Key)>, StoreError> {
+        let mut claims = Vec::new();
+        let Some(space) = self.shared.space(namespace) else { return Ok(claims) };
+        for (origin, seqs) in dots.iter() {
+            for (first, last) in seqs.iter() {
+                for pair in self.dot_entries(space.no, origin, first, last) {
+                    let (at, entry) = pair?;
+                    claims.push((Dot::new(*origin, seq_of(&at)?), stored::decode_dot(&entry)?.key));
+                }
+            }
+        }
+        Ok(claims)
+    }
+
     fn version(&self, ns: NsNo, dot: Dot, entry: &[u8]) -> Result<Option<Version>, StoreError> {
         let entry = stored::decode_dot(entry)?;
         Ok(self.record(ns, &entry.key)?.and_then(|record| record.get(dot).cloned()))

@@ -3,8 +3,12 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, FrameError, decode, encode, write_frame};
-use crate::{causality::SeenSet, conflict::Version, types::Namespace};
+use super::{Claims, Descent, Frame, FrameError, Items, Verdicts, decode, encode, write_frame};
+use crate::{
+    causality::{Floors, SeenSet},
+    conflict::Version,
+    types::Namespace,
+};
 
 /// A page is closed when it holds this many bytes; it holds at least one version.
 pub const PAGE_BYTES: usize = 64 * 1024;
@@ -26,6 +30,18 @@ pub enum ExchangeFrame {
     Busy,
     /// In the place of a hello: the sender does not carry the namespace.
     NotCarried,
+    /// Ranges are compared: one step down.
+    Descent(Descent),
+    /// Versions that only the sender holds.
+    Claims(Claims),
+    /// What becomes of claims.
+    Verdicts(Verdicts),
+    /// Versions that settle claims.
+    Items(Items),
+    /// All claims of the sender are answered, and what was wanted is sent.
+    Claimed,
+    /// The sender has what it came for.
+    Bye,
 }
 
 /// What is compared, and the hash of what the sender has seen of it.
@@ -35,6 +51,12 @@ pub struct Hello {
     pub namespace: Namespace,
     /// [`SeenSet::hash`] of what the sender has seen, cut to 16 bytes.
     pub seen_hash: [u8; 16],
+    /// [`Floors::hash`] of what is left of the deletes that the sender has forgotten.
+    pub floors_hash: [u8; 16],
+    /// The hash of all that the sender holds of what is compared; absent while it is not known yet.
+    pub root: Option<[u8; 32]>,
+    /// Drawn for this exchange: digests are keyed with it.
+    pub nonce: u64,
 }
 
 /// A part of what the sender has seen: all parts together are its seen set.
@@ -44,6 +66,8 @@ pub struct SeenPart {
     pub set: SeenSet,
     /// Whether another part follows.
     pub more: bool,
+    /// With the last part: what is left of the deletes that the sender has forgotten.
+    pub floors: Option<Floors>,
 }
 
 /// Versions in dot order, applied as one atomic batch.
@@ -64,10 +88,16 @@ pub struct End {
 impl Hello {
     /// The hello of a replica that has seen `seen`.
     #[must_use]
-    pub fn new(namespace: Namespace, seen: &SeenSet) -> Self {
+    pub fn new(
+        namespace: Namespace,
+        seen: &SeenSet,
+        floors: &Floors,
+        root: Option<[u8; 32]>,
+        nonce: u64,
+    ) -> Self {
         let mut seen_hash = [0; 16];
         seen_hash.copy_from_slice(&seen.hash()[..16]);
-        Self { namespace, seen_hash }
+        Self { namespace, seen_hash, floors_hash: floors.hash(), root, nonce }
     }
 }
 
@@ -82,6 +112,12 @@ impl ExchangeFrame {
             Self::End(_) => "an end",
             Self::Busy => "that it is busy",
             Self::NotCarried => "that it does not carry the namespace",
+            Self::Descent(_) => "digests of ranges",
+            Self::Claims(_) => "claims",
+            Self::Verdicts(_) => "verdicts",
+            Self::Items(_) => "items",
+            Self::Claimed => "that all is claimed",
+            Self::Bye => "a bye",
         }
     }
 
@@ -95,6 +131,12 @@ impl ExchangeFrame {
             Self::End(end) => write_frame(3, &encode(end)),
             Self::Busy => write_frame(4, &[]),
             Self::NotCarried => write_frame(5, &[]),
+            Self::Descent(descent) => write_frame(6, &encode(descent)),
+            Self::Claims(claims) => write_frame(7, &encode(claims)),
+            Self::Verdicts(verdicts) => write_frame(8, &encode(verdicts)),
+            Self::Items(items) => write_frame(9, &encode(items)),
+            Self::Claimed => write_frame(10, &[]),
+            Self::Bye => write_frame(11, &[]),
         }
     }
 
@@ -111,6 +153,12 @@ impl ExchangeFrame {
             3 => Self::End(decode(payload)?),
             4 => decode(payload).map(|()| Self::Busy)?,
             5 => decode(payload).map(|()| Self::NotCarried)?,
+            6 => Self::Descent(decode(payload)?),
+            7 => Self::Claims(decode(payload)?),
+            8 => Self::Verdicts(decode(payload)?),
+            9 => Self::Items(decode(payload)?),
+            10 => decode(payload).map(|()| Self::Claimed)?,
+            11 => decode(payload).map(|()| Self::Bye)?,
             kind => return Err(FrameError::Kind(kind)),
         })
     }

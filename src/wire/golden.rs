@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    causality::{Context, Dot, Hlc, NodeId, Origin, SeenSet},
+    causality::{Context, Dot, Floors, Hlc, NodeId, Origin, SeenSet},
     conflict::{Base, Body, Payload, Put, Record, Version},
     types::{ContentType, Key, Namespace},
 };
@@ -48,6 +48,26 @@ fn seen() -> SeenSet {
     seen.insert_range(ANT, 1_002, 1_002);
     seen.insert_range(BAT, 7, 70_000);
     seen
+}
+
+fn floors() -> Floors {
+    Floors {
+        covered: [Dot::new(ANT, 7), Dot::new(BAT, 400)].into_iter().collect(),
+        deletes: [Dot::new(BAT, 401)].into_iter().collect(),
+    }
+}
+
+fn descent() -> Descent {
+    let range = Range::Origins { level: 1, index: 0 };
+    let blocks = Range::Blocks { origin: 1, level: 2, index: 70_000 };
+    Descent {
+        ranges: vec![
+            Parts { range, present: 0b101, digests: vec![[1; 8], [2; 8]] },
+            Parts { range: blocks, present: 1 << 15, digests: vec![[3; 8]] },
+        ],
+        blocks: vec![BlockHeld { origin: 0, block: 9, live: 0xff00, answer: true }],
+        more: false,
+    }
 }
 
 fn hello() -> LinkHello {
@@ -91,12 +111,26 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
         ("link-6-twin", LinkFrame::Twin),
     ];
     let sync = [
-        ("sync-0-hello", ExchangeFrame::Hello(Hello::new(namespace.clone(), &seen()))),
-        ("sync-1-seen", ExchangeFrame::Seen(SeenPart { set: seen(), more: true })),
+        (
+            "sync-0-hello",
+            ExchangeFrame::Hello(Hello::new(namespace.clone(), &seen(), &floors(), Some([0xee; 32]), 77)),
+        ),
+        ("sync-1-seen", ExchangeFrame::Seen(SeenPart { set: seen(), more: false, floors: Some(floors()) })),
         ("sync-2-page", ExchangeFrame::Page(Page { versions: vec![put(), large(), delete()] })),
         ("sync-3-end", ExchangeFrame::End(End { lost: SeenSet::from_iter([Dot::new(ANT, 5)]) })),
         ("sync-4-busy", ExchangeFrame::Busy),
         ("sync-5-not-carried", ExchangeFrame::NotCarried),
+        ("sync-6-descent", ExchangeFrame::Descent(descent())),
+        ("sync-7-claims", ExchangeFrame::Claims(Claims { claims: vec![(put().dot, put().key)] })),
+        (
+            "sync-8-verdicts",
+            ExchangeFrame::Verdicts(Verdicts {
+                verdicts: vec![Verdict::Want, Verdict::Held, Verdict::Superseded, Verdict::Dead],
+            }),
+        ),
+        ("sync-9-items", ExchangeFrame::Items(Items { versions: vec![large(), put()] })),
+        ("sync-10-claimed", ExchangeFrame::Claimed),
+        ("sync-11-bye", ExchangeFrame::Bye),
     ];
     let request = BlobRequest { namespace, dot: large().dot, hash: [0xcc; 32] };
     let blob = [

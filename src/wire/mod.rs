@@ -16,6 +16,7 @@ mod envelope;
 mod exchange;
 mod frame;
 mod link;
+mod ranges;
 mod versions;
 
 #[cfg(test)]
@@ -35,4 +36,7 @@ pub use link::{
     ADDRESS_BYTES_MAX, Answer, BEACON_NEIGHBOURS_MAX, Beacon, LINK_ADDRESSES_MAX, LINK_HELLO_NAME_BYTES_MAX,
     LinkFrame, LinkHello, NEED_SEQS_MAX, NEEDED_ANSWERS_MAX, NEEDED_BYTES, Need, Needed, PEER_ADDRESSES_MAX,
     PeerAddresses,
+};
+pub use ranges::{
+    BlockHeld, CLAIMS_MAX, Claims, Descent, Items, Parts, RANGES_MAX, Range, Verdict, Verdicts,
 };

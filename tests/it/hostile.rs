@@ -11,7 +11,7 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use prometheus_client::registry::Registry;
 use tidings::{
     Node,
-    causality::{Context, Dot, Hlc, NodeId, Origin, SeenSet},
+    causality::{Context, Dot, Floors, Hlc, NodeId, Origin, SeenSet},
     conflict::{Body, Payload, Put, Version},
     network::{self, Command, Event, Network, NetworkConfig, Protocol, Stream, Tuning},
     node::NodeEvent,
@@ -311,8 +311,16 @@ async fn who_asks_for_everything_and_reads_nothing_holds_nobody_up() {
     let failed = metric(&ant, "tidings_exchanges_failed_total");
     let mut sync = eve.open(Protocol::Sync).await;
     let nothing = SeenSet::new();
-    send(&mut sync, &ExchangeFrame::Hello(Hello::new(Namespace::default(), &nothing)).to_bytes()).await;
-    send(&mut sync, &ExchangeFrame::Seen(SeenPart { set: nothing, more: false }).to_bytes()).await;
+    send(
+        &mut sync,
+        &ExchangeFrame::Hello(Hello::new(Namespace::default(), &nothing, &Floors::new(), None, 1)).to_bytes(),
+    )
+    .await;
+    send(
+        &mut sync,
+        &ExchangeFrame::Seen(SeenPart { set: nothing, more: false, floors: Some(Floors::new()) }).to_bytes(),
+    )
+    .await;
     let frontier = ant.digest().await.unwrap().frontier.0;
     let (origin, seqs) = frontier.iter().find(|(origin, _)| origin.node == ant.id()).unwrap();
     let mut blobs = Vec::new();
@@ -350,8 +358,9 @@ async fn who_breaks_the_rules_of_an_exchange_is_cut_off_and_counted() {
     let (ant, bat) = ant_and_bat(&mesh).await;
     let eve = Eve::connect(&ant, &mesh).await;
     let _link = eve.meet().await;
-    let hello = ExchangeFrame::Hello(Hello::new(Namespace::default(), &SeenSet::new()));
-    let seen = |set: SeenSet| ExchangeFrame::Seen(SeenPart { set, more: false });
+    let hello =
+        ExchangeFrame::Hello(Hello::new(Namespace::default(), &SeenSet::new(), &Floors::new(), None, 1));
+    let seen = |set: SeenSet| ExchangeFrame::Seen(SeenPart { set, more: false, floors: Some(Floors::new()) });
     let page = |versions| ExchangeFrame::Page(Page { versions });
     let forged = version(Origin { node: bat.id(), epoch: 7 }, 1, "forged", b"x");
     let attacks: [Vec<ExchangeFrame>; 5] = [

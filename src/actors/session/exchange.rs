@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{AsyncReadExt, AsyncWriteExt, io};
 use thiserror::Error;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OnceCell, mpsc, oneshot},
     time::{self, Instant},
 };
 
@@ -25,16 +25,16 @@ use crate::{
     actors::{
         peers::Standing,
         society::Society,
-        storage::{MergeRequest, Source, StorageMsg},
+        storage::{MergeRequest, Source, StorageMsg, Whole},
     },
     causality::{Dot, Floors, NodeId, Origin, SeenSet},
     conflict::Version,
     network::Stream,
     reconcile::{Effect, Exchange, Input, Outcome, Report, Violation},
     report::{ExchangeKind, ExchangeReport},
-    storage::{StoreError, View},
-    types::Namespace,
-    wire::{ExchangeFrame, PAGE_BYTES, PAGE_VERSIONS, Page},
+    storage::{Judgement, StoreError, View},
+    types::{Key, Namespace},
+    wire::{ExchangeFrame, Items, PAGE_BYTES, PAGE_VERSIONS, Page, Verdict},
 };
 
 /// Large values are asked for twice more, for they are there as long as their version is.
@@ -131,6 +131,8 @@ struct Talk<'a> {
     namespace: &'a Namespace,
     view: &'a View,
     seen: &'a SeenSet,
+    /// The second snapshot, on which ranges are compared.
+    ranges: &'a OnceCell<(View, Watch)>,
     revision: u64,
     out: mpsc::UnboundedSender<(Bytes, bool)>,
     pages: mpsc::UnboundedSender<Work>,
@@ -140,7 +142,23 @@ struct Talk<'a> {
 /// What Storage is to do, in order.
 enum Work {
     Apply(Page),
-    Absorb(SeenSet),
+    Absorb { frontier: SeenSet, floors: Floors, settled: Option<(u64, SeenSet)> },
+    OpenRanges,
+    Judge(Vec<(Dot, Key)>),
+    Drop(Vec<(Dot, Key)>),
+    Settle(Items),
+}
+
+/// Storage watches what becomes live while ranges are compared, until this is dropped.
+struct Watch {
+    society: Arc<Society>,
+    number: u64,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.society.storage.cast(StorageMsg::CloseRanges(self.number));
+    }
 }
 
 impl Conversation {
@@ -182,8 +200,9 @@ impl Conversation {
     async fn talk(self, counted: &Counted) -> Result<Report, Broken> {
         let Self { society, peer, namespace, stream, first, .. } = self;
         let revision = society.reader().revision(&namespace);
-        let view = society.reader().view();
-        let seen = view.seen(&namespace)?;
+        let Whole { view, seen, floors, digests, .. } = snapshot(&society, &namespace, false).await?;
+        let root = digests.map(|digests| digests.root().hash());
+        let ranges = OnceCell::new();
         let (out, mut outbox) = mpsc::unbounded_channel();
         let (pages, worklist) = mpsc::unbounded_channel();
         let (own, mut inputs) = mpsc::unbounded_channel();
@@ -195,6 +214,7 @@ impl Conversation {
             namespace: &namespace,
             view: &view,
             seen: &seen,
+            ranges: &ranges,
             revision,
             out,
             pages,
@@ -202,8 +222,8 @@ impl Conversation {
         };
         let read = read_all(&mut reader, &counted.bytes_in, frames_in);
         let mut write = pin!(write_all(&mut writer, &counted.bytes_out, &mut outbox, own.clone()));
-        let work = apply_all(&society, peer, &namespace, worklist, own);
-        let converse = talk.converse(first, &mut frames, &mut inputs);
+        let work = apply_all(&society, peer, &namespace, worklist, own, &ranges);
+        let converse = talk.converse(first, (floors, root), &mut frames, &mut inputs);
         let done = tokio::select! {
             biased;
             done = converse => done?,
@@ -229,6 +249,10 @@ fn fill(report: &mut ExchangeReport, done: &Report) -> End {
         }
         Outcome::Delta => {
             report.how = Some(ExchangeKind::Delta);
+            End::Delta
+        }
+        Outcome::Ranges => {
+            report.how = Some(ExchangeKind::Ranges);
             End::Delta
         }
         Outcome::Busy => {
@@ -274,25 +298,63 @@ async fn write_all(
 }
 
 async fn apply_all(
-    society: &Society,
+    society: &Arc<Society>,
     peer: NodeId,
     namespace: &Namespace,
     mut worklist: mpsc::UnboundedReceiver<Work>,
     own: mpsc::UnboundedSender<Input>,
+    ranges: &OnceCell<(View, Watch)>,
 ) -> Result<(), Broken> {
     while let Some(work) = worklist.recv().await {
+        let storage = &society.storage;
         let done = match work {
-            Work::Apply(page) => Input::Applied { set_aside: apply(society, peer, namespace, page).await? },
-            Work::Absorb(frontier) => {
+            Work::Apply(page) => {
+                let versions = page.versions;
+                Input::Applied {
+                    set_aside: apply(society, peer, namespace, versions, Source::Exchange).await?,
+                }
+            }
+            Work::Settle(items) => {
+                apply(society, peer, namespace, items.versions, Source::Ranges).await?;
+                Input::Settled
+            }
+            Work::OpenRanges => {
+                let whole = snapshot(society, namespace, true).await?;
+                let watch = Watch { society: society.clone(), number: whole.watch };
+                // Known when the exchange began, and digests are never unlearned.
+                let digests = whole.digests.ok_or(Broken::Closing)?;
+                let _first = ranges.set((whole.view, watch));
+                Input::RangesOpened(digests)
+            }
+            Work::Judge(claims) => {
+                let (reply, judged) = oneshot::channel();
+                storage.cast(StorageMsg::Judge { namespace: namespace.clone(), claims, reply });
+                let mut items = Vec::new();
+                let verdict = |judgement| match judgement {
+                    Judgement::Want => Verdict::Want,
+                    Judgement::Held => Verdict::Held,
+                    Judgement::Dead => Verdict::Dead,
+                    Judgement::Superseded(by) => {
+                        items.push(*by);
+                        Verdict::Superseded
+                    }
+                };
+                let verdicts = judged.await.map_err(|_| Broken::Closing)??.into_iter().map(verdict).collect();
+                Input::Judged { verdicts, items: Items::fitted(items) }
+            }
+            Work::Drop(claims) => {
+                let (reply, dropped) = oneshot::channel();
+                storage.cast(StorageMsg::Drop { namespace: namespace.clone(), claims, reply });
+                Input::Dropped(dropped.await.map_err(|_| Broken::Closing)??)
+            }
+            Work::Absorb { frontier, floors, settled } => {
                 let (reply, absorbed) = oneshot::channel();
-                society.storage.cast(StorageMsg::Absorb {
-                    namespace: namespace.clone(),
-                    frontier,
-                    floors: Floors::new(),
-                    reply,
-                });
-                absorbed.await.map_err(|_| Broken::Closing)??;
-                Input::Absorbed
+                let namespace = namespace.clone();
+                storage.cast(StorageMsg::Absorb { namespace, frontier, floors, settled, reply });
+                match absorbed.await.map_err(|_| Broken::Closing)?? {
+                    late if late.is_empty() => Input::Absorbed,
+                    late => Input::Late(late),
+                }
             }
         };
         let _conversation_is_over = own.send(done);
@@ -300,21 +362,29 @@ async fn apply_all(
     futures::future::pending().await
 }
 
+/// What Storage holds of a namespace, all of one moment.
+async fn snapshot(society: &Society, namespace: &Namespace, watch: bool) -> Result<Whole, Broken> {
+    let (reply, taken) = oneshot::channel();
+    society.storage.cast(StorageMsg::Snapshot { namespace: namespace.clone(), watch, reply });
+    Ok(taken.await.map_err(|_| Broken::Closing)??)
+}
+
 /// Has a page stored, and answers with the versions whose large values were not to be had.
 async fn apply(
     society: &Society,
     peer: NodeId,
     namespace: &Namespace,
-    page: Page,
+    versions: Vec<Version>,
+    source: Source,
 ) -> Result<Vec<Dot>, Broken> {
-    let bytes = page.versions.iter().map(Version::size_hint).sum();
+    let bytes = versions.iter().map(Version::size_hint).sum();
     let permit = society.admission.pages.admit(bytes, ANSWER_PATIENCE).await.ok_or(Broken::Stalled)?;
     let mut request = MergeRequest {
         namespace: namespace.clone(),
-        versions: page.versions,
+        versions,
         blobs: std::collections::BTreeMap::new(),
         from: peer,
-        source: Source::Exchange,
+        source,
         permit,
         reply: None,
     };
@@ -330,7 +400,9 @@ async fn apply(
     for version in large {
         let dot = version.dot;
         // Gossip may have brought it meanwhile.
-        if society.reader().with_seen(namespace, |seen| seen.contains(dot)) == Some(true) {
+        if source == Source::Exchange
+            && society.reader().with_seen(namespace, |seen| seen.contains(dot)) == Some(true)
+        {
             continue;
         }
         let unit = [version];
@@ -342,7 +414,7 @@ async fn apply(
                     versions: vec![version],
                     blobs,
                     from: peer,
-                    source: Source::Exchange,
+                    source,
                     permit,
                     reply: None,
                 };
@@ -366,10 +438,13 @@ impl Talk<'_> {
     async fn converse(
         self,
         first: Option<ExchangeFrame>,
+        (floors, root): (Floors, Option<[u8; 32]>),
         frames: &mut mpsc::Receiver<ExchangeFrame>,
         inputs: &mut mpsc::UnboundedReceiver<Input>,
     ) -> Result<Report, Broken> {
-        let (mut exchange, effects) = Exchange::new(self.namespace.clone(), self.seen.clone());
+        let nonce = self.society.entropy.bits();
+        let (mut exchange, effects) =
+            Exchange::new(self.namespace.clone(), self.seen.clone(), floors, root, nonce);
         if let Some(report) = self.carry_out(effects).await? {
             return Ok(report);
         }
@@ -380,9 +455,9 @@ impl Talk<'_> {
                 Some(frame) => Input::Frame(frame),
                 None => next_input(&exchange, frames, inputs, unapplied > 0).await?,
             };
-            unapplied -= usize::from(matches!(input, Input::Applied { .. } | Input::Absorbed));
+            unapplied -= usize::from(is_done(&input));
             let effects = exchange.handle(input)?;
-            let begun = |effect: &&Effect| matches!(effect, Effect::Apply(_) | Effect::Absorb(_));
+            let begun = |effect: &&Effect| is_work(effect);
             unapplied += effects.iter().filter(begun).count();
             if let Some(report) = self.carry_out(effects).await? {
                 return Ok(report);
@@ -403,7 +478,27 @@ impl Talk<'_> {
                     self.own.send(input).map_err(|_| Broken::Closing)?;
                 }
                 Effect::Apply(page) => self.pages.send(Work::Apply(page)).map_err(|_| Broken::Closing)?,
-                Effect::Absorb(rest) => self.pages.send(Work::Absorb(rest)).map_err(|_| Broken::Closing)?,
+                Effect::Absorb { frontier, floors, settled } => {
+                    let watch = self.ranges.get().map(|(_, watch)| watch.number);
+                    let settled = watch.zip(settled);
+                    self.work(Work::Absorb { frontier, floors: floors.unwrap_or_default(), settled })?;
+                }
+                Effect::OpenRanges => {
+                    self.society.metrics.ranges.inc();
+                    self.work(Work::OpenRanges)?;
+                }
+                Effect::Judge(claims) => self.work(Work::Judge(claims))?,
+                Effect::Drop(claims) => self.work(Work::Drop(claims))?,
+                Effect::Settle(items) => self.work(Work::Settle(items))?,
+                Effect::ReadClaims(dots) => {
+                    let (view, _) = self.ranges.get().ok_or(Broken::Closing)?;
+                    let claims = view.claims(self.namespace, &dots)?;
+                    self.own.send(Input::ClaimsRead(claims)).map_err(|_| Broken::Closing)?;
+                }
+                Effect::ReadItems(dots) => {
+                    let items = self.read_items(&dots.into_iter().collect())?;
+                    self.own.send(Input::ItemsRead(items)).map_err(|_| Broken::Closing)?;
+                }
                 Effect::Done(report) => {
                     self.on_done(&report);
                     return Ok(Some(report));
@@ -436,16 +531,33 @@ impl Talk<'_> {
         }
     }
 
+    fn work(&self, work: Work) -> Result<(), Broken> {
+        self.pages.send(work).map_err(|_| Broken::Closing)
+    }
+
+    /// What is held by now of the versions that the peer wants.
+    fn read_items(&self, dots: &SeenSet) -> Result<Vec<Items>, StoreError> {
+        let view = self.society.reader().view();
+        let (mut items, mut after) = (Vec::new(), None);
+        loop {
+            let page = view.versions(self.namespace, dots, after, PAGE_VERSIONS, PAGE_BYTES)?;
+            if !page.versions.is_empty() {
+                items.push(Items { versions: page.versions });
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
     fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, StoreError> {
         let page = self.view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
         let last = page.next.is_none();
         let lost = if last { self.view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
         if !lost.is_empty() {
-            self.society.metrics.lost.inc_by(lost.count());
-            tracing::warn!(
-                count = lost.count(),
-                "seen writes are neither held nor superseded: they were lost here"
-            );
+            let (namespace, suspects) = (self.namespace.clone(), lost.clone());
+            self.society.storage.cast(StorageMsg::Lost { namespace, suspects });
         }
         Ok(Input::PageRead { page: Page { versions: page.versions }, lost, last })
     }
@@ -456,7 +568,7 @@ impl Talk<'_> {
             Outcome::Equal => self.stand(|standing| {
                 *standing = Standing { behind: 0, ahead: 0, last_match: Some(now), revision: self.revision };
             }),
-            Outcome::Delta => self.stand(|standing| {
+            Outcome::Delta | Outcome::Ranges => self.stand(|standing| {
                 standing.behind = report.set_aside;
                 standing.ahead = 0;
             }),
@@ -468,6 +580,27 @@ impl Talk<'_> {
         let namespace = self.namespace.clone();
         self.society.peers.update(self.peer, |peer| change(peer.standing.entry(namespace).or_default()));
     }
+}
+
+/// Whether an effect is work for Storage.
+fn is_work(effect: &Effect) -> bool {
+    use Effect as E;
+    matches!(effect, E::Apply(_) | E::Absorb { .. } | E::OpenRanges | E::Judge(_) | E::Drop(_) | E::Settle(_))
+}
+
+/// Whether Storage has done what it was given.
+fn is_done(input: &Input) -> bool {
+    use Input as I;
+    matches!(
+        input,
+        I::Applied { .. }
+            | I::Absorbed
+            | I::Late(_)
+            | I::RangesOpened(_)
+            | I::Judged { .. }
+            | I::Dropped(_)
+            | I::Settled
+    )
 }
 
 /// What comes next. While something is being applied there is no hurry: large values take their time,

@@ -469,7 +469,7 @@ impl SessionState {
             .namespaces()
             .into_iter()
             .filter_map(|namespace| {
-                let tag = reader.with_seen(&namespace, crate::causality::SeenSet::tag)?;
+                let (tag, _) = reader.tag(&namespace)?;
                 Some((namespace, tag))
             })
             .collect();
@@ -487,8 +487,10 @@ impl SessionState {
         });
         for (namespace, theirs) in &beacon.seen {
             let revision = reader.revision(namespace);
-            match reader.with_seen(namespace, crate::causality::SeenSet::tag) {
-                Some(ours) if ours == *theirs => self.society.peers.update(self.peer, |known| {
+            match reader.tag(namespace) {
+                // Nothing is said of agreement while it is not known what is held here.
+                Some((ours, false)) if ours == *theirs => {}
+                Some((ours, true)) if ours == *theirs => self.society.peers.update(self.peer, |known| {
                     let standing = known.standing.entry(namespace.clone()).or_default();
                     *standing =
                         super::peers::Standing { behind: 0, ahead: 0, last_match: Some(now), revision };

@@ -31,6 +31,7 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) allow: BTreeSet<NodeId>,
     pub(in crate::cli) durability: Durability,
     pub(in crate::cli) sync_interval: Duration,
+    pub(in crate::cli) delete_retention: Duration,
     pub(in crate::cli) log: String,
     /// What was set and does nothing yet.
     pub(in crate::cli) idle: Vec<&'static str>,
@@ -66,8 +67,7 @@ impl Settings {
             let why = "tokens are not supported yet; the HTTP API is for this machine only";
             return Err(wrong("http-tokens", merged.get("http-tokens"), why));
         }
-        let idle = ["delete-retention", "history"];
-        one::<humantime::Duration>(merged, "delete-retention")?;
+        let idle = ["history"];
         one::<u32>(merged, "history")?;
         Ok(Self {
             data_dir: text(merged, "data-dir")?.into(),
@@ -82,6 +82,7 @@ impl Settings {
             allow: all(merged, "allow")?,
             durability: durability(merged)?,
             sync_interval: interval(merged)?,
+            delete_retention: *one::<humantime::Duration>(merged, "delete-retention")?,
             log: text(merged, "log")?,
             idle: idle.into_iter().filter(|name| merged.get(name).source != Source::Default).collect(),
         })

@@ -1,0 +1,220 @@
+//! Compares what both hold, whatever they have seen, and settles what differs by rule 6.
+
+use std::collections::VecDeque;
+
+use super::{
+    Effect, Report, Violation,
+    descent::{Descending, Stepped},
+};
+use crate::{
+    causality::{Dot, SeenSet},
+    digest::Digests,
+    types::Key,
+    wire::{CLAIMS_MAX, Claims, Descent, ExchangeFrame, Items, Verdict, Verdicts},
+};
+
+/// The most frames of claims that wait for their verdicts.
+pub const CLAIMS_AHEAD_MAX: usize = 8;
+/// So often what became live meanwhile is claimed, too, before the frontier is given up.
+pub const LATE_ROUNDS_MAX: u32 = 4;
+
+/// One end of a comparison of ranges.
+#[derive(Debug)]
+pub struct Ranges {
+    descending: Descending,
+    through: bool,
+    /// What is still to be claimed, and what was claimed last.
+    unclaimed: SeenSet,
+    reading: bool,
+    /// Claims that wait for their verdicts, frame by frame.
+    asked: VecDeque<Vec<(Dot, Key)>>,
+    /// Verdicts that are being carried out: wanted versions read, dead ones dropped.
+    carrying_out: usize,
+    /// Claims of the peer that are being judged, and items that are being stored.
+    pub busy: usize,
+    claimed: bool,
+    pub peer_claimed: bool,
+    late_rounds: u32,
+    /// What the peer holds or was asked about: a frontier may be merged over it.
+    pub settled: SeenSet,
+}
+
+impl Ranges {
+    /// Begins on a snapshot with these digests. `first`: whether this end says the first word.
+    pub fn begin(
+        digests: Digests,
+        own: &SeenSet,
+        peer: &SeenSet,
+        nonces: (u64, u64),
+        effects: &mut Vec<Effect>,
+    ) -> Self {
+        let descending = Descending::new(digests, own, peer, nonces);
+        if nonces.0 < nonces.1 {
+            send_steps(descending.first(), effects);
+        }
+        Self {
+            descending,
+            through: false,
+            unclaimed: SeenSet::new(),
+            reading: false,
+            asked: VecDeque::new(),
+            carrying_out: 0,
+            busy: 0,
+            claimed: false,
+            peer_claimed: false,
+            late_rounds: 0,
+            settled: SeenSet::new(),
+        }
+    }
+
+    pub fn on_descent(&mut self, step: Descent, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        if self.through {
+            return Err(Violation::AfterEnd("digests of ranges"));
+        }
+        match self.descending.on_step(step)? {
+            Stepped::More => {}
+            Stepped::Answer(frames) => send_steps(frames, effects),
+            Stepped::Through(frames) => {
+                send_steps(frames, effects);
+                self.through = true;
+                self.unclaimed = std::mem::take(&mut self.descending.mine);
+                self.settled = std::mem::take(&mut self.descending.theirs);
+                let colliding = self.descending.collisions();
+                if !colliding.is_empty() {
+                    self.carrying_out += 1;
+                    effects.push(Effect::ReadItems(colliding.iter().flat_map(dots).collect()));
+                }
+                self.claim(effects);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the next claims read, or says that there are no more.
+    fn claim(&mut self, effects: &mut Vec<Effect>) {
+        if !self.unclaimed.is_empty() && !self.reading && self.asked.len() < CLAIMS_AHEAD_MAX {
+            let next = super::parts::take_dots(&mut self.unclaimed, CLAIMS_MAX as u64);
+            self.reading = true;
+            self.settled.union(&next);
+            effects.push(Effect::ReadClaims(next));
+        }
+        let idle = self.through && self.unclaimed.is_empty() && !self.reading;
+        if idle && self.asked.is_empty() && self.carrying_out == 0 && !self.claimed {
+            self.claimed = true;
+            effects.push(Effect::Send(ExchangeFrame::Claimed));
+        }
+    }
+
+    pub fn on_claims_read(
+        &mut self,
+        claims: Vec<(Dot, Key)>,
+        report: &mut Report,
+        effects: &mut Vec<Effect>,
+    ) {
+        assert!(self.reading, "claims were read that nobody asked for");
+        self.reading = false;
+        if !claims.is_empty() {
+            report.claims_out += claims.len() as u64;
+            self.asked.push_back(claims.clone());
+            effects.push(Effect::Send(ExchangeFrame::Claims(Claims { claims })));
+        }
+        self.claim(effects);
+    }
+
+    pub fn on_claims(&mut self, claims: Claims, report: &mut Report, effects: &mut Vec<Effect>) {
+        report.claims_in += claims.claims.len() as u64;
+        self.busy += 1;
+        effects.push(Effect::Judge(claims.claims));
+    }
+
+    pub fn on_judged(&mut self, verdicts: Vec<Verdict>, items: Vec<Items>, effects: &mut Vec<Effect>) {
+        self.busy -= 1;
+        effects.extend(items.into_iter().map(|items| Effect::Send(ExchangeFrame::Items(items))));
+        effects.push(Effect::Send(ExchangeFrame::Verdicts(Verdicts { verdicts })));
+    }
+
+    pub fn on_verdicts(
+        &mut self,
+        verdicts: &Verdicts,
+        report: &mut Report,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Violation> {
+        let Some(asked) = self.asked.pop_front() else { return Err(Violation::VerdictsUnasked) };
+        if asked.len() != verdicts.verdicts.len() {
+            return Err(Violation::VerdictsUnasked);
+        }
+        let (mut wanted, mut dead) = (Vec::new(), Vec::new());
+        for ((dot, key), verdict) in asked.into_iter().zip(&verdicts.verdicts) {
+            match verdict {
+                Verdict::Want => wanted.push(dot),
+                Verdict::Dead => dead.push((dot, key)),
+                Verdict::Held | Verdict::Superseded => {}
+            }
+        }
+        report.wanted += wanted.len() as u64;
+        if !wanted.is_empty() {
+            self.carrying_out += 1;
+            effects.push(Effect::ReadItems(wanted));
+        }
+        if !dead.is_empty() {
+            self.carrying_out += 1;
+            effects.push(Effect::Drop(dead));
+        }
+        self.claim(effects);
+        Ok(())
+    }
+
+    pub fn on_items_read(&mut self, items: Vec<Items>, report: &mut Report, effects: &mut Vec<Effect>) {
+        self.carrying_out -= 1;
+        for items in items {
+            report.versions_out += items.versions.len() as u64;
+            effects.push(Effect::Send(ExchangeFrame::Items(items)));
+        }
+        self.claim(effects);
+    }
+
+    pub fn on_dropped(&mut self, count: u64, report: &mut Report, effects: &mut Vec<Effect>) {
+        self.carrying_out -= 1;
+        report.dropped += count;
+        self.claim(effects);
+    }
+
+    pub fn on_items(&mut self, items: Items, report: &mut Report, effects: &mut Vec<Effect>) {
+        report.versions_in += items.versions.len() as u64;
+        self.busy += 1;
+        effects.push(Effect::Settle(items));
+    }
+
+    /// Versions in the peer's frontier became live here meanwhile: they are claimed, too. False if
+    /// that happened too often.
+    pub fn on_late(&mut self, late: SeenSet, effects: &mut Vec<Effect>) -> bool {
+        self.late_rounds += 1;
+        if self.late_rounds > LATE_ROUNDS_MAX {
+            return false;
+        }
+        self.unclaimed = late;
+        self.claim(effects);
+        true
+    }
+
+    /// Whether all that both claimed is settled here.
+    pub fn is_settled(&self) -> bool {
+        self.claimed
+            && self.peer_claimed
+            && self.busy == 0
+            && self.asked.is_empty()
+            && self.carrying_out == 0
+            && !self.reading
+            && self.unclaimed.is_empty()
+    }
+}
+
+fn dots<'a>(
+    (origin, seqs): (&'a crate::causality::Origin, &'a crate::causality::Intervals),
+) -> impl Iterator<Item = Dot> + 'a {
+    seqs.iter().flat_map(|(first, last)| first..=last).map(|seq| Dot::new(*origin, seq))
+}
+
+fn send_steps(frames: Vec<Descent>, effects: &mut Vec<Effect>) {
+    effects.extend(frames.into_iter().map(|step| Effect::Send(ExchangeFrame::Descent(step))));
+}

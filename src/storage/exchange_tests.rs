@@ -1,0 +1,367 @@
+//! Whole exchanges between two ledgers, by the machines that nodes use, over encoded frames.
+
+use std::collections::VecDeque;
+
+use proptest::{collection::vec, prelude::*};
+
+use super::{
+    Judgement, View,
+    ledger_tests::{Replica, ns},
+};
+use crate::{
+    causality::{Hlc, SeenSet},
+    reconcile::{Effect, Exchange, Input, Outcome, Report},
+    types::Prefix,
+    wire::{ExchangeFrame, FrameReader, Items, PAGE_BYTES, PAGE_VERSIONS, Page, Verdict},
+};
+
+struct End {
+    exchange: Exchange,
+    view: View,
+    ranges: Option<(View, u64)>,
+    /// Frames to the other end: bytes, and whether a page.
+    out: VecDeque<(bytes::Bytes, bool)>,
+    inputs: VecDeque<Input>,
+    reader: FrameReader,
+    came: VecDeque<bytes::Bytes>,
+    bytes: usize,
+    pages: usize,
+    report: Option<Report>,
+}
+
+impl End {
+    fn new(replica: &Replica, nonce: u64) -> Self {
+        let view = replica.ledger.reader().view();
+        let root = replica.ledger.digests(&ns()).map(|digests| digests.root().hash());
+        let (exchange, effects) =
+            Exchange::new(ns(), view.seen(&ns()).unwrap(), replica.ledger.floors(&ns()), root, nonce);
+        let mut end = Self {
+            exchange,
+            view,
+            ranges: None,
+            out: VecDeque::new(),
+            inputs: VecDeque::new(),
+            reader: FrameReader::new(),
+            came: VecDeque::new(),
+            bytes: 0,
+            pages: 0,
+            report: None,
+        };
+        for effect in effects {
+            end.send(effect);
+        }
+        end
+    }
+
+    fn send(&mut self, effect: Effect) {
+        let Effect::Send(frame) = effect else { panic!("an exchange begins with a hello") };
+        self.bytes += frame.to_bytes().len();
+        self.out.push_back((frame.to_bytes(), false));
+    }
+
+    fn handle(&mut self, replica: &mut Replica, input: Input) {
+        let effects = self.exchange.handle(input).expect("both keep the rules");
+        for effect in effects {
+            self.carry_out(replica, effect);
+        }
+    }
+
+    fn carry_out(&mut self, replica: &mut Replica, effect: Effect) {
+        let commit = |replica: &mut Replica| replica.commit(&mut Vec::new());
+        let input = match effect {
+            Effect::Send(frame) => {
+                let page = matches!(frame, ExchangeFrame::Page(_));
+                let bytes = frame.to_bytes();
+                if page || matches!(frame, ExchangeFrame::Items(_)) {
+                    self.pages += bytes.len();
+                }
+                self.bytes += bytes.len();
+                self.out.push_back((bytes, page));
+                return;
+            }
+            Effect::PeerSeen(_) => return,
+            Effect::ReadPage { missing, after } => {
+                let page = self.view.versions(&ns(), &missing, after, PAGE_VERSIONS, PAGE_BYTES).unwrap();
+                let last = page.next.is_none();
+                let lost =
+                    if last { self.view.unaccounted(&ns(), &missing).unwrap() } else { SeenSet::new() };
+                Input::PageRead { page: Page { versions: page.versions }, lost, last }
+            }
+            Effect::Apply(page) => {
+                for version in page.versions {
+                    replica.ledger.receive(&ns(), version, None).unwrap();
+                }
+                commit(replica);
+                Input::Applied { set_aside: vec![] }
+            }
+            Effect::Absorb { frontier, floors, settled } => {
+                let watch = self.ranges.as_ref().map(|(_, watch)| *watch);
+                let late = watch
+                    .zip(settled)
+                    .map(|(watch, settled)| replica.ledger.late(watch, &frontier, &settled))
+                    .unwrap_or_default();
+                if late.is_empty() {
+                    replica.ledger.absorb(&ns(), &frontier, &floors.unwrap_or_default());
+                    commit(replica);
+                    Input::Absorbed
+                } else {
+                    Input::Late(late)
+                }
+            }
+            Effect::OpenRanges => {
+                let watch = replica.ledger.open_ranges(&ns());
+                self.ranges = Some((replica.ledger.reader().view(), watch));
+                Input::RangesOpened(replica.ledger.digests(&ns()).unwrap())
+            }
+            Effect::ReadClaims(dots) => {
+                Input::ClaimsRead(self.ranges.as_ref().unwrap().0.claims(&ns(), &dots).unwrap())
+            }
+            Effect::Judge(claims) => {
+                let mut items = Vec::new();
+                let verdicts =
+                    claims.iter().map(|(dot, key)| match replica.ledger.judge(&ns(), *dot, key).unwrap() {
+                        Judgement::Want => Verdict::Want,
+                        Judgement::Held => Verdict::Held,
+                        Judgement::Dead => Verdict::Dead,
+                        Judgement::Superseded(by) => {
+                            items.push(*by);
+                            Verdict::Superseded
+                        }
+                    });
+                Input::Judged { verdicts: verdicts.collect(), items: Items::fitted(items) }
+            }
+            Effect::ReadItems(dots) => {
+                let view = replica.ledger.reader().view();
+                let dots = dots.into_iter().collect();
+                let page = view.versions(&ns(), &dots, None, usize::MAX, usize::MAX).unwrap();
+                Input::ItemsRead(Items::fitted(page.versions))
+            }
+            Effect::Drop(claims) => {
+                let now = Hlc::from_millis(5_000);
+                let dropped = claims
+                    .iter()
+                    .filter(|(dot, key)| replica.ledger.drop_dead(&ns(), *dot, key, now).unwrap())
+                    .count();
+                commit(replica);
+                Input::Dropped(dropped as u64)
+            }
+            Effect::Settle(items) => {
+                for version in items.versions {
+                    replica.ledger.settle(&ns(), version, None).unwrap();
+                }
+                commit(replica);
+                Input::Settled
+            }
+            Effect::Done(report) => {
+                self.report = Some(report);
+                return;
+            }
+        };
+        self.inputs.push_back(input);
+    }
+
+    /// One thing that this end may do; false if there is nothing.
+    fn act(&mut self, replica: &mut Replica) -> bool {
+        if let Some(input) = self.inputs.pop_front() {
+            self.handle(replica, input);
+            return true;
+        }
+        if !self.exchange.wants_frame() {
+            return false;
+        }
+        if let Some(bytes) = self.came.pop_front() {
+            self.reader.push(&bytes);
+        }
+        let Some(frame) = self.reader.next_frame().unwrap() else { return false };
+        self.handle(replica, Input::Frame(ExchangeFrame::from_frame(&frame).unwrap()));
+        true
+    }
+}
+
+/// Carries out an exchange; `turns` says who is to act, for as long as it goes.
+fn exchange(a: &mut Replica, b: &mut Replica, turns: &[bool]) -> [End; 2] {
+    let mut ends = [End::new(a, 7), End::new(b, 3)];
+    let mut turns = turns.iter().copied();
+    let mut idle = 0;
+    while ends.iter().any(|end| end.report.is_none()) {
+        let side = usize::from(turns.next().unwrap_or(idle % 2 == 1));
+        let replica = if side == 0 { &mut *a } else { &mut *b };
+        let acted = ends[side].act(replica);
+        let sent = std::mem::take(&mut ends[side].out);
+        let moved = !sent.is_empty();
+        for (bytes, page) in sent {
+            ends[1 - side].came.push_back(bytes);
+            if page {
+                ends[side].inputs.push_back(Input::PageSent);
+            }
+        }
+        idle = if acted || moved { side + 1 } else { idle + 1 };
+        assert!(idle < 100, "neither end has anything to do, and they are not done");
+    }
+    for (end, replica) in ends.iter().zip([a, b]) {
+        if let Some((_, watch)) = end.ranges {
+            replica.ledger.close_ranges(watch);
+        }
+    }
+    ends
+}
+
+fn keys(replica: &Replica) -> Vec<String> {
+    let view = replica.ledger.reader().view();
+    let records = view.records(&ns(), &Prefix::all(), None, false).map(Result::unwrap);
+    records.filter(|(_, record)| !record.siblings().is_empty()).map(|(key, _)| key.to_string()).collect()
+}
+
+fn fill(replica: &mut Replica, prefix: &str, count: usize) {
+    for n in 0..count {
+        replica.write(&format!("{prefix}/{n}"), Some("worm"));
+        if n % 100 == 99 {
+            replica.commit(&mut Vec::new());
+        }
+    }
+    replica.commit(&mut Vec::new());
+}
+
+fn pair(count: usize) -> (Replica, Replica) {
+    let (mut a, mut b) = (Replica::new(1), Replica::new(2));
+    fill(&mut a, "ant", count);
+    fill(&mut b, "bat", count);
+    exchange(&mut a, &mut b, &[]);
+    (a, b)
+}
+
+fn outcome(end: &End) -> Outcome {
+    end.report.as_ref().unwrap().outcome
+}
+
+fn root(replica: &Replica) -> [u8; 32] {
+    replica.ledger.digests(&ns()).unwrap().root().hash()
+}
+
+fn lose(replica: &mut Replica, key: &str) {
+    replica.lose_record(&key.parse().unwrap());
+}
+
+#[test]
+fn equal_replicas_part_after_one_round_trip_and_200_bytes() {
+    let (mut a, mut b) = pair(50);
+    let ends = exchange(&mut a, &mut b, &[]);
+    assert!(
+        ends.iter().all(|end| outcome(end) == Outcome::Equal && end.report.as_ref().unwrap().roots_matched)
+    );
+    let bytes: usize = ends.iter().map(|end| end.bytes).sum();
+    assert!(bytes <= 200, "{bytes}");
+}
+
+#[test]
+fn what_was_lost_here_is_found_by_ranges_and_taken_back() {
+    let (mut a, mut b) = pair(300);
+    lose(&mut a, "ant/17");
+    lose(&mut b, "bat/200");
+    assert_ne!(root(&a), root(&b));
+    let ends = exchange(&mut a, &mut b, &[]);
+    assert!(ends.iter().all(|end| outcome(end) == Outcome::Ranges));
+    assert_eq!(root(&a), root(&b));
+    assert_eq!((keys(&a).len(), keys(&b).len()), (600, 600));
+    let ends = exchange(&mut a, &mut b, &[]);
+    assert!(ends.iter().all(|end| outcome(end) == Outcome::Equal));
+}
+
+#[test]
+fn what_everybody_else_deleted_and_forgot_stays_deleted_when_the_last_one_comes_back() {
+    let (mut a, mut b) = pair(20);
+    let mut away = Replica::new(3);
+    exchange(&mut b, &mut away, &[]);
+    a.write("bat/7", None);
+    a.write("ant/7", None);
+    a.commit(&mut Vec::new());
+    exchange(&mut a, &mut b, &[]);
+    for replica in [&mut a, &mut b] {
+        let swept = replica.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 100).unwrap();
+        assert_eq!(swept.forgotten, 2);
+        replica.commit(&mut Vec::new());
+    }
+    assert_eq!((keys(&a).len(), keys(&away).len()), (38, 40));
+    away.write("bat/8", Some("moth"));
+    away.commit(&mut Vec::new());
+    let ends = exchange(&mut a, &mut away, &[]);
+    assert_eq!(outcome(&ends[1]), Outcome::Ranges);
+    assert_eq!(ends[1].report.as_ref().unwrap().dropped, 2);
+    exchange(&mut b, &mut away, &[]);
+    exchange(&mut a, &mut b, &[]);
+    assert_eq!(keys(&away), keys(&a));
+    assert_eq!(keys(&away), keys(&b));
+    assert!(!keys(&away).iter().any(|key| key.ends_with("/7")));
+    // Written anew without a context, it supersedes what it never saw.
+    a.write("bat/7", Some("new"));
+    a.commit(&mut Vec::new());
+    exchange(&mut a, &mut away, &[]);
+    assert_eq!(keys(&away), keys(&a));
+}
+
+#[test]
+fn a_newcomer_is_filled_although_deletes_were_forgotten() {
+    let (mut a, mut b) = pair(500);
+    a.write("bat/7", None);
+    a.commit(&mut Vec::new());
+    exchange(&mut a, &mut b, &[]);
+    a.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 100).unwrap();
+    a.commit(&mut Vec::new());
+    let mut newcomer = Replica::new(3);
+    exchange(&mut newcomer, &mut a, &[]);
+    assert_eq!(root(&newcomer), root(&a));
+    assert!(exchange(&mut newcomer, &mut a, &[]).iter().all(|end| outcome(end) == Outcome::Equal));
+}
+
+#[test]
+fn ranges_cost_as_much_as_differs() {
+    for (lost, most) in [(1, 1_500), (10, 9_000), (100, 50_000)] {
+        let (mut a, mut b) = pair(10_000);
+        for n in 0..lost {
+            lose(&mut a, &format!("ant/{}", n * 97));
+        }
+        let ends = exchange(&mut a, &mut b, &[]);
+        let bytes: usize = ends.iter().map(|end| end.bytes - end.pages).sum();
+        let rounds = ends[0].report.as_ref().unwrap().rounds;
+        assert!(bytes < most && rounds <= 6, "{lost} lost: {bytes} bytes, {rounds} rounds");
+        assert_eq!(root(&a), root(&b));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn whatever_differs_and_whoever_acts_first_both_end_equal(
+        only_a in 0..40_usize,
+        only_b in 0..40_usize,
+        lost in vec((any::<bool>(), 0..60_usize), 0..12),
+        deleted in vec((any::<bool>(), 0..60_usize), 0..12),
+        forget in any::<(bool, bool)>(),
+        turns in vec(any::<bool>(), 0..200),
+    ) {
+        let (mut a, mut b) = pair(60);
+        fill(&mut a, "cat", only_a);
+        fill(&mut b, "dog", only_b);
+        for (at_a, n) in deleted {
+            if at_a { a.write(&format!("bat/{n}"), None) } else { b.write(&format!("ant/{n}"), None) }
+            a.commit(&mut Vec::new());
+            b.commit(&mut Vec::new());
+        }
+        for (at_a, n) in lost {
+            if at_a { lose(&mut a, &format!("ant/{n}")) } else { lose(&mut b, &format!("bat/{n}")) }
+        }
+        for (replica, forget) in [(&mut a, forget.0), (&mut b, forget.1)] {
+            if forget {
+                replica.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 1_000).unwrap();
+                replica.commit(&mut Vec::new());
+            }
+        }
+        exchange(&mut a, &mut b, &turns);
+        exchange(&mut a, &mut b, &[]);
+        prop_assert_eq!(root(&a), root(&b));
+        prop_assert_eq!(keys(&a).len() >= 120 + only_a + only_b - 24, true);
+        let ends = exchange(&mut a, &mut b, &[]);
+        prop_assert!(ends.iter().all(|end| outcome(end) == Outcome::Equal));
+    }
+}
