@@ -436,7 +436,9 @@ impl World {
                 of_key.filter(|other| other.supersedes(*dot)).map(|other| other.dot).collect();
             let known_one = superseders.iter().find(|by| known(**by));
             if all[0].contains_key(dot) {
-                if let Some(by) = known_one {
+                // What damage took may have been all that told of it.
+                let excused = superseders.iter().any(|by| self.excused.contains(by));
+                if let Some(by) = known_one.filter(|_| !excused) {
                     return Err(format!("{dot:?} is live, though {by:?} superseded it"));
                 }
             } else if !version.is_delete() && known(*dot) && known_one.is_none() {
