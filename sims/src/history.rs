@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tidings::{
-    causality::{Dot, Hlc, SeenSet},
-    conflict::{Payload, Version},
+    causality::{Context, Dot, Hlc, SeenSet},
+    conflict::{Base, Payload, Version},
     types::Key,
 };
 
@@ -40,6 +40,9 @@ pub struct Seen {
     /// What its writer had seen of the key: whatever was written to it with one of these names, or an
     /// earlier one of the same origin. The past of its own origin is not named.
     pub context: Vec<Dot>,
+    /// What its writer had forgotten, of any key: written to the key with one of these names, or an
+    /// earlier one of the same origin, it is superseded, too.
+    pub base: Vec<Dot>,
     /// The hash of the value, or nothing for a delete.
     pub value: Option<[u8; 32]>,
 }
@@ -48,19 +51,27 @@ impl Seen {
     /// What an observer sees of a version.
     #[must_use]
     pub fn of(version: &Version) -> Self {
-        let context = version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
+        let dots = |context: &Context| context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
+        let context = dots(&version.context);
+        let base =
+            version.base.as_ref().and_then(Base::covers).map(|covers| dots(covers)).unwrap_or_default();
         let value = version.put().map(|put| match &put.payload {
             Payload::Inline(bytes) => *blake3::hash(bytes).as_bytes(),
             Payload::Blob { hash, .. } => *hash,
         });
-        Self { dot: version.dot, key: version.key.clone(), hlc: version.hlc, context, value }
+        Self { dot: version.dot, key: version.key.clone(), hlc: version.hlc, context, base, value }
     }
 
     /// Whether a write to the same key is superseded by this one.
     #[must_use]
     pub fn supersedes(&self, dot: Dot) -> bool {
         let own_past = dot.origin == self.dot.origin && dot.seq < self.dot.seq;
-        own_past || self.context.iter().any(|seen| seen.origin == dot.origin && dot.seq <= seen.seq)
+        own_past
+            || self
+                .context
+                .iter()
+                .chain(&self.base)
+                .any(|seen| seen.origin == dot.origin && dot.seq <= seen.seq)
     }
 }
 

@@ -52,6 +52,9 @@ pub struct Settings {
     /// How often neighbours compare.
     #[serde(with = "humantime_of")]
     pub sync_interval: Duration,
+    /// How long a delete is remembered one by one; 7 days unless told.
+    #[serde(with = "humantime_maybe")]
+    pub delete_retention: Option<Duration>,
     /// Whether nodes tell each other of further peers, and dial those; else links are exactly the edges.
     pub peer_exchange: bool,
     /// The mesh degree of gossip.
@@ -321,6 +324,7 @@ impl Default for Settings {
             store: StoreKind::default(),
             durability: Durability::default(),
             sync_interval: Duration::from_secs(10),
+            delete_retention: None,
             peer_exchange: false,
             gossip_degree: None,
             heartbeat: None,
@@ -345,6 +349,16 @@ impl Default for Expect {
 impl Default for Quality {
     fn default() -> Self {
         Self { latency: Duration::from_millis(20), jitter: Duration::ZERO, bandwidth: None }
+    }
+}
+
+impl Plan {
+    /// Whether deletes may be forgotten before the end. Then a history no longer tells by itself what
+    /// a node accounts for: oracles that ask that are content with what lives and what is read.
+    #[must_use]
+    pub fn forgets(&self) -> bool {
+        let retention = self.settings.delete_retention;
+        retention.is_some_and(|retention| retention < self.ends + self.expect.agree_within)
     }
 }
 

@@ -64,6 +64,10 @@ fn causes(
     version: &Seen,
     findings: &mut Findings,
 ) {
+    if index.plan.forgets() {
+        // What a context has from the base of another version may be of any key.
+        return;
+    }
     let what = || format!("{:?} of {} names {{}} in its context", version.dot, version.key);
     // That of its own origin is implied: it is superseded whatever key it was of.
     for dot in version.context.iter().filter(|dot| dot.origin != version.dot.origin) {
@@ -95,7 +99,7 @@ fn in_front(
 ) {
     let origin = &version.dot.origin;
     let had = held.map_or_else(Context::new, |held| held.context.clone()).without(origin);
-    let names = version.context.iter().copied().collect::<Context>().without(origin);
+    let names = version.context.iter().chain(&version.base).copied().collect::<Context>().without(origin);
     if let Some(dot) = beyond(&had, &names) {
         findings.add(at, node, || {
             format!(
@@ -103,6 +107,9 @@ fn in_front(
                 version.dot, version.key
             )
         });
+    }
+    if index.plan.forgets() {
+        return;
     }
     if let Some(dot) = beyond(&names, &had).filter(|dot| !index.writers.may_be_unseen(*dot)) {
         findings.add(at, node, || {

@@ -8,7 +8,7 @@ use super::{
     violation::{Findings, clock},
 };
 use crate::{
-    history::{Final, Seen, What},
+    history::{Final, What},
     plan::NodeNo,
 };
 
@@ -25,7 +25,8 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
         finals.for_each(|other| compare(index.end, first, other, findings));
     }
     // The observer speaks of all nodes: that says something where they are one group.
-    if index.groups.len() == 1 && index.groups[0].len() == index.history.finals.len() {
+    if !index.plan.forgets() && index.groups.len() == 1 && index.groups[0].len() == index.history.finals.len()
+    {
         in_time(index, findings);
     }
 }
@@ -52,8 +53,11 @@ fn compare(at: Duration, first: (NodeNo, &Final), other: (NodeNo, &Final), findi
 }
 
 fn held(last: &Final) -> BTreeSet<(&tidings::types::Key, tidings::causality::Dot)> {
-    let name = |version: &'_ Seen| version.dot;
-    last.records.iter().map(|version| (&version.key, name(version))).collect()
+    // Deletes that stand alone may be forgotten by some and remembered by others.
+    let lives: BTreeSet<_> =
+        last.records.iter().filter(|version| version.value.is_some()).map(|version| &version.key).collect();
+    let compared = last.records.iter().filter(|version| lives.contains(&version.key));
+    compared.map(|version| (&version.key, version.dot)).collect()
 }
 
 /// They agreed within the bound, and for good.

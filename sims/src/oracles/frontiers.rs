@@ -33,6 +33,9 @@ struct Statement<'a> {
 }
 
 fn find(index: &Index<'_>, findings: &mut Findings) {
+    if index.plan.forgets() {
+        return;
+    }
     let mut has: BTreeMap<NodeNo, SeenSet> = BTreeMap::new();
     let mut robbed: BTreeSet<NodeNo> = BTreeSet::new();
     for (number, event) in index.history.events.iter().enumerate() {

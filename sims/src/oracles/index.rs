@@ -161,7 +161,8 @@ pub(super) fn dies(what: &What) -> Option<NodeNo> {
 /// Whether `by` was written with `dot`, a write of the same key, in front of it.
 pub(super) fn supersedes(by: &Seen, dot: Dot) -> bool {
     let own_past = dot.origin == by.dot.origin && dot.seq < by.dot.seq;
-    own_past || by.context.iter().any(|entry| entry.origin == dot.origin && dot.seq <= entry.seq)
+    own_past
+        || by.context.iter().chain(&by.base).any(|entry| entry.origin == dot.origin && dot.seq <= entry.seq)
 }
 
 /// The place of a version in the total order that breaks ties.
@@ -172,7 +173,7 @@ pub(super) fn rank(version: &Seen) -> (Hlc, Dot) {
 /// What a version supersedes: its context, and the past of its origin.
 pub(super) fn past(version: &Seen) -> impl Iterator<Item = Dot> + '_ {
     let own = Dot::new(version.dot.origin, version.dot.seq.saturating_sub(1));
-    version.context.iter().copied().chain((own.seq > 0).then_some(own))
+    version.context.iter().chain(&version.base).copied().chain((own.seq > 0).then_some(own))
 }
 
 /// What records account for, by key.

@@ -43,6 +43,9 @@ struct Missing {
 }
 
 fn find(index: &Index<'_>, findings: &mut Findings) {
+    if index.plan.forgets() {
+        return;
+    }
     let mut missing = missing(index);
     if missing.is_empty() {
         return;

@@ -33,6 +33,11 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
     for (node, last) in &index.history.finals {
         let survivors = models.entry(&last.seen).or_insert_with(|| model(index, &last.seen));
         records(index, *node, last, survivors, findings);
+        if index.plan.forgets() {
+            // A delete that was forgotten ranks no more: what is read follows from what is held, and
+            // must be the same everywhere, which is for convergence to judge.
+            continue;
+        }
         reads(index, *node, last, survivors, findings);
     }
 }
@@ -73,7 +78,9 @@ fn records(
             findings.add(index.end, node, || format!("holds {:?} of {} twice", version.dot, version.key));
         }
     }
-    for version in survivors.values().flatten().filter(|version| !holds.contains(&version.dot)) {
+    let forgets = index.plan.forgets();
+    let held = |version: &&&Seen| holds.contains(&version.dot) || forgets && version.value.is_none();
+    for version in survivors.values().flatten().filter(|version| !held(version)) {
         findings.add(index.end, node, || {
             format!(
                 "does not hold {:?} of {}, which it has seen and nothing supersedes",

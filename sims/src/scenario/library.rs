@@ -33,6 +33,8 @@ const LIBRARY: &[Listed] = listed![
     "hot-key",
     "large-values",
     "stalled-disk",
+    "year-away",
+    "forgetful",
     "any-weather",
     "glomers-3d",
     "glomers-3d-partition",

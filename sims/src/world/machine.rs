@@ -33,6 +33,9 @@ use crate::{
     ports::{Gate, SimClock, SimEntropy},
 };
 
+/// How long nodes remember deletes unless a plan tells.
+const DELETE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
+
 /// Memory of a real store, small so that it is flushed while a simulation runs.
 const FJALL: (u64, u64) = (1 << 20, 256 << 10);
 
@@ -122,6 +125,7 @@ impl Machine {
             .peer_exchange(settings.peer_exchange)
             .durability(durability(settings.durability))
             .sync_interval(settings.sync_interval)
+            .delete_retention(settings.delete_retention.unwrap_or(DELETE_RETENTION))
             .tuning(tuning(settings))
             .wall_clock(self.clock.clone())
             .entropy(Arc::new(SimEntropy::new(dice)))

@@ -195,7 +195,14 @@ mod tests {
     }
 
     fn version(key: &str, dot: Dot, context: &[Dot]) -> Seen {
-        Seen { dot, key: Key::new(key).unwrap(), hlc: Hlc(0), context: context.to_vec(), value: None }
+        Seen {
+            dot,
+            key: Key::new(key).unwrap(),
+            hlc: Hlc(0),
+            context: context.to_vec(),
+            base: vec![],
+            value: None,
+        }
     }
 
     fn two() -> Shadow {
