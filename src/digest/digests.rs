@@ -33,6 +33,11 @@ const fn place(seq: u64) -> (u64, u64) {
     (seq / 64, 1 << (seq % 64))
 }
 
+/// The place of a block in its segment.
+fn in_segment(block: u64) -> u8 {
+    u8::try_from(block % SEGMENT_BLOCKS).expect("a segment has 256 blocks")
+}
+
 impl Digests {
     /// Those of a namespace that holds nothing.
     #[must_use]
@@ -70,7 +75,7 @@ impl Digests {
         let number = block / SEGMENT_BLOCKS;
         let segment = Arc::make_mut(tree.segments.entry(number).or_default());
         let before = segment.total;
-        segment.change((block % SEGMENT_BLOCKS) as u8, change);
+        segment.change(in_segment(block), change);
         let after = segment.total;
         if segment.is_empty() {
             tree.segments.remove(&number);
@@ -108,14 +113,14 @@ impl Digests {
         if blocks >= SEGMENT_BLOCKS {
             segments.for_each(|(_, segment)| sum.add(&segment.total));
         } else if let Some((_, segment)) = segments.last() {
-            sum = segment.sum((first % SEGMENT_BLOCKS) as u8, (last % SEGMENT_BLOCKS) as u8);
+            sum = segment.sum(in_segment(first), in_segment(last));
         }
         sum
     }
 
     fn block(&self, origin: &Origin, block: u64) -> Block {
         let segment = self.origins.get(origin).and_then(|tree| tree.segments.get(&(block / SEGMENT_BLOCKS)));
-        segment.map(|segment| segment.block((block % SEGMENT_BLOCKS) as u8)).unwrap_or_default()
+        segment.map(|segment| segment.block(in_segment(block))).unwrap_or_default()
     }
 
     /// Which of the 64 numbers of a block are compared.

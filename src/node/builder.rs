@@ -247,7 +247,6 @@ impl Builder {
     /// with its record, and costs nothing. That never brings back what was deleted: a replica that was
     /// away for longer is compared as a whole. Shorter than a partition lasts, it makes that comparison
     /// dearer, and a write that was concurrent to the delete wins when it arrives later.
-    #[must_use]
     pub fn delete_retention(mut self, retention: Duration) -> Self {
         self.delete_retention = retention;
         self

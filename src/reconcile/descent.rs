@@ -199,13 +199,13 @@ impl Descending {
             Range::Origins { level: 1, index } => {
                 let origin = u64::from(index) * GROUP + nth;
                 let (_, levels) = self.origins.get(usize::try_from(origin).ok()?)?;
-                Some(Range::Blocks { origin: origin as u32, level: *levels, index: 0 })
+                Some(Range::Blocks { origin: u32::try_from(origin).ok()?, level: *levels, index: 0 })
             }
             Range::Origins { level, index } => {
                 let index = u64::from(index) * GROUP + nth;
                 let first = index.saturating_mul(GROUP.saturating_pow(level - 1));
-                (first < self.origins.len() as u64)
-                    .then_some(Range::Origins { level: level - 1, index: index as u32 })
+                let index = u32::try_from(index).ok()?;
+                (first < self.origins.len() as u64).then_some(Range::Origins { level: level - 1, index })
             }
             Range::Blocks { origin, level, index } => {
                 Some(Range::Blocks { origin, level: level.checked_sub(1)?, index: index * GROUP + nth })
@@ -234,9 +234,10 @@ impl Descending {
             }
             Range::Origins { level, index } => {
                 let width = GROUP.saturating_pow(level);
-                let first = (u64::from(index) * width) as usize;
+                let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+                let first = count(u64::from(index) * width);
                 let mut sum = Sum::ZERO;
-                for (origin, levels) in self.origins.iter().skip(first).take(width as usize) {
+                for (origin, levels) in self.origins.iter().skip(first).take(count(width)) {
                     sum.add(&self.digests.range(origin, *levels, 0));
                 }
                 sum

@@ -19,6 +19,7 @@ pub const CLAIMS_AHEAD_MAX: usize = 8;
 pub const LATE_ROUNDS_MAX: u32 = 4;
 
 /// One end of a comparison of ranges.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, any of them in any order")]
 #[derive(Debug)]
 pub struct Ranges {
     descending: Descending,

@@ -168,8 +168,8 @@ impl Ledger {
                 .blocks()
                 .map(|(origin, block, held, live, sum)| (number(origin), block, held, live, sum))
                 .collect();
-            for (nth, blocks) in kept.chunks(CHECKPOINT_BLOCKS).enumerate() {
-                batch.insert(layout::checkpoint(*ns, nth as u32), wire::encode(&blocks));
+            for (part, blocks) in (0..).zip(kept.chunks(CHECKPOINT_BLOCKS)) {
+                batch.insert(layout::checkpoint(*ns, part), wire::encode(&blocks));
             }
         }
         batch.insert(layout::fact(CHECKPOINT), Bytes::new());
