@@ -23,7 +23,7 @@
 use bytes::{BufMut, Bytes};
 
 /// The format that this program writes, and the newest it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The number of a namespace in one store.
 pub type NsNo = u16;

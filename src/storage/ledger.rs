@@ -113,6 +113,7 @@ impl Ledger {
         namespaces: &[Namespace],
     ) -> Result<(Self, Hlc), StoreError> {
         let loaded = super::load::load(&*store)?;
+        super::migrate::migrate(&*store, &loaded.shared)?;
         let known = Known::open(&*store)?;
         let shared = Arc::new(loaded.shared);
         let mut ledger = Self {

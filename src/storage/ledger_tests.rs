@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{Durability, Ledger, Received, Write, memory::Memory};
+use super::{Batch, Durability, Ledger, Received, Store, Write, layout, memory::Memory};
 use crate::{
     causality::{Dot, Floors, Hlc, HlcClock, NodeId, Origin, SeenSet},
     conflict::{Body, Payload, Put, Record, Strategy as Reading, Version},
@@ -326,4 +326,30 @@ fn a_write_that_lost_its_dot_is_written_again_beside_the_winner() {
     assert_eq!(held.len(), 2);
     assert!(held.contains(&winner.dot) && held.contains(&again.dot));
     assert_eq!(again.body, mine.body);
+}
+
+#[test]
+fn a_store_of_the_first_format_learns_which_deletes_stand_alone() {
+    let mut replica = Replica::new(1);
+    for (key, value) in [("ant", Some("worm")), ("bat", Some("moth")), ("bat", None)] {
+        replica.write(key, value);
+    }
+    replica.commit(&mut Vec::new());
+    let view = replica.ledger.reader().view();
+    let held = view.versions(&ns(), &replica.seen(), None, 10, usize::MAX).unwrap().versions;
+    let delete = held.iter().find(|version| version.is_delete()).expect("bat's");
+    let mut old = Batch::new();
+    old.insert(layout::FORMAT_KEY, 1_u32.to_be_bytes().to_vec());
+    old.insert(
+        layout::dot(0, 0, delete.dot.seq),
+        super::stored::encode_dot(delete.hash(), &delete.key, true),
+    );
+    old.remove(layout::forgettable(0, delete.hlc.0, 0, delete.dot.seq));
+    replica.store.commit(old, Durability::Fsync).unwrap();
+    replica.ledger = Ledger::open(Arc::new(replica.store.clone()), replica.origin, &[ns()]).unwrap().0;
+    replica.audit();
+    let format = replica.store.get(layout::FORMAT_KEY).unwrap();
+    assert_eq!(format.as_deref(), Some(&layout::FORMAT.to_be_bytes()[..]));
+    let swept = replica.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 10).unwrap();
+    assert_eq!(swept.forgotten, 1);
 }

@@ -20,6 +20,7 @@ mod ledger;
 pub mod life;
 mod load;
 pub mod memory;
+mod migrate;
 mod plain;
 mod reader;
 mod settle;

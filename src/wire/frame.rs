@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
 /// The protocol this node speaks. It also speaks the one before, once there is one.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 /// The most bytes in the payload of one frame or gossip message: 2 MiB. A full batch fits, with the
 /// longest content types and ten writers in the context of each of its versions.
 pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -20,5 +20,6 @@ mod namespaces;
 mod program;
 #[cfg(feature = "cli")]
 mod programs;
+mod repair;
 mod support;
 mod topologies;

@@ -35,12 +35,12 @@ fn a_store_is_used_by_one_at_a_time() {
 fn a_newer_format_is_refused_and_an_unreadable_one_is_damage() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    assert_eq!(store.get(layout::FORMAT_KEY).unwrap().as_deref(), Some(&[0, 0, 0, 1][..]));
+    assert_eq!(store.get(layout::FORMAT_KEY).unwrap().as_deref(), Some(&layout::FORMAT.to_be_bytes()[..]));
     insert(&store, layout::FORMAT_KEY, (layout::FORMAT + 1).to_be_bytes().to_vec());
     drop(store);
     for _ in 0..2 {
         let refused = open(dir.path()).map(drop).unwrap_err();
-        assert!(matches!(refused, OpenError::Newer { found: 2, known: 1, .. }), "{refused}");
+        assert!(matches!(refused, OpenError::Newer { found: 3, known: 2, .. }), "{refused}");
     }
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
