@@ -120,6 +120,16 @@ impl Replica {
         }
     }
 
+    /// Rule 6: `version` supersedes even where it is dead here itself: what superseded it, and covered all
+    /// that it covers, may have been lost since.
+    pub fn drop_superseded(&mut self, version: &Version) {
+        let record = &mut self.records[version.key];
+        let superseded = |sibling: &&Rc<Version>| version.supersedes(sibling.dot);
+        let dots: DotSet = record.siblings.iter().filter(superseded).map(|sibling| sibling.dot).collect();
+        record.siblings.retain(|sibling| !dots.contains(sibling.dot));
+        self.dead = self.dead.union(&dots);
+    }
+
     pub fn take_back(&mut self, version: &Rc<Version>) {
         let dead = self.records[version.key].take_back(version);
         self.account_for(version.dot, &dead);

@@ -227,7 +227,10 @@ impl Session {
 
     fn on_answer(&mut self, side: usize, here: &mut Replica, dot: Dot, key: Key, verdict: Verdict) {
         match verdict {
-            Verdict::Superseded(version) => here.settle(&version),
+            Verdict::Superseded(version) => {
+                here.settle(&version);
+                here.drop_superseded(&version);
+            }
             Verdict::Want => self.give(side, here, dot, key),
             Verdict::Held => {}
             Verdict::Dead => here.drop(dot, key),

@@ -65,7 +65,7 @@ impl World {
             Event::Step(from, to) => self.deliver(from, to),
             Event::Run(a, b) => self.run(a, b)?,
             Event::Cut(a, b) => _ = self.sessions.remove(&pair(a, b)),
-            Event::Forget(at, key) => self.at(at, |replica| replica.forget(key)),
+            Event::Forget(at, key) => self.forget(at, key),
             Event::Save(at) => {
                 self.backups.extend(self.replicas.get(&at).map(|replica| (at, replica.clone())))
             }
@@ -101,6 +101,18 @@ impl World {
         self.written.push(Written { version, seen });
     }
 
+    /// Rule 5: a sweep. It vouches for what it forgets, so it counts first (rule 3).
+    fn forget(&mut self, at: Node, key: Key) {
+        let adds_up = |replica: &Replica| {
+            let context = &replica.records[key].context;
+            replica.missing().iter().all(|dot| !context.covers(dot))
+        };
+        if !self.replicas.get(&at).is_none_or(adds_up) {
+            self.account(at);
+        }
+        self.at(at, |replica| replica.forget(key));
+    }
+
     /// The `nth` version that `writer` wrote, from 1.
     fn version(&self, writer: Node, nth: usize) -> Option<Rc<Version>> {
         let mut written = self.written.iter().filter(|written| written.version.dot.origin.node == writer);
@@ -130,7 +142,11 @@ impl World {
         match session.deliver(here) {
             Progress::Running => {}
             Progress::Over => _ = self.sessions.remove(&pair(from, to)),
-            Progress::Damaged => self.account(from),
+            Progress::Damaged => {
+                // The damage may be healed by now. What the snapshot lacked was not sent all the same.
+                self.sessions.remove(&pair(from, to));
+                self.account(from);
+            }
         }
     }
 
