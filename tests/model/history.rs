@@ -90,6 +90,12 @@ struct Temper {
 impl Temper {
     fn new(dice: &mut Dice, damage: bool) -> Self {
         let mut kinds = vec![];
+        if !damage && dice.one_in(2) {
+            for (kind, weight) in [(Kind::Put, 4), (Kind::Delete, 4), (Kind::Gossip, 8), (Kind::Begin, 3), (Kind::Step, 12), (Kind::Run, 2), (Kind::Forget, 8)] {
+                kinds.extend(std::iter::repeat_n(kind, weight));
+            }
+            return Self { keys: 1, kinds };
+        }
         for (kind, weight) in KINDS {
             let is_damage = matches!(kind, Kind::Lose | Kind::LoseRecord | Kind::Account);
             let times = [0, 1, 1, 2, 4][dice.below(5)];

@@ -47,7 +47,38 @@ fn random_histories_with_damage_end_well() {
 #[ignore = "a survey"]
 fn survey() {
     let count = env("TIDINGS_MODEL_HISTORIES", 2_000);
-    for mistake in [
+    for mistake in ALL {
+        for damage in [false, true] {
+            let caught =
+                (0..count).filter(|seed| history::play_random(*seed, damage, Some(mistake)).is_err()).count();
+            println!("{mistake:?} damage={damage} caught {caught} of {count}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "a hunt"]
+fn hunt() {
+    let count = env("TIDINGS_MODEL_HISTORIES", 2_000);
+    let first = env("TIDINGS_MODEL_SEED", 0);
+    let name = std::env::var("MISTAKE").unwrap();
+    let damage = std::env::var("DAMAGE").is_ok();
+    for mistake in ALL {
+        if format!("{mistake:?}") != name { continue; }
+        let mut best: Option<history::History> = None;
+        for seed in first..first+count {
+            if let Err((history, _)) = history::play_random(seed, damage, Some(mistake)) {
+                let (h, problem) = shrink::shrink(history, Some(mistake));
+                if best.as_ref().is_none_or(|b| b.events.len() > h.events.len()) {
+                    println!("{seed} {problem}: {} {:?}", h.nodes, h.events);
+                    best = Some(h);
+                }
+            }
+        }
+    }
+}
+
+const ALL: [Mistake; 12] = [
         Mistake::FrontierMergedEarly,
         Mistake::NoProviso,
         Mistake::FloorsNotMerged,
@@ -60,11 +91,4 @@ fn survey() {
         Mistake::ContextNotKept,
         Mistake::FloorDecides,
         Mistake::LostDotsSwallowed,
-    ] {
-        for damage in [false, true] {
-            let caught =
-                (0..count).filter(|seed| history::play_random(*seed, damage, Some(mistake)).is_err()).count();
-            println!("{mistake:?} damage={damage} caught {caught} of {count}");
-        }
-    }
-}
+];

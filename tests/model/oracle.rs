@@ -22,7 +22,22 @@ pub fn at_any_time(world: &World) -> Result<(), String> {
         if !missing.is_empty() && !world.damaged.contains(&node) {
             return Err(format!("{node:?} has seen and does not account for {missing:?}"));
         }
-        Ok(())
+        if world.has_damage { Ok(()) } else { nothing_seen_supersedes(world, replica) }
+    })
+}
+
+/// A replica that has seen a version holds no put that it superseded, also where it never held it.
+fn nothing_seen_supersedes(world: &World, replica: &Replica) -> Result<(), String> {
+    let mut puts = replica.versions().filter(|version| !version.is_delete);
+    puts.try_for_each(|put| {
+        let known = world.written.iter().map(|written| &written.version);
+        let known = known.filter(|version| replica.seen.contains(version.dot));
+        match known.into_iter().find(|version| supersedes(version, put)) {
+            None => Ok(()),
+            Some(by) => {
+                Err(format!("{:?} holds {:?} and has seen {:?}", replica.origin.node, put.dot, by.dot))
+            }
+        }
     })
 }
 

@@ -46,6 +46,8 @@ enum Message {
     End,
     /// All pages were sent, and what was scanned for them does not add up (rule 3).
     Broken,
+    /// The peer has forgotten something since its hello.
+    Outdated,
     /// The live set after all pages were applied.
     Live(Box<DotSet>),
     /// "You do not hold this."
@@ -60,8 +62,8 @@ enum Message {
 pub enum Progress {
     Running,
     Over,
-    /// Over, because the sender of the last message found damage at itself.
-    Damaged,
+    /// Over, because this node found damage at itself.
+    Damaged(Node),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -75,6 +77,8 @@ struct Side {
     settled: DotSet,
     /// Claims without an answer.
     open: usize,
+    /// What the peer knows as dead. It is dropped when the peer's floors are merged, and not before.
+    dead: Vec<(Dot, Key)>,
     merged: bool,
 }
 
@@ -117,16 +121,19 @@ impl Session {
             Some(Message::Hello(hello)) => return self.on_hello(side, here, *hello),
             Some(Message::Page(version)) => here.receive(&version),
             Some(Message::End) => self.on_end(side, here),
-            Some(Message::Broken) => return Progress::Damaged,
-            Some(Message::Live(live)) => self.on_live(side, here, &live),
+            Some(Message::Broken) => return Progress::Damaged(self.nodes[1 - side]),
+            Some(Message::Outdated) => return Progress::Over,
+            Some(Message::Live(live)) => return self.on_live(side, here, &live),
             Some(Message::Claim(dot, key)) => self.on_claim(side, here, dot, key),
-            Some(Message::Answer(dot, key, verdict)) => self.on_answer(side, here, dot, key, verdict),
+            Some(Message::Answer(dot, key, verdict)) => return self.on_answer(side, here, dot, key, verdict),
             Some(Message::Wanted(version)) => self.on_wanted(side, here, &version),
         }
-        if self.sides.iter().all(|side| side.merged && side.inbox.is_empty()) {
-            return Progress::Over;
-        }
-        Progress::Running
+        self.progress()
+    }
+
+    fn progress(&self) -> Progress {
+        let done = self.sides.iter().all(|side| side.merged && side.inbox.is_empty());
+        if done { Progress::Over } else { Progress::Running }
     }
 
     fn send(&mut self, from: usize, message: Message) {
@@ -196,11 +203,11 @@ impl Session {
         self.sides[side].merged = true;
     }
 
-    fn on_live(&mut self, side: usize, here: &mut Replica, live: &DotSet) {
+    fn on_live(&mut self, side: usize, here: &mut Replica, live: &DotSet) -> Progress {
         self.sides[side].settled = *live;
         let only_here = self.sides[side].second_live().difference(live);
         self.claim(side, here, &only_here);
-        self.try_merge(side, here);
+        self.try_merge(side, here)
     }
 
     fn claim(&mut self, side: usize, here: &Replica, dots: &DotSet) {
@@ -222,10 +229,20 @@ impl Session {
             (Some(Mistake::SettledAgainstSnapshot), Some(second)) => second.verdict(dot, key),
             _ => here.verdict(dot, key),
         };
+        if matches!(verdict, Verdict::Dead) && here.floors != self.snapshot(side).floors {
+            return self.send(side, Message::Outdated);
+        }
         self.send(side, Message::Answer(dot, key, verdict));
     }
 
-    fn on_answer(&mut self, side: usize, here: &mut Replica, dot: Dot, key: Key, verdict: Verdict) {
+    fn on_answer(
+        &mut self,
+        side: usize,
+        here: &mut Replica,
+        dot: Dot,
+        key: Key,
+        verdict: Verdict,
+    ) -> Progress {
         match verdict {
             Verdict::Superseded(version) => {
                 here.settle(&version);
@@ -233,10 +250,10 @@ impl Session {
             }
             Verdict::Want => self.give(side, here, dot, key),
             Verdict::Held => {}
-            Verdict::Dead => here.drop(dot, key),
+            Verdict::Dead => self.sides[side].dead.push((dot, key)),
         }
         self.sides[side].open -= 1;
-        self.try_merge(side, here);
+        self.try_merge(side, here)
     }
 
     /// Sends what was wanted, or what superseded it by now.
@@ -262,16 +279,23 @@ impl Session {
     /// Rule 6: the frontier is merged once the peer knows all that became live here inside of it.
     ///
     /// What arrived late was not compared, and may be dead to the peer.
-    fn try_merge(&mut self, side: usize, here: &mut Replica) {
+    fn try_merge(&mut self, side: usize, here: &mut Replica) -> Progress {
         if self.sides[side].open > 0 || self.sides[side].merged {
-            return;
+            return self.progress();
         }
-        let inside = here.live().intersection(&self.peer(side).frontier);
+        let frontier = self.peer(side).frontier;
+        if !here.missing().intersection(&frontier).is_empty() {
+            return Progress::Damaged(here.origin.node);
+        }
+        let inside = here.live().intersection(&frontier);
         let late = inside.difference(&self.sides[side].second_live()).difference(&self.sides[side].settled);
         if late.is_empty() || here.mistake == Some(Mistake::MergedOverLateArrivals) {
+            let dead = std::mem::take(&mut self.sides[side].dead);
+            dead.into_iter().for_each(|(dot, key)| here.drop(dot, key));
             self.merge(side, here);
         } else {
             self.claim(side, here, &late);
         }
+        self.progress()
     }
 }

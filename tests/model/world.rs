@@ -26,8 +26,9 @@ pub struct World {
     pub written: Vec<Written>,
     /// Versions that stood nowhere else when they went with a restore, a leaver, or by damage.
     pub gone: DotSet,
-    /// Those of them that went by damage.
+    /// Those of them that went since there was damage.
     pub destroyed: DotSet,
+    pub has_damage: bool,
     /// Replicas with damage that nobody noticed.
     pub damaged: Vec<Node>,
     sessions: BTreeMap<(Node, Node), Session>,
@@ -46,6 +47,7 @@ impl World {
             written: vec![],
             gone: DotSet::default(),
             destroyed: DotSet::default(),
+            has_damage: false,
             damaged: vec![],
             sessions: BTreeMap::new(),
             backups: BTreeMap::new(),
@@ -142,10 +144,10 @@ impl World {
         match session.deliver(here) {
             Progress::Running => {}
             Progress::Over => _ = self.sessions.remove(&pair(from, to)),
-            Progress::Damaged => {
+            Progress::Damaged(node) => {
                 // The damage may be healed by now. What the snapshot lacked was not sent all the same.
                 self.sessions.remove(&pair(from, to));
-                self.account(from);
+                self.account(node);
             }
         }
     }
@@ -223,16 +225,18 @@ impl World {
         };
         self.at(at, change);
         self.damaged.push(at);
-        let gone = self.note_gone(&before);
-        self.destroyed = self.destroyed.union(&gone);
+        self.has_damage = true;
+        self.note_gone(&before);
     }
 
     /// Remembers what `before` held and nobody holds now.
-    fn note_gone(&mut self, before: &Replica) -> DotSet {
+    fn note_gone(&mut self, before: &Replica) {
         let held = self.replicas.values().fold(DotSet::default(), |all, replica| all.union(&replica.held()));
         let gone = before.held().difference(&held);
         self.gone = self.gone.union(&gone);
-        gone
+        if self.has_damage {
+            self.destroyed = self.destroyed.union(&gone);
+        }
     }
 
     pub fn account(&mut self, at: Node) {
