@@ -91,7 +91,15 @@ impl Temper {
     fn new(dice: &mut Dice, damage: bool) -> Self {
         let mut kinds = vec![];
         if !damage && dice.one_in(2) {
-            for (kind, weight) in [(Kind::Put, 4), (Kind::Delete, 4), (Kind::Gossip, 8), (Kind::Begin, 3), (Kind::Step, 12), (Kind::Run, 2), (Kind::Forget, 8)] {
+            for (kind, weight) in [
+                (Kind::Put, 4),
+                (Kind::Delete, 4),
+                (Kind::Gossip, 8),
+                (Kind::Begin, 3),
+                (Kind::Step, 12),
+                (Kind::Run, 2),
+                (Kind::Forget, 8),
+            ] {
                 kinds.extend(std::iter::repeat_n(kind, weight));
             }
             return Self { keys: 1, kinds };

@@ -123,6 +123,9 @@ impl Replica {
     /// Rule 6: `version` supersedes even where it is dead here itself: what superseded it, and covered all
     /// that it covers, may have been lost since.
     pub fn drop_superseded(&mut self, version: &Version) {
+        if self.mistake == Some(Mistake::DeadVersionsSupersedeNothing) {
+            return;
+        }
         let record = &mut self.records[version.key];
         let superseded = |sibling: &&Rc<Version>| version.supersedes(sibling.dot);
         let dots: DotSet = record.siblings.iter().filter(superseded).map(|sibling| sibling.dot).collect();
@@ -231,7 +234,7 @@ impl Replica {
     pub fn drop(&mut self, dot: Dot, key: Key) {
         let record = &mut self.records[key];
         record.siblings.retain(|sibling| sibling.dot != dot);
-        if record.siblings.is_empty() && self.mistake == Some(Mistake::ContextNotKept) {
+        if record.siblings.is_empty() && self.mistake == Some(Mistake::DroppedAtOnceWithContext) {
             *record = Record::default();
         }
         self.seen.insert(dot);

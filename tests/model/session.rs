@@ -166,18 +166,19 @@ impl Session {
             // The peer sees the same in the hello that is on its way to it, if it is still to come.
             return Progress::Over;
         }
-        self.send_delta(side, &hello);
+        self.send_delta(side, here, &hello);
         Progress::Running
     }
 
     /// Rule 4: what the peer has not seen, as the snapshot has it.
-    fn send_delta(&mut self, side: usize, hello: &Hello) {
+    fn send_delta(&mut self, side: usize, here: &Replica, hello: &Hello) {
         let snapshot = self.snapshot(side);
         let lacking = snapshot.versions().filter(|version| !hello.frontier.contains(version.dot));
         let mut pages: Vec<_> = lacking.cloned().collect();
         pages.sort_by_key(|version| version.dot);
         // Rule 3: only blocks that tell the peer something new are scanned, and so checked.
-        let adds_up = snapshot.missing().difference(&hello.frontier).is_empty();
+        let counted = if here.mistake == Some(Mistake::CountedTooLate) { here } else { snapshot };
+        let adds_up = counted.missing().difference(&hello.frontier).is_empty();
         pages.into_iter().for_each(|version| self.send(side, Message::Page(version)));
         self.send(side, if adds_up { Message::End } else { Message::Broken });
     }
@@ -229,7 +230,9 @@ impl Session {
             (Some(Mistake::SettledAgainstSnapshot), Some(second)) => second.verdict(dot, key),
             _ => here.verdict(dot, key),
         };
-        if matches!(verdict, Verdict::Dead) && here.floors != self.snapshot(side).floors {
+        let outdated = here.floors != self.snapshot(side).floors
+            && here.mistake != Some(Mistake::AnsweredAfterForgetting);
+        if matches!(verdict, Verdict::Dead) && outdated {
             return self.send(side, Message::Outdated);
         }
         self.send(side, Message::Answer(dot, key, verdict));
@@ -243,6 +246,8 @@ impl Session {
         key: Key,
         verdict: Verdict,
     ) -> Progress {
+        let drops_at_once =
+            matches!(here.mistake, Some(Mistake::DroppedAtOnce | Mistake::DroppedAtOnceWithContext));
         match verdict {
             Verdict::Superseded(version) => {
                 here.settle(&version);
@@ -250,6 +255,7 @@ impl Session {
             }
             Verdict::Want => self.give(side, here, dot, key),
             Verdict::Held => {}
+            Verdict::Dead if drops_at_once => here.drop(dot, key),
             Verdict::Dead => self.sides[side].dead.push((dot, key)),
         }
         self.sides[side].open -= 1;
@@ -284,7 +290,8 @@ impl Session {
             return self.progress();
         }
         let frontier = self.peer(side).frontier;
-        if !here.missing().intersection(&frontier).is_empty() {
+        let missing = !here.missing().intersection(&frontier).is_empty();
+        if missing && here.mistake != Some(Mistake::MergedWithoutCounting) {
             return Progress::Damaged(here.origin.node);
         }
         let inside = here.live().intersection(&frontier);

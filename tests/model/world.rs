@@ -109,7 +109,8 @@ impl World {
             let context = &replica.records[key].context;
             replica.missing().iter().all(|dot| !context.covers(dot))
         };
-        if !self.replicas.get(&at).is_none_or(adds_up) {
+        let counts = self.mistake != Some(Mistake::ForgottenWithoutCounting);
+        if counts && !self.replicas.get(&at).is_none_or(adds_up) {
             self.account(at);
         }
         self.at(at, |replica| replica.forget(key));
