@@ -1,5 +1,7 @@
 //! Random histories, each with a temper of its own: what is rare in one is all that another does.
 
+use std::iter::repeat_n;
+
 use super::{
     dice::Dice,
     dots::{Node, SEQ_MAX},
@@ -29,7 +31,8 @@ enum Kind {
     Account,
 }
 
-const KINDS: [(Kind, usize); 15] = [
+/// What a mesh does, and how often.
+const KINDS: [(Kind, usize); 12] = [
     (Kind::Put, 8),
     (Kind::Delete, 6),
     (Kind::Gossip, 8),
@@ -42,10 +45,19 @@ const KINDS: [(Kind, usize); 15] = [
     (Kind::Restore, 1),
     (Kind::Join, 1),
     (Kind::Leave, 1),
-    (Kind::Lose, 3),
-    (Kind::LoseRecord, 1),
-    (Kind::Account, 2),
 ];
+
+const DENSE: [(Kind, usize); 7] = [
+    (Kind::Put, 4),
+    (Kind::Delete, 4),
+    (Kind::Gossip, 8),
+    (Kind::Begin, 3),
+    (Kind::Step, 12),
+    (Kind::Run, 2),
+    (Kind::Forget, 8),
+];
+
+const DAMAGE: [Kind; 5] = [Kind::Lose, Kind::Lose, Kind::Lose, Kind::LoseRecord, Kind::Account];
 
 /// A history: how many nodes there are at first, and what happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,19 +78,60 @@ impl History {
 /// Plays a random history. An error comes with what had happened.
 pub fn play_random(seed: u64, damage: bool, mistake: Option<Mistake>) -> Result<(), (History, String)> {
     let mut dice = Dice::new(seed);
-    let temper = Temper::new(&mut dice, damage);
-    let mut history = History { nodes: 2 + dice.below(3), events: vec![] };
-    let mut world = World::new(history.nodes, mistake);
+    let temper = if dice.one_in(2) { Temper::any(&mut dice, damage) } else { Temper::dense(damage) };
+    let nodes = 2 + dice.below(3);
+    let mut play = Play::new(nodes, mistake);
     for _ in 0..5 + dice.below(75) {
-        let Some(event) = temper.event(&mut dice, &world) else {
-            continue;
-        };
-        history.events.push(event);
-        if let Err(problem) = world.step(event) {
-            return Err((history, problem));
+        play.draw(&temper, &mut dice)?;
+    }
+    play.settle()
+}
+
+/// Plays a history with other events between its own, and some of its own left out.
+pub fn play_variation(
+    of: &History,
+    seed: u64,
+    damage: bool,
+    mistake: Option<Mistake>,
+) -> Result<(), (History, String)> {
+    let mut dice = Dice::new(seed);
+    let temper = Temper::dense(damage);
+    let rarely = 2 + dice.below(20);
+    let mut play = Play::new(of.nodes + dice.below(2), mistake);
+    for event in &of.events {
+        while dice.one_in(rarely) {
+            play.draw(&temper, &mut dice)?;
+        }
+        if !dice.one_in(20) {
+            play.step(*event)?;
         }
     }
-    world.settle().map_err(|problem| (history, problem))
+    play.settle()
+}
+
+/// A world, and how it came about.
+struct Play {
+    history: History,
+    world: World,
+}
+
+impl Play {
+    fn new(nodes: usize, mistake: Option<Mistake>) -> Self {
+        Self { history: History { nodes, events: vec![] }, world: World::new(nodes, mistake) }
+    }
+
+    fn step(&mut self, event: Event) -> Result<(), (History, String)> {
+        self.history.events.push(event);
+        self.world.step(event).map_err(|problem| (self.history.clone(), problem))
+    }
+
+    fn draw(&mut self, temper: &Temper, dice: &mut Dice) -> Result<(), (History, String)> {
+        temper.event(dice, &self.world).map_or(Ok(()), |event| self.step(event))
+    }
+
+    fn settle(mut self) -> Result<(), (History, String)> {
+        self.world.settle().map_err(|problem| (self.history, problem))
+    }
 }
 
 struct Temper {
@@ -88,31 +141,26 @@ struct Temper {
 }
 
 impl Temper {
-    fn new(dice: &mut Dice, damage: bool) -> Self {
-        let mut kinds = vec![];
-        if !damage && dice.one_in(2) {
-            for (kind, weight) in [
-                (Kind::Put, 4),
-                (Kind::Delete, 4),
-                (Kind::Gossip, 8),
-                (Kind::Begin, 3),
-                (Kind::Step, 12),
-                (Kind::Run, 2),
-                (Kind::Forget, 8),
-            ] {
-                kinds.extend(std::iter::repeat_n(kind, weight));
-            }
-            return Self { keys: 1, kinds };
-        }
+    fn any(dice: &mut Dice, damage: bool) -> Self {
+        let mut kinds = vec![Kind::Put, Kind::Run];
         for (kind, weight) in KINDS {
-            let is_damage = matches!(kind, Kind::Lose | Kind::LoseRecord | Kind::Account);
             let times = [0, 1, 1, 2, 4][dice.below(5)];
-            if damage || !is_damage {
-                kinds.extend(std::iter::repeat_n(kind, weight * times));
-            }
+            kinds.extend(repeat_n(kind, weight * times));
         }
-        kinds.extend([Kind::Put, Kind::Run]);
+        if damage {
+            kinds.extend(DAMAGE.into_iter().flat_map(|kind| repeat_n(kind, [0, 1, 1, 2, 4][dice.below(5)])));
+        }
         Self { keys: 1 + dice.below(KEYS), kinds }
+    }
+
+    /// One key, and everything that rules 4 to 6 are about at once.
+    fn dense(damage: bool) -> Self {
+        let mut kinds: Vec<Kind> =
+            DENSE.into_iter().flat_map(|(kind, weight)| repeat_n(kind, weight)).collect();
+        if damage {
+            kinds.extend(DAMAGE);
+        }
+        Self { keys: 1, kinds }
     }
 
     fn event(&self, dice: &mut Dice, world: &World) -> Option<Event> {

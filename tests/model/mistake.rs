@@ -61,4 +61,17 @@ impl Mistake {
         Self::DeadVersionsSupersedeNothing,
         Self::LostDotsSwallowed,
     ];
+
+    /// Whether it can only show where something was lost.
+    pub fn needs_damage(self) -> bool {
+        matches!(
+            self,
+            Self::FloorDecides
+                | Self::ForgottenWithoutCounting
+                | Self::MergedWithoutCounting
+                | Self::CountedTooLate
+                | Self::DeadVersionsSupersedeNothing
+                | Self::LostDotsSwallowed
+        )
+    }
 }

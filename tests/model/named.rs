@@ -186,8 +186,22 @@ const MERGED_WITHOUT_COUNTING: &[Event] = &[
 ];
 
 /// Cat sends Ant a delta of a snapshot without the put. By then Bat has given it back.
-const COUNTED_TOO_LATE: &[Event] =
-    &[Put(Cat, 0), Gossip(Cat, 1, Bat), Lose(Cat, 1, Cat), Begin(Cat, Ant), Run(Cat, Bat), Run(Cat, Ant)];
+const COUNTED_TOO_LATE: &[Event] = &[
+    Delete(Cat, 1),
+    Forget(Cat, 1),
+    Begin(Cat, Bat),
+    Step(Cat, Bat),
+    Put(Bat, 0),
+    Step(Bat, Cat),
+    Step(Cat, Bat),
+    Step(Bat, Cat),
+    Step(Bat, Cat),
+    Gossip(Bat, 1, Cat),
+    Lose(Bat, 1, Cat),
+    Begin(Cat, Ant),
+    Run(Cat, Bat),
+    Run(Cat, Ant),
+];
 
 /// To Dog the delete of Bat is dead, and what superseded it is lost for ever; then what the delete
 /// superseded arrives. Only the delete itself can take it away again.
