@@ -154,6 +154,7 @@ impl Session {
         self.sides[side].peer.as_ref().expect("hellos come first")
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "a message is given away")]
     fn on_hello(&mut self, side: usize, here: &mut Replica, hello: Hello) -> Progress {
         if self.sides[side].snapshot.is_none() {
             self.say_hello(side, here);

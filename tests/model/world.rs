@@ -69,7 +69,7 @@ impl World {
             Event::Cut(a, b) => _ = self.sessions.remove(&pair(a, b)),
             Event::Forget(at, key) => self.forget(at, key),
             Event::Save(at) => {
-                self.backups.extend(self.replicas.get(&at).map(|replica| (at, replica.clone())))
+                self.backups.extend(self.replicas.get(&at).map(|replica| (at, replica.clone())));
             }
             Event::Restore(at) => self.restore(at),
             Event::Join(node) => self.join(node),
