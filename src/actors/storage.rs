@@ -73,8 +73,10 @@ pub enum StorageMsg {
         floors: Floors,
         /// After a comparison of ranges: its watch, and what the peer holds or was asked about.
         settled: Option<(u64, SeenSet)>,
+        /// Versions that are dead to the peer, dropped in the same batch, as far as they are held (rule 6).
+        drop: Vec<(Dot, Key)>,
         /// Told when it is committed; or what must be settled first.
-        reply: oneshot::Sender<Result<SeenSet, StoreError>>,
+        reply: oneshot::Sender<Result<Absorbed, StoreError>>,
     },
     /// A snapshot, and what is known of it as a whole.
     Snapshot {
@@ -93,17 +95,8 @@ pub enum StorageMsg {
         namespace: Namespace,
         /// Their names and keys.
         claims: Vec<(Dot, Key)>,
-        /// Told at once, in their order.
-        reply: oneshot::Sender<Result<Vec<Judgement>, StoreError>>,
-    },
-    /// Versions that are dead to a peer are dropped, as far as they are held (rule 6).
-    Drop {
-        /// The namespace compared.
-        namespace: Namespace,
-        /// Their names and keys.
-        claims: Vec<(Dot, Key)>,
-        /// Told when it is committed, how many were held.
-        reply: oneshot::Sender<Result<u64, StoreError>>,
+        /// Told at once, in their order, with the floors of that moment.
+        reply: oneshot::Sender<Result<(Vec<Judgement>, Floors), StoreError>>,
     },
     /// Some of these writes, all seen, may be lost here: those that are leave the seen set (rule 3).
     Lost {
@@ -127,6 +120,17 @@ pub enum StorageMsg {
     Flush,
     /// Commit and sync everything, mark the stop as clean, and end.
     Close(oneshot::Sender<()>),
+}
+
+/// What became of a frontier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absorbed {
+    /// It is part of what was seen.
+    Done,
+    /// Nothing was done: these became live here meanwhile, and the peer was not asked about them.
+    Late(SeenSet),
+    /// Nothing was done: something that was seen here below the floors is lost, or is not counted yet.
+    DoesNotAddUp,
 }
 
 /// A snapshot, and what is known of it as a whole.
@@ -260,8 +264,7 @@ enum Waiting {
         reply: Option<oneshot::Sender<Result<Merged, StoreError>>>,
         _permit: Permit,
     },
-    Absorb(oneshot::Sender<Result<SeenSet, StoreError>>),
-    Drop(u64, oneshot::Sender<Result<u64, StoreError>>),
+    Absorb(oneshot::Sender<Result<Absorbed, StoreError>>),
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
@@ -308,15 +311,18 @@ impl Actor for Storage {
         match message {
             StorageMsg::Write(request) => state.on_write(request)?,
             StorageMsg::Merge(request) => state.on_merge(request)?,
-            StorageMsg::Absorb { namespace, frontier, floors, settled, reply } => {
+            StorageMsg::Absorb { namespace, frontier, floors, settled, drop, reply } => {
                 let late = settled
                     .map(|(watch, settled)| state.ledger.late(watch, &frontier, &settled))
                     .unwrap_or_default();
-                if late.is_empty() {
+                if !late.is_empty() {
+                    let _asker_is_gone = reply.send(Ok(Absorbed::Late(late)));
+                } else if !state.adds_up(&namespace, &floors)? {
+                    let _asker_is_gone = reply.send(Ok(Absorbed::DoesNotAddUp));
+                } else {
+                    state.drop_dead(&namespace, &drop)?;
                     state.ledger.absorb(&namespace, &frontier, &floors);
                     state.waiting.push(Waiting::Absorb(reply));
-                } else {
-                    let _asker_is_gone = reply.send(Ok(late));
                 }
             }
             StorageMsg::Snapshot { namespace, watch, reply } => {
@@ -325,11 +331,9 @@ impl Actor for Storage {
             StorageMsg::CloseRanges(watch) => state.ledger.close_ranges(watch),
             StorageMsg::Judge { namespace, claims, reply } => {
                 let judged = claims.iter().map(|(dot, key)| state.ledger.judge(&namespace, *dot, key));
-                let _asker_is_gone = reply.send(judged.collect());
-            }
-            StorageMsg::Drop { namespace, claims, reply } => {
-                let dropped = state.drop_dead(&namespace, &claims)?;
-                state.waiting.push(Waiting::Drop(dropped, reply));
+                let judged: Result<Vec<_>, _> = judged.collect();
+                let floors = state.ledger.floors(&namespace);
+                let _asker_is_gone = reply.send(judged.map(|judged| (judged, floors)));
             }
             StorageMsg::Lost { namespace, suspects } => state.unsee(&namespace, &suspects)?,
             StorageMsg::Upkeep => state.upkeep(&myself)?,
@@ -592,7 +596,7 @@ impl StorageState {
         }
         let unit = |waiter: &Waiting| match waiter {
             Waiting::Write { namespace, versions, .. } => Some((namespace.clone(), versions.len())),
-            Waiting::Merge { .. } | Waiting::Absorb(_) | Waiting::Drop(..) => None,
+            Waiting::Merge { .. } | Waiting::Absorb(_) => None,
         };
         let units: Vec<_> = waiting.iter().filter_map(unit).collect();
         let writes: usize = units.iter().map(|(_, count)| count).sum();
@@ -650,7 +654,24 @@ impl StorageState {
         })
     }
 
-    fn drop_dead(&mut self, namespace: &Namespace, claims: &[(Dot, Key)]) -> Result<u64, StoreError> {
+    /// Whether floors can be merged over what is here; if something was lost, it leaves the seen set.
+    fn adds_up(&mut self, namespace: &Namespace, floors: &Floors) -> Result<bool, StoreError> {
+        if floors.is_empty() {
+            return Ok(true);
+        }
+        self.flush()?;
+        if self.ledger.digests(namespace).is_none() {
+            return Ok(false);
+        }
+        let adds_up = self.ledger.adds_up(namespace, floors);
+        if !adds_up {
+            let seen = self.ledger.reader().view().seen(namespace)?;
+            self.unsee(namespace, &seen)?;
+        }
+        Ok(adds_up)
+    }
+
+    fn drop_dead(&mut self, namespace: &Namespace, claims: &[(Dot, Key)]) -> Result<(), StoreError> {
         let now = Hlc::from_millis(self.society.clock.wall_ms());
         let mut dropped = 0;
         for (dot, key) in claims {
@@ -661,7 +682,7 @@ impl StorageState {
         }
         self.society.metrics.dropped.inc_by(dropped);
         self.operations += claims.len();
-        Ok(dropped)
+        Ok(())
     }
 
     fn unsee(&mut self, namespace: &Namespace, suspects: &SeenSet) -> Result<(), StoreError> {
@@ -734,8 +755,7 @@ impl Waiting {
                     let _asker_is_gone = reply.send(Ok(merged));
                 }
             }
-            Self::Absorb(reply) => drop(reply.send(Ok(SeenSet::new()))),
-            Self::Drop(count, reply) => drop(reply.send(Ok(count))),
+            Self::Absorb(reply) => drop(reply.send(Ok(Absorbed::Done))),
         }
     }
 
@@ -748,7 +768,6 @@ impl Waiting {
                 }
             }
             Self::Absorb(reply) => drop(reply.send(Err(error.clone()))),
-            Self::Drop(_, reply) => drop(reply.send(Err(error.clone()))),
         }
     }
 }

@@ -43,11 +43,12 @@ impl Floors {
         self.covered.includes(&other.covered) && self.deletes.includes(&other.deletes)
     }
 
-    /// Whether a replica that has seen `seen` saw every delete that was forgotten here, so that a
-    /// delta can be trusted to be complete for it.
+    /// Whether a replica that has seen `seen` saw every delete that was forgotten here, and what those
+    /// superseded, so that a delta can be trusted to be complete for it.
     #[must_use]
     pub fn are_reached_by(&self, seen: &SeenSet) -> bool {
-        self.deletes.iter().all(|(origin, seq)| prefix(seen, &origin) >= seq)
+        let all = self.deletes.iter().chain(self.covered.iter());
+        all.into_iter().all(|(origin, seq)| prefix(seen, &origin) >= seq)
     }
 
     /// Rule 1: the base of a write by `me`, who has seen `seen`: what was forgotten, no higher than

@@ -66,8 +66,6 @@ pub enum Input {
     /// The versions that [`Effect::ReadItems`] named, as far as they are held, in as many frames as
     /// it takes.
     ItemsRead(Vec<Items>),
-    /// So many of what [`Effect::Drop`] handed out were dropped.
-    Dropped(u64),
     /// What [`Effect::Settle`] handed out is stored.
     Settled,
 }
@@ -104,6 +102,9 @@ pub enum Effect {
         floors: Option<Floors>,
         /// After a comparison of ranges: what the peer holds, or was asked about.
         settled: Option<SeenSet>,
+        /// With the last part: versions that are dead to the peer, to be dropped in the same batch, as
+        /// far as they are held still.
+        drop: Vec<(Dot, Key)>,
     },
     /// Take a second snapshot, with its digests, and from then on watch what becomes live. Answer
     /// with [`Input::RangesOpened`].
@@ -114,9 +115,6 @@ pub enum Effect {
     Judge(Vec<(Dot, Key)>),
     /// Read these versions, as far as they are held. Answer with [`Input::ItemsRead`].
     ReadItems(Vec<Dot>),
-    /// Drop these versions, as far as they are held still: they are dead to the peer. Answer with
-    /// [`Input::Dropped`].
-    Drop(Vec<(Dot, Key)>),
     /// Settle these versions by rule 6, in one batch. Answer with [`Input::Settled`].
     Settle(Items),
     /// The exchange is over. Write what is still to be written, then close the stream.
@@ -298,10 +296,6 @@ impl Exchange {
             Input::ItemsRead(items) => {
                 let (ranges, report) = self.ranges();
                 ranges.on_items_read(items, report, &mut effects);
-            }
-            Input::Dropped(count) => {
-                let (ranges, report) = self.ranges();
-                ranges.on_dropped(count, report, &mut effects);
             }
             Input::Settled => self.ranges().0.busy -= 1,
         }
@@ -640,7 +634,8 @@ impl Exchange {
         let Receiving::Absorbing { rest, piece, floors } = &mut self.receiving else {
             panic!("something was absorbed that was not handed out");
         };
-        let floors_known = *floors || self.floors.includes(&self.peer_floors);
+        let nothing_to_drop = self.ranges.as_ref().is_none_or(|ranges| ranges.dead.is_empty());
+        let floors_known = *floors || nothing_to_drop && self.floors.includes(&self.peer_floors);
         if rest.is_empty() && floors_known {
             return self.say_bye(effects);
         }
@@ -650,6 +645,10 @@ impl Exchange {
             frontier: piece.clone(),
             floors: floors.then(|| self.peer_floors.clone()),
             settled: self.ranges.as_ref().map(|ranges| ranges.settled.clone()),
+            drop: match &self.ranges {
+                Some(ranges) if *floors => ranges.dead.clone(),
+                _ => Vec::new(),
+            },
         });
     }
 

@@ -29,13 +29,17 @@ pub struct Ranges {
     reading: bool,
     /// Claims that wait for their verdicts, frame by frame.
     asked: VecDeque<Vec<(Dot, Key)>>,
-    /// Verdicts that are being carried out: wanted versions read, dead ones dropped.
+    /// Verdicts that are being carried out: wanted versions are read.
     carrying_out: usize,
     /// Claims of the peer that are being judged, and items that are being stored.
     pub busy: usize,
     claimed: bool,
     pub peer_claimed: bool,
     late_rounds: u32,
+    /// What is dead to the peer: dropped in one batch with the merge of its floors, and not before. Who
+    /// dropped it earlier, and then heard no more of the peer, would vouch to others for a death that
+    /// nothing tells of any more.
+    pub dead: Vec<(Dot, Key)>,
     /// What the peer holds or was asked about: a frontier may be merged over it.
     pub settled: SeenSet,
 }
@@ -64,6 +68,7 @@ impl Ranges {
             claimed: false,
             peer_claimed: false,
             late_rounds: 0,
+            dead: Vec::new(),
             settled: SeenSet::new(),
         }
     }
@@ -144,11 +149,14 @@ impl Ranges {
         if asked.len() != verdicts.verdicts.len() {
             return Err(Violation::VerdictsUnasked);
         }
-        let (mut wanted, mut dead) = (Vec::new(), Vec::new());
+        let mut wanted = Vec::new();
         for ((dot, key), verdict) in asked.into_iter().zip(&verdicts.verdicts) {
             match verdict {
                 Verdict::Want => wanted.push(dot),
-                Verdict::Dead => dead.push((dot, key)),
+                Verdict::Dead => {
+                    report.dropped += 1;
+                    self.dead.push((dot, key));
+                }
                 Verdict::Held | Verdict::Superseded => {}
             }
         }
@@ -156,10 +164,6 @@ impl Ranges {
         if !wanted.is_empty() {
             self.carrying_out += 1;
             effects.push(Effect::ReadItems(wanted));
-        }
-        if !dead.is_empty() {
-            self.carrying_out += 1;
-            effects.push(Effect::Drop(dead));
         }
         self.claim(effects);
         Ok(())
@@ -171,12 +175,6 @@ impl Ranges {
             report.versions_out += items.versions.len() as u64;
             effects.push(Effect::Send(ExchangeFrame::Items(items)));
         }
-        self.claim(effects);
-    }
-
-    pub fn on_dropped(&mut self, count: u64, report: &mut Report, effects: &mut Vec<Effect>) {
-        self.carrying_out -= 1;
-        report.dropped += count;
         self.claim(effects);
     }
 

@@ -132,7 +132,7 @@ fn the_frontier_waits_for_the_last_page_to_be_applied() {
     frontier.remove(aside);
     assert_eq!(
         exchange.handle(applied(&[aside])),
-        Ok(vec![Effect::Absorb { frontier, floors: Some(Floors::new()), settled: None }])
+        Ok(vec![Effect::Absorb { frontier, floors: Some(Floors::new()), settled: None, drop: vec![] }])
     );
     let done = exchange.handle(Input::Absorbed).expect("lawful");
     assert!(matches!(&done[..], [Effect::Done(report)] if report.set_aside == 1 && report.versions_in == 2));

@@ -94,13 +94,16 @@ impl End {
                 commit(replica);
                 Input::Applied { set_aside: vec![] }
             }
-            Effect::Absorb { frontier, floors, settled } => {
+            Effect::Absorb { frontier, floors, settled, drop } => {
                 let watch = self.ranges.as_ref().map(|(_, watch)| *watch);
                 let late = watch
                     .zip(settled)
                     .map(|(watch, settled)| replica.ledger.late(watch, &frontier, &settled))
                     .unwrap_or_default();
                 if late.is_empty() {
+                    for (dot, key) in drop {
+                        replica.ledger.drop_dead(&ns(), dot, &key, Hlc::from_millis(5_000)).unwrap();
+                    }
                     replica.ledger.absorb(&ns(), &frontier, &floors.unwrap_or_default());
                     commit(replica);
                     Input::Absorbed
@@ -135,15 +138,6 @@ impl End {
                 let dots = dots.into_iter().collect();
                 let page = view.versions(&ns(), &dots, None, usize::MAX, usize::MAX).unwrap();
                 Input::ItemsRead(Items::fitted(page.versions))
-            }
-            Effect::Drop(claims) => {
-                let now = Hlc::from_millis(5_000);
-                let dropped = claims
-                    .iter()
-                    .filter(|(dot, key)| replica.ledger.drop_dead(&ns(), *dot, key, now).unwrap())
-                    .count();
-                commit(replica);
-                Input::Dropped(dropped as u64)
             }
             Effect::Settle(items) => {
                 for version in items.versions {

@@ -111,22 +111,24 @@ impl Ledger {
     /// noticed yet is a gap like any other, for what it superseded, or was superseded by, may be lost
     /// with it.
     fn accounted_up_to(&self, ns: NsNo, origin: &Origin, sweep: &mut Sweep) -> u64 {
-        let count = || {
-            let dead = |block| self.dead.get(&ns).map_or(0, |dead| dead.block(origin, block));
-            let digests = self.tally.borrow(ns);
-            let mut block = 0;
-            loop {
-                // No write has the number 0.
-                let zeroth = u64::from(block == 0);
-                let held = digests.map_or(0, |digests| digests.held(origin, block));
-                let accounted = held | dead(block) | zeroth;
-                if accounted != u64::MAX {
-                    return block * 64 + u64::from(accounted.trailing_ones()) - 1;
-                }
-                block += 1;
+        *sweep.accounted.entry(*origin).or_insert_with(|| self.count_up_to(ns, origin, u64::MAX))
+    }
+
+    /// The same, as far as `up_to` at most, or a little further.
+    pub(super) fn count_up_to(&self, ns: NsNo, origin: &Origin, up_to: u64) -> u64 {
+        let dead = |block| self.dead.get(&ns).map_or(0, |dead| dead.block(origin, block));
+        let digests = self.tally.borrow(ns);
+        let mut block = 0;
+        loop {
+            // No write has the number 0.
+            let zeroth = u64::from(block == 0);
+            let held = digests.map_or(0, |digests| digests.held(origin, block));
+            let accounted = held | dead(block) | zeroth;
+            if accounted != u64::MAX || block * 64 > up_to {
+                return (block * 64 + u64::from(accounted.trailing_ones())).saturating_sub(1);
             }
-        };
-        *sweep.accounted.entry(*origin).or_insert_with(count)
+            block += 1;
+        }
     }
 
     fn mark_dead(&mut self, ns: NsNo, dot: Dot) {

@@ -96,6 +96,7 @@ struct Side {
     live: BTreeMap<Dot, Key>,
     watch: Option<u64>,
     settled: SeenSet,
+    dead: Vec<(Dot, Key)>,
 }
 
 struct Exchange {
@@ -229,6 +230,7 @@ impl World {
                 live: BTreeMap::new(),
                 watch: None,
                 settled: SeenSet::new(),
+                dead: Vec::new(),
             }
         };
         let sides = [side(a, &views[0]), side(b, &views[1])];
@@ -285,6 +287,10 @@ impl World {
             Work::Ask(side, dot, key) => {
                 let judge = &mut self.replicas[at(1 - side, exchange)].ledger;
                 let judgement = judge.judge(&ns(), dot, &key).unwrap();
+                if judgement == Judgement::Dead && judge.floors(&ns()) != exchange.sides[1 - side].floors {
+                    // What is dead by now was not told of at the beginning.
+                    return self.cut(number);
+                }
                 exchange.work.push_front(Work::Answer(side, dot, key, judgement));
             }
             Work::Answer(side, dot, key, judgement) => self.answer(number, side, dot, &key, judgement),
@@ -311,11 +317,7 @@ impl World {
             Judgement::Held => {}
             Judgement::Superseded(by) => exchange.work.push_front(Work::Settle(side, *by)),
             Judgement::Dead if self.mistake == Mistake::NotDropped => {}
-            Judgement::Dead => {
-                let now = Hlc::from_millis(self.now);
-                self.replicas[at].ledger.drop_dead(&ns(), dot, key, now).unwrap();
-                self.commit(at);
-            }
+            Judgement::Dead => exchange.sides[side].dead.push((dot, key.clone())),
         }
     }
 
@@ -339,8 +341,16 @@ impl World {
             }
         }
         let floors = if self.mistake == Mistake::FloorsNotMerged { Floors::new() } else { floors };
-        ledger.absorb(&ns(), &frontier, &floors);
         let at = mine.replica;
+        if !ledger.adds_up(&ns(), &floors) {
+            let seen = ledger.reader().view().seen(&ns()).unwrap();
+            ledger.unsee(&ns(), &seen).unwrap();
+            return self.cut_all(at);
+        }
+        for (dot, key) in &mine.dead {
+            ledger.drop_dead(&ns(), *dot, key, Hlc::from_millis(self.now)).unwrap();
+        }
+        ledger.absorb(&ns(), &frontier, &floors);
         self.commit(at);
     }
 

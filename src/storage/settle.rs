@@ -59,6 +59,21 @@ impl Ledger {
         watch.live.difference(&outside).difference(known)
     }
 
+    /// Whether everything up to `floors` that was seen here is held or dead (rule 3): floors must not be
+    /// merged over what was lost, or it would count as forgotten.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    #[must_use]
+    pub fn adds_up(&self, namespace: &Namespace, floors: &Floors) -> bool {
+        let space = self.space(namespace);
+        let seen = space.seen();
+        floors.covered.iter().chain(floors.deletes.iter()).all(|(origin, seq)| {
+            let up_to = seq.min(seen.get(&origin).map_or(0, Intervals::base));
+            self.count_up_to(space.no, &origin, up_to) >= up_to
+        })
+    }
+
     /// Judges a version of `key` that a peer holds.
     ///
     /// # Errors

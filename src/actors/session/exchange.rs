@@ -25,7 +25,7 @@ use crate::{
     actors::{
         peers::Standing,
         society::Society,
-        storage::{MergeRequest, Source, StorageMsg, Whole},
+        storage::{Absorbed, MergeRequest, Source, StorageMsg, Whole},
     },
     causality::{Dot, Floors, NodeId, Origin, SeenSet},
     conflict::Version,
@@ -55,6 +55,12 @@ pub enum Broken {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Deletes were forgotten here since the exchange began: what is dead now was not told of then.
+    #[error("deletes were forgotten here meanwhile")]
+    Forgotten,
+    /// Something that was seen here is lost, or is not counted yet.
+    #[error("what is stored here does not add up (yet)")]
+    DoesNotAddUp,
     /// The node is closing, or a part of it was started again.
     #[error("this node is busy with itself")]
     Closing,
@@ -97,7 +103,7 @@ impl Broken {
         match self {
             Self::Stream(broken) => broken.is_refusal(),
             Self::Violation(_) => true,
-            Self::Stalled | Self::Store(_) | Self::Closing => false,
+            Self::Stalled | Self::Store(_) | Self::Closing | Self::Forgotten | Self::DoesNotAddUp => false,
         }
     }
 }
@@ -142,10 +148,9 @@ struct Talk<'a> {
 /// What Storage is to do, in order.
 enum Work {
     Apply(Page),
-    Absorb { frontier: SeenSet, floors: Floors, settled: Option<(u64, SeenSet)> },
+    Absorb { frontier: SeenSet, floors: Floors, settled: Option<(u64, SeenSet)>, drop: Vec<(Dot, Key)> },
     OpenRanges,
     Judge(Vec<(Dot, Key)>),
-    Drop(Vec<(Dot, Key)>),
     Settle(Items),
 }
 
@@ -222,8 +227,8 @@ impl Conversation {
         };
         let read = read_all(&mut reader, &counted.bytes_in, frames_in);
         let mut write = pin!(write_all(&mut writer, &counted.bytes_out, &mut outbox, own.clone()));
-        let work = apply_all(&society, peer, &namespace, worklist, own, &ranges);
-        let converse = talk.converse(first, (floors, root), &mut frames, &mut inputs);
+        let work = apply_all(&society, peer, &namespace, worklist, own, &ranges, &floors);
+        let converse = talk.converse(first, (floors.clone(), root), &mut frames, &mut inputs);
         let done = tokio::select! {
             biased;
             done = converse => done?,
@@ -304,6 +309,7 @@ async fn apply_all(
     mut worklist: mpsc::UnboundedReceiver<Work>,
     own: mpsc::UnboundedSender<Input>,
     ranges: &OnceCell<(View, Watch)>,
+    floors: &Floors,
 ) -> Result<(), Broken> {
     while let Some(work) = worklist.recv().await {
         let storage = &society.storage;
@@ -339,21 +345,21 @@ async fn apply_all(
                         Verdict::Superseded
                     }
                 };
-                let verdicts = judged.await.map_err(|_| Broken::Closing)??.into_iter().map(verdict).collect();
+                let (judgements, floors_now) = judged.await.map_err(|_| Broken::Closing)??;
+                let verdicts: Vec<_> = judgements.into_iter().map(verdict).collect();
+                if verdicts.contains(&Verdict::Dead) && floors_now != *floors {
+                    return Err(Broken::Forgotten);
+                }
                 Input::Judged { verdicts, items: Items::fitted(items) }
             }
-            Work::Drop(claims) => {
-                let (reply, dropped) = oneshot::channel();
-                storage.cast(StorageMsg::Drop { namespace: namespace.clone(), claims, reply });
-                Input::Dropped(dropped.await.map_err(|_| Broken::Closing)??)
-            }
-            Work::Absorb { frontier, floors, settled } => {
+            Work::Absorb { frontier, floors, settled, drop } => {
                 let (reply, absorbed) = oneshot::channel();
                 let namespace = namespace.clone();
-                storage.cast(StorageMsg::Absorb { namespace, frontier, floors, settled, reply });
+                storage.cast(StorageMsg::Absorb { namespace, frontier, floors, settled, drop, reply });
                 match absorbed.await.map_err(|_| Broken::Closing)?? {
-                    late if late.is_empty() => Input::Absorbed,
-                    late => Input::Late(late),
+                    Absorbed::Done => Input::Absorbed,
+                    Absorbed::Late(late) => Input::Late(late),
+                    Absorbed::DoesNotAddUp => return Err(Broken::DoesNotAddUp),
                 }
             }
         };
@@ -478,17 +484,17 @@ impl Talk<'_> {
                     self.own.send(input).map_err(|_| Broken::Closing)?;
                 }
                 Effect::Apply(page) => self.pages.send(Work::Apply(page)).map_err(|_| Broken::Closing)?,
-                Effect::Absorb { frontier, floors, settled } => {
+                Effect::Absorb { frontier, floors, settled, drop } => {
                     let watch = self.ranges.get().map(|(_, watch)| watch.number);
                     let settled = watch.zip(settled);
-                    self.work(Work::Absorb { frontier, floors: floors.unwrap_or_default(), settled })?;
+                    let floors = floors.unwrap_or_default();
+                    self.work(Work::Absorb { frontier, floors, settled, drop })?;
                 }
                 Effect::OpenRanges => {
                     self.society.metrics.ranges.inc();
                     self.work(Work::OpenRanges)?;
                 }
                 Effect::Judge(claims) => self.work(Work::Judge(claims))?,
-                Effect::Drop(claims) => self.work(Work::Drop(claims))?,
                 Effect::Settle(items) => self.work(Work::Settle(items))?,
                 Effect::ReadClaims(dots) => {
                     let (view, _) = self.ranges.get().ok_or(Broken::Closing)?;
@@ -585,7 +591,7 @@ impl Talk<'_> {
 /// Whether an effect is work for Storage.
 fn is_work(effect: &Effect) -> bool {
     use Effect as E;
-    matches!(effect, E::Apply(_) | E::Absorb { .. } | E::OpenRanges | E::Judge(_) | E::Drop(_) | E::Settle(_))
+    matches!(effect, E::Apply(_) | E::Absorb { .. } | E::OpenRanges | E::Judge(_) | E::Settle(_))
 }
 
 /// Whether Storage has done what it was given.
@@ -593,13 +599,7 @@ fn is_done(input: &Input) -> bool {
     use Input as I;
     matches!(
         input,
-        I::Applied { .. }
-            | I::Absorbed
-            | I::Late(_)
-            | I::RangesOpened(_)
-            | I::Judged { .. }
-            | I::Dropped(_)
-            | I::Settled
+        I::Applied { .. } | I::Absorbed | I::Late(_) | I::RangesOpened(_) | I::Judged { .. } | I::Settled
     )
 }
 
