@@ -19,7 +19,7 @@ use tidings::{
     types::{ContentType, Namespace},
     wire::{
         Answer, Beacon, Envelope, ExchangeFrame, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Hello, LinkFrame,
-        LinkHello, Needed, Page, SeenPart, SignedEnvelope, encode, read_head, write_frame,
+        LinkHello, Needed, PROTOCOL_VERSION, Page, SeenPart, SignedEnvelope, encode, read_head, write_frame,
     },
 };
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
@@ -216,8 +216,9 @@ async fn garbage_on_the_control_stream_is_refused_with_a_reason_and_counted() {
     let mesh = mesh_name();
     let (ant, bat) = ant_and_bat(&mesh).await;
     let mut events = ant.events();
-    let too_long = [&[1, 0][..], &u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_le_bytes()].concat();
-    let hello_twice_as_long = [&[1, 0][..], &16_u32.to_le_bytes(), &[0xff; 16]].concat();
+    let too_long =
+        [&[PROTOCOL_VERSION, 0][..], &u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_le_bytes()].concat();
+    let hello_twice_as_long = [&[PROTOCOL_VERSION, 0][..], &16_u32.to_le_bytes(), &[0xff; 16]].concat();
     let attacks: [(Vec<u8>, &str); 5] = [
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(), "protocol version"),
         (
@@ -225,9 +226,9 @@ async fn garbage_on_the_control_stream_is_refused_with_a_reason_and_counted() {
                 .to_vec()
                 .into_iter()
                 .enumerate()
-                .map(|(n, b)| if n == 0 { 2 } else { b })
+                .map(|(n, b)| if n == 0 { PROTOCOL_VERSION + 1 } else { b })
                 .collect(),
-            "protocol version 2",
+            "protocol version 3",
         ),
         (too_long, "longer than"),
         (write_frame(99, b"").to_vec(), "unknown kind"),

@@ -92,14 +92,22 @@ fn stays_superseded(world: &World, version: &Version) -> Result<(), String> {
     let known = |dot| world.replicas.values().any(|r| r.dead.contains(dot) || r.held().contains(dot));
     let mut superseding =
         world.written.iter().map(|written| &*written.version).filter(|later| supersedes(later, version));
-    // Where damage took a version from all, nobody may know any more what it superseded.
-    if superseding.clone().any(|later| world.destroyed.contains(later.dot)) {
+    let forgot = |later: &Version| world.has_damage && is_forgotten(world, later, version);
+    if superseding.clone().any(forgot) {
         return Ok(());
     }
     match superseding.find(|later| known(later.dot)) {
         Some(later) => Err(format!("{:?} has come back: {:?} superseded it", version.dot, later.dot)),
         None => Ok(()),
     }
+}
+
+/// Whether damage took the knowledge that `later` superseded `version`: it was destroyed, or superseded by
+/// a node that had lost it, without noticing, with all that it knew.
+fn is_forgotten(world: &World, later: &Version, version: &Version) -> bool {
+    let written = world.written.iter().map(|written| &*written.version);
+    let mut blind = written.filter(|last| supersedes(last, later) && !supersedes(last, version));
+    world.destroyed.contains(later.dot) || blind.next().is_some()
 }
 
 fn supersedes(later: &Version, version: &Version) -> bool {

@@ -1,9 +1,9 @@
 //! Random histories, and mistakes planted in them.
 
 use super::{
+    counter_examples::counter_example,
     history::{History, play_random, play_variation},
     mistake::Mistake,
-    named::counter_example,
     shrink::shrink,
 };
 
@@ -78,7 +78,6 @@ fn each_planted_mistake_is_caught() {
             let caught = |seed: &u64| play_variation(&history, *seed, false, Some(mistake)).is_err();
             (0..2_000).find(caught)
         };
-        println!("{mistake:?}: at random by seed {at_random:?}, by variation {:?}", near());
         assert!(at_random.or_else(near).is_some(), "{mistake:?} goes unnoticed");
     }
 }

@@ -8,54 +8,11 @@ use std::{collections::VecDeque, rc::Rc};
 
 use super::{
     dots::{Dot, DotSet, Node},
+    message::{Hello, Message},
     mistake::Mistake,
-    replica::{Floors, Replica, Verdict},
+    replica::{Replica, Verdict},
     version::{Key, Version},
 };
-
-/// What a side says of its snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hello {
-    frontier: DotSet,
-    floors: Floors,
-    live: DotSet,
-}
-
-impl Hello {
-    fn of(replica: &Replica) -> Self {
-        Self { frontier: replica.seen, floors: replica.floors, live: replica.live() }
-    }
-
-    /// Whether all that `other` forgot has been seen here, and what it superseded.
-    fn reaches(&self, other: &Self) -> bool {
-        self.frontier.reaches(&other.floors.forgotten)
-    }
-
-    fn needs_ranges(&self, other: &Self) -> bool {
-        let unexplained = self.frontier == other.frontier && self.live != other.live;
-        unexplained || !self.reaches(other) || !other.reaches(self)
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Message {
-    Hello(Box<Hello>),
-    /// A page of one version.
-    Page(Rc<Version>),
-    /// All pages were sent.
-    End,
-    /// All pages were sent, and what was scanned for them does not add up (rule 3).
-    Broken,
-    /// The peer has forgotten something since its hello.
-    Outdated,
-    /// The live set after all pages were applied.
-    Live(Box<DotSet>),
-    /// "You do not hold this."
-    Claim(Dot, Key),
-    Answer(Dot, Key, Verdict),
-    /// A version that was wanted.
-    Wanted(Rc<Version>),
-}
 
 /// How an exchange stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +75,7 @@ impl Session {
         let side = self.side_of(here.origin.node);
         match self.sides[side].inbox.pop_front() {
             None => return Progress::Running,
-            Some(Message::Hello(hello)) => return self.on_hello(side, here, *hello),
+            Some(Message::Hello(hello)) => return self.on_hello(side, here, &hello),
             Some(Message::Page(version)) => here.receive(&version),
             Some(Message::End) => self.on_end(side, here),
             Some(Message::Broken) => return Progress::Damaged(self.nodes[1 - side]),
@@ -154,20 +111,19 @@ impl Session {
         self.sides[side].peer.as_ref().expect("hellos come first")
     }
 
-    #[expect(clippy::large_types_passed_by_value, reason = "a message is given away")]
-    fn on_hello(&mut self, side: usize, here: &mut Replica, hello: Hello) -> Progress {
+    fn on_hello(&mut self, side: usize, here: &mut Replica, hello: &Hello) -> Progress {
         if self.sides[side].snapshot.is_none() {
             self.say_hello(side, here);
         }
-        self.sides[side].peer = Some(hello);
+        self.sides[side].peer = Some(*hello);
         if here.mistake == Some(Mistake::FrontierMergedEarly) {
             here.absorb(&hello.frontier);
         }
-        if Hello::of(self.snapshot(side)) == hello {
+        if Hello::of(self.snapshot(side)) == *hello {
             // The peer sees the same in the hello that is on its way to it, if it is still to come.
             return Progress::Over;
         }
-        self.send_delta(side, here, &hello);
+        self.send_delta(side, here, hello);
         Progress::Running
     }
 

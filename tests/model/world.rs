@@ -68,9 +68,7 @@ impl World {
             Event::Run(a, b) => self.run(a, b)?,
             Event::Cut(a, b) => _ = self.sessions.remove(&pair(a, b)),
             Event::Forget(at, key) => self.forget(at, key),
-            Event::Save(at) => {
-                self.backups.extend(self.replicas.get(&at).map(|replica| (at, replica.clone())));
-            }
+            Event::Save(at) => self.save(at),
             Event::Restore(at) => self.restore(at),
             Event::Join(node) => self.join(node),
             Event::Leave(node) => self.leave(node),
@@ -173,6 +171,12 @@ impl World {
 
     pub fn cut_sessions_of(&mut self, node: Node) {
         self.sessions.retain(|(a, b), _| *a != node && *b != node);
+    }
+
+    fn save(&mut self, at: Node) {
+        if let Some(replica) = self.replicas.get(&at) {
+            self.backups.insert(at, replica.clone());
+        }
     }
 
     /// Rule 7: a new life, from what the backup holds.
