@@ -149,7 +149,7 @@ fn two(change: (&str, &str)) -> (Plan, Plan) {
 #[test]
 fn one_more_throw_for_one_purpose_does_not_move_the_others() {
     let (plan, other) =
-        two(("[[at]]", "[[at]]\ntime = \"5s..9s\"\nfault = \"crash\"\nnode = \"any\"\nfor = \"5s\"\n[[at]]"));
+        two(("[[at]]", "[[at]]\ntime = \"5s..9s\"\nfault = \"leave\"\nnode = \"any\"\nfor = \"5s\"\n[[at]]"));
     assert_eq!(other.faults.len(), plan.faults.len() + 1);
     assert_eq!((&other.operations, &other.edges), (&plan.operations, &plan.edges));
     let (plan, other) = two(("rate = 3.0", "rate = 5.0\nreads = 0.5"));
