@@ -45,6 +45,8 @@ pub struct Seen {
     pub base: Vec<Dot>,
     /// The hash of the value, or nothing for a delete.
     pub value: Option<[u8; 32]>,
+    /// Bytes of it in a message.
+    pub bytes: usize,
 }
 
 impl Seen {
@@ -59,7 +61,8 @@ impl Seen {
             Payload::Inline(bytes) => *blake3::hash(bytes).as_bytes(),
             Payload::Blob { hash, .. } => *hash,
         });
-        Self { dot: version.dot, key: version.key.clone(), hlc: version.hlc, context, base, value }
+        let bytes = tidings::wire::encode(version).len();
+        Self { dot: version.dot, key: version.key.clone(), hlc: version.hlc, context, base, value, bytes }
     }
 
     /// Whether a write to the same key is superseded by this one.

@@ -55,8 +55,8 @@ pub struct Outcome {
     pub tasks_left: usize,
     /// Connections that nobody closed.
     pub connections_left: usize,
-    /// Bytes that went over the links that a fault had cut, from its end to that of the run, by the
-    /// number of the fault: encrypted, handshakes and all.
+    /// Bytes that went over the links that a fault had cut, from its end to agreement (or that of the
+    /// run), by the number of the fault: encrypted, handshakes and all.
     pub healed_bytes: BTreeMap<usize, u64>,
     /// What the workload or the check found wrong.
     pub complaint: Option<String>,

@@ -48,8 +48,10 @@ pub struct Tuning {
     pub connections_max: u32,
     /// The most dials under way at once.
     pub dials_max: usize,
-    /// The longest wait before a peer is dialled again.
+    /// The longest wait before a peer that was found is dialled again.
     pub backoff_max: Duration,
+    /// The longest wait before a peer that was asked for (`--peer`) is dialled again.
+    pub backoff_kept_max: Duration,
     /// The time between two pings of a peer.
     pub ping_interval: Duration,
     /// A ping that takes longer has failed.
@@ -72,6 +74,7 @@ impl Default for Tuning {
             connections_max: 256,
             dials_max: 8,
             backoff_max: Duration::from_secs(60),
+            backoff_kept_max: Duration::from_secs(1),
             ping_interval: Duration::from_secs(5),
             ping_timeout: Duration::from_secs(5),
             ping_failures_max: 3,

@@ -188,7 +188,8 @@ impl Fixture {
         let context = store.contexts.get(&key).cloned().unwrap_or_default().without(&origin);
         let context = context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
         let wall = u64::try_from((EPOCH + self.now).as_millis()).expect("soon");
-        let version = Seen { dot, key, hlc: Hlc::from_millis(wall), context, base: vec![], value };
+        let version =
+            Seen { dot, key, hlc: Hlc::from_millis(wall), context, base: vec![], value, bytes: 100 };
         self.versions.insert(dot, version);
         self.apply(node, dot, true);
         dot

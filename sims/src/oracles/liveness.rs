@@ -25,9 +25,9 @@ pub(super) const ORACLE: Oracle = Oracle {
 /// what a commit may take on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A link that works again is connected by then: a dial that nobody answers takes 63 s to fail, and
-/// the next one comes a minute later, or a little more.
-const RECONNECTED: Duration = Duration::from_secs(150);
+/// A link that works again is connected by then: a dial that nobody answers takes ten seconds to fail,
+/// and the next one comes a second later, or a little more.
+const RECONNECTED: Duration = Duration::from_secs(30);
 
 /// Exchanges that grow in number over so many samples, while nothing happens, do not end.
 const SAMPLES: usize = 4;

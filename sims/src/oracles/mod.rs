@@ -10,6 +10,7 @@ mod convergence;
 mod dots_unique;
 mod expectations;
 mod frontiers;
+mod heals;
 mod index;
 mod latency;
 mod liveness;
@@ -62,7 +63,7 @@ impl Oracle {
 /// All oracles, those that name causes before those that name consequences.
 #[must_use]
 pub fn all() -> &'static [Oracle] {
-    const ALL: [Oracle; 12] = [
+    const ALL: [Oracle; 13] = [
         dots_unique::ORACLE,
         stamps::ORACLE,
         causality::ORACLE,
@@ -70,6 +71,7 @@ pub fn all() -> &'static [Oracle] {
         lost_writes::ORACLE,
         model::ORACLE,
         convergence::ORACLE,
+        heals::ORACLE,
         reads_of_own::ORACLE,
         liveness::ORACLE,
         bounds::ORACLE,

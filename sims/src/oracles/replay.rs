@@ -58,6 +58,12 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// All that a node holds.
+    pub(super) fn siblings(&self, node: NodeNo) -> impl Iterator<Item = (&'a Key, &'a Seen)> + '_ {
+        let store = self.0.get(&node).into_iter().flatten();
+        store.flat_map(|(key, held)| held.siblings.iter().map(|sibling| (*key, *sibling)))
+    }
+
     /// What a node holds of a key, if it ever had anything of it.
     pub(super) fn held(&self, node: NodeNo, key: &Key) -> Option<&Held<'a>> {
         self.0.get(&node)?.get(key)

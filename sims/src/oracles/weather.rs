@@ -39,6 +39,11 @@ impl<'a> Weather<'a> {
         self.up = up;
     }
 
+    /// Whether no fault is under way.
+    pub(crate) fn is_fair(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     pub(crate) fn is_up(&self, node: NodeNo) -> bool {
         self.up.contains(&node)
     }

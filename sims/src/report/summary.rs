@@ -11,6 +11,8 @@ use crate::{
     plan::{Plan, humantime_of},
 };
 
+use super::healed::{Healed, healed};
+
 /// What became of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
@@ -41,9 +43,8 @@ pub struct Summary {
     pub agreed_percent: f64,
     /// Seconds from the end of each fault to agreement; absent where the next fault came first.
     pub agreed_after: Vec<Agreed>,
-    /// Bytes over the links that a fault had cut, from its end to that of the run, by the number of the
-    /// fault.
-    pub healed_bytes: BTreeMap<usize, u64>,
+    /// Bytes over the links that a fault had cut, by the number of the fault.
+    pub healed: BTreeMap<usize, Healed>,
     /// The fullest that each queue was, in percent of its bound.
     pub queues_percent: BTreeMap<String, f64>,
     /// What was wrong.
@@ -125,7 +126,7 @@ impl Summary {
             agreed_percent: agreed_percent(outcome, end),
             agreed_after: agreed_after(plan, outcome),
             queues_percent: queues(outcome),
-            healed_bytes: outcome.healed_bytes.clone(),
+            healed: healed(plan, outcome),
             operations,
             violations,
         }

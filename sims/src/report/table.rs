@@ -58,6 +58,15 @@ fn numbers(plan: &Plan, summary: &Summary, cost: Cost) -> Table {
     if let Some(longest) = after.reduce(f64::max) {
         row("agreement after a fault", format!("at most {longest:.1} s"));
     }
+    for healed in summary.healed.values() {
+        let Some(missing) = healed.missing.filter(|missing| *missing > 0) else { continue };
+        #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
+        let ratio = healed.bytes as f64 / missing as f64;
+        row(
+            "over healed links",
+            format!("{} until all agreed, {ratio:.2} × what was missing", bytes_of(healed.bytes)),
+        );
+    }
     row("all nodes alike", format!("{:.0} % of the time", summary.agreed_percent));
     row(
         "messages and bytes",

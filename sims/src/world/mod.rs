@@ -50,8 +50,17 @@ pub struct World {
     counts: Vec<(Counts, Counts)>,
     users: JoinSet<()>,
     mesh: Mesh,
-    /// Ways that were cut and work again, by fault, and what they had carried by then.
-    healed: BTreeMap<usize, (Vec<Way>, u64)>,
+    /// By fault.
+    healed: BTreeMap<usize, Healed>,
+}
+
+/// Ways that a fault had cut and that work again.
+struct Healed {
+    ways: Vec<Way>,
+    /// The bytes they had carried by then,
+    before: u64,
+    /// and when all agreed.
+    after: Option<u64>,
 }
 
 impl World {
@@ -204,6 +213,7 @@ impl World {
             samples.push(self.measure(no).await);
         }
         self.recorder.sample(samples);
+        self.note_agreement();
     }
 
     /// Has operation number `number` done, and does not wait for it.
@@ -249,19 +259,34 @@ impl World {
 
     /// These ways, which a fault had cut, work again.
     fn note_healed(&mut self, fault: usize, ways: Vec<Way>) {
-        let carried = self.carried(&ways);
-        self.healed.insert(fault, (ways, carried));
+        let before = self.carried(&ways);
+        self.healed.insert(fault, Healed { ways, before, after: None });
     }
 
     fn carried(&self, ways: &[Way]) -> u64 {
         ways.iter().map(|&(from, to)| self.net.bytes(address(from), address(to))).sum()
     }
 
-    /// How many bytes went over the links that each fault had cut, since it was over.
+    /// Where all agree, whatever went over healed links since does not count any more.
+    fn note_agreement(&mut self) {
+        if !self.recorder.agree() {
+            return;
+        }
+        let mut healed = std::mem::take(&mut self.healed);
+        for link in healed.values_mut().filter(|link| link.after.is_none()) {
+            link.after = Some(self.carried(&link.ways));
+        }
+        self.healed = healed;
+    }
+
+    /// How many bytes went over the links that each fault had cut, from its end to the first sample in
+    /// which all agreed.
     #[must_use]
     pub fn healed_bytes(&self) -> BTreeMap<usize, u64> {
-        let since = |(ways, before): &(Vec<Way>, u64)| self.carried(ways).saturating_sub(*before);
-        self.healed.iter().map(|(fault, healed)| (*fault, since(healed))).collect()
+        let since = |link: &Healed| {
+            link.after.unwrap_or_else(|| self.carried(&link.ways)).saturating_sub(link.before)
+        };
+        self.healed.iter().map(|(fault, link)| (*fault, since(link))).collect()
     }
 
     /// Ends everything: whatever is left running then was forgotten by its node.

@@ -77,6 +77,11 @@ impl Recorder {
         self.lock().shadow.wipe(node);
     }
 
+    /// Whether all nodes that are up hold the same.
+    pub fn agree(&self) -> bool {
+        *self.lock().agreed.borrow()
+    }
+
     /// Waits until all nodes that are up hold the same.
     pub async fn agreed(&self) {
         let mut agreed = self.lock().agreed.subscribe();

@@ -202,6 +202,7 @@ mod tests {
             context: context.to_vec(),
             base: vec![],
             value: None,
+            bytes: 100,
         }
     }
 

@@ -89,8 +89,10 @@ pub(super) struct Rules {
     pub(super) degree_high: usize,
     /// The most dials under way.
     pub(super) dials_max: usize,
-    /// The longest wait between two dials of a peer.
+    /// The longest wait between two dials of a peer,
     pub(super) backoff_max: Duration,
+    /// and of one that was asked for.
+    pub(super) backoff_kept_max: Duration,
     /// Whether found peers are dialled at all.
     pub(super) exchange: bool,
 }
@@ -249,30 +251,30 @@ impl Dialer {
 
     fn disconnected(&mut self, now: Duration, dice: &dyn Entropy, node: NodeId) {
         let courtesy = self.courtesy(dice, node, Source::Dialled);
-        let backoff_max = self.rules.backoff_max;
+        let rules = self.rules;
         let peer = self.known.entry(node);
         let steady = peer.since.take().is_some_and(|since| now.saturating_sub(since) >= STEADY);
         peer.failures = if steady { 0 } else { peer.failures.saturating_add(1) };
-        let wait = backoff(dice, peer.failures, backoff_max) + courtesy;
+        let wait = backoff(dice, peer.failures, rules.backoff_max_of(peer)) + courtesy;
         peer.not_before = peer.not_before.max(now + wait);
         self.known.trim();
     }
 
     fn failed(&mut self, now: Duration, dice: &dyn Entropy, dial: DialId, fault: Fault) {
-        let backoff_max = self.rules.backoff_max;
+        let rules = self.rules;
         match self.dials.remove(&dial) {
             Some(Target::Place(address)) if fault == Fault::Ourselves => drop(self.places.remove(&address)),
             Some(Target::Place(address)) => {
                 let place = self.places.entry(address).or_default();
                 place.dial = None;
                 place.failures = place.failures.saturating_add(1);
-                place.not_before = now + backoff(dice, place.failures, backoff_max);
+                place.not_before = now + backoff(dice, place.failures, rules.backoff_kept_max);
             }
             Some(Target::Peer(node)) => {
                 let peer = self.known.entry(node);
                 peer.dial = None;
                 peer.failures = peer.failures.saturating_add(1);
-                let wait = backoff(dice, peer.failures, backoff_max);
+                let wait = backoff(dice, peer.failures, rules.backoff_max_of(peer));
                 peer.not_before = peer.not_before.max(now + wait);
                 if fault != Fault::Unreachable {
                     self.evict(now, node);
@@ -307,8 +309,9 @@ impl Dialer {
     /// Dials whoever is due.
     fn plan(&mut self, now: Duration, dice: &dyn Entropy, out: &mut Vec<Dial>) {
         let due = self.places.iter().filter(|(_, place)| place.is_open() && place.not_before <= now);
-        let places: Vec<_> = due.map(|(address, _)| address.clone()).collect();
-        for address in places {
+        let mut places: Vec<_> = due.map(|(address, place)| (place.not_before, address.clone())).collect();
+        places.sort_unstable();
+        for (_, address) in places {
             let Some(id) = self.begin(Target::Place(address.clone())) else { return };
             self.places.entry(address.clone()).or_default().dial = Some(id);
             out.push(Dial { id, peer: None, addresses: vec![address] });
@@ -356,9 +359,12 @@ impl Dialer {
         })
     }
 
+    /// Those who have waited longest come first: else a few that never answer would take all dials.
     fn due(&self, now: Duration, which: impl Fn(&Peer) -> bool) -> Vec<NodeId> {
         let due = self.dialable().filter(|(_, peer)| peer.due_at() <= now && which(peer));
-        due.map(|(node, _)| node).collect()
+        let mut due: Vec<_> = due.map(|(node, peer)| (peer.due_at(), node)).collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, node)| node).collect()
     }
 
     /// Connected peers, and those being dialled.
@@ -381,6 +387,13 @@ impl Dialer {
             Source::Mdns | Source::Exchange => (1_000, 2_000),
         };
         Duration::from_millis(dice.between(low, high))
+    }
+}
+
+impl Rules {
+    /// A partition may last for hours; whom the user asked for is back within seconds of its end.
+    fn backoff_max_of(&self, peer: &Peer) -> Duration {
+        if peer.kept { self.backoff_kept_max } else { self.backoff_max }
     }
 }
 

@@ -28,6 +28,7 @@ const RULES: Rules = Rules {
     degree_high: 4,
     dials_max: 3,
     backoff_max: Duration::from_secs(60),
+    backoff_kept_max: Duration::from_secs(1),
     exchange: true,
 };
 
@@ -152,21 +153,6 @@ fn ones_own_address_is_dialled_once() {
 }
 
 #[test]
-fn kept_peers_are_dialled_for_ever_with_growing_waits() {
-    let mut ant = Bench::new(ANT, RULES);
-    let mut dial = ant.keep(&format!("/ip4/127.0.0.1/tcp/2/p2p/{BAT}")).pop().unwrap();
-    let mut waits = Vec::new();
-    for _ in 0..40 {
-        ant.fail(dial.id, Fault::Unreachable);
-        let (after, next) = ant.next_dial(secs(61)).unwrap();
-        waits.push(after);
-        dial = next;
-    }
-    assert!(waits[0] < Duration::from_millis(500), "{waits:?}");
-    assert!(waits[39] >= secs(30) && waits[39] <= secs(60), "{waits:?}");
-}
-
-#[test]
 fn found_peers_are_dialled_only_while_there_are_few() {
     let mut ant = Bench::new(ANT, RULES);
     let dials: Vec<_> = (2..40).flat_map(|n| ant.found(NodeId([n; 32]), Source::Exchange)).collect();
@@ -204,6 +190,46 @@ fn without_exchange_only_those_asked_for_are_dialled() {
         assert_eq!(ant.found(BAT, source), []);
     }
     assert_eq!(ant.next_dial(secs(3600)), None);
+}
+
+#[test]
+fn who_was_asked_for_is_dialled_every_second_and_who_was_found_ever_more_seldom() {
+    let mut ant = Bench::new(ANT, Rules { degree_low: 100, degree_high: 100, ..RULES });
+    let kept = |bench: &mut Bench| bench.keep(&format!("/ip4/127.0.0.1/tcp/2/p2p/{BAT}")).pop();
+    for (mut dial, longest) in
+        [(kept(&mut ant), secs(1)), (ant.found(NodeId([3; 32]), Source::Book).pop(), secs(60))]
+    {
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            let failed = dial.take().unwrap();
+            assert_eq!(ant.fail(failed.id, Fault::Unreachable), []);
+            let (wait, next) = ant.next_dial(secs(61)).unwrap();
+            waits.push(wait);
+            dial = Some(next);
+        }
+        let last = waits.split_off(30);
+        assert!(last.iter().all(|wait| *wait >= longest / 2 && *wait <= longest), "{last:?} of {longest:?}");
+        ant.tell(Input::Block(dial.unwrap().peer.unwrap()));
+    }
+}
+
+#[test]
+fn those_that_never_answer_do_not_take_the_dials_of_others() {
+    let mut ant = Bench::new(ANT, RULES);
+    let mut under_way: Vec<Dial> = Vec::new();
+    for n in 2..14 {
+        under_way.extend(ant.keep(&format!("/ip4/127.0.0.1/tcp/{n}/p2p/{}", NodeId([n; 32]))));
+    }
+    let mut dialled = BTreeSet::new();
+    for _ in 0..24 {
+        // Each is found not to answer after ten seconds.
+        ant.now += secs(10) / 3;
+        let silent = under_way.remove(0);
+        dialled.extend(silent.peer);
+        under_way.extend(ant.fail(silent.id, Fault::Unreachable));
+        under_way.extend(ant.tell(Input::Wake));
+    }
+    assert_eq!(dialled.len(), 12, "all have been tried");
 }
 
 #[test]

@@ -139,6 +139,7 @@ fn rules(config: &NetworkConfig) -> Rules {
         degree_high: config.tuning.degree_high,
         dials_max: config.tuning.dials_max.max(1),
         backoff_max: config.tuning.backoff_max,
+        backoff_kept_max: config.tuning.backoff_kept_max,
         exchange: config.peer_exchange,
     }
 }
