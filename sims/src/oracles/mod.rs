@@ -19,6 +19,7 @@ mod model;
 mod quiet;
 mod reads_of_own;
 mod replay;
+mod resurrection;
 mod stable;
 mod stamps;
 mod violation;
@@ -63,12 +64,13 @@ impl Oracle {
 /// All oracles, those that name causes before those that name consequences.
 #[must_use]
 pub fn all() -> &'static [Oracle] {
-    const ALL: [Oracle; 13] = [
+    const ALL: [Oracle; 14] = [
         dots_unique::ORACLE,
         stamps::ORACLE,
         causality::ORACLE,
         frontiers::ORACLE,
         lost_writes::ORACLE,
+        resurrection::ORACLE,
         model::ORACLE,
         convergence::ORACLE,
         heals::ORACLE,

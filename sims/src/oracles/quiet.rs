@@ -23,7 +23,7 @@ pub(super) const ORACLE: Oracle = Oracle {
 /// In ten seconds that is some twenty heartbeats of gossip (each says what was gossiped of late,
 /// while that is remembered), a ping, a beacon, and what encryption adds: a few kilobytes, measured.
 /// An exchange in every interval, or one value sent again and again, does not fit.
-pub const QUIET_BYTES_PER_PEER: u64 = 40_000;
+pub const QUIET_BYTES_PER_PEER: u64 = 12_000;
 
 /// Quiet begins so many intervals after all agree: by then gossip has forgotten most, and the last
 /// comparison is over.
@@ -104,11 +104,11 @@ mod tests {
                 }
             }
         };
-        lawful.doctored(&ORACLE, "40000 are allowed", talk(4_100));
+        lawful.doctored(&ORACLE, "12000 are allowed", talk(1_300));
         let mut strict = lawful;
-        talk(3_900)(&mut strict);
-        strict.doctored(&ORACLE, "20000 are allowed", |doctored| {
-            doctored.plan.expect.quiet_bytes = Some(20_000);
+        talk(1_100)(&mut strict);
+        strict.doctored(&ORACLE, "10000 are allowed", |doctored| {
+            doctored.plan.expect.quiet_bytes = Some(10_000);
         });
     }
 
