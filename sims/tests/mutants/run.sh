@@ -5,8 +5,9 @@
 #   sims/tests/mutants/run.sh NAME …     some of them
 #
 # A bug is a patch file beside this script. Its first lines say what it is about, which oracles are
-# expected to find it (one of them must), in which scenario, and how many seeds are tried. The first
-# rows are of the product as it is: there no oracle may find anything.
+# expected to find it (one of them must), in which scenario, and how many seeds are tried; and, where
+# it breaks a rule of the protocol, which test of the product must fail with it, too. The first rows
+# are of the product as it is: there no oracle may find anything.
 #
 # MUTANTS_TARGET is where the copy is built; what was built there before is used again.
 set -euo pipefail
@@ -24,7 +25,7 @@ row() { printf '%-28s %-24s %-10s %s\n' "$1" "$2" "$3" "$4"; }
 copy() {
     rm -rf "$tree" && mkdir -p "$tree"
     (cd "$root" && git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf -) |
-        tar -xf - -C "$tree"
+        tar -xmf - -C "$tree"
     # For `git apply`, which would look for the files in the repository that is around.
     git init -q "$tree"
 }
@@ -49,11 +50,20 @@ unchanged() {
     done
 }
 
+# Whether a test of the product, run with the bug, fails as it should.
+fails() {
+    local log=$tree/tests.log
+    cargo test --quiet --manifest-path "$tree/Cargo.toml" --lib -- "$1" >"$log" 2>&1 && return 1
+    grep -q '^test result: FAILED' "$log"
+}
+
 mutant() {
-    local name=$1 found expected verdict=MISSED
+    local name=$1 found expected tests verdict=MISSED
     expected=$(field "$name" Caught-by)
+    tests=$(field "$name" Tests)
     if git -C "$tree" apply "$here/$name.patch"; then
         found=$(find_in "$(field "$name" Scenario)" "$(field "$name" Seeds)")
+        if [ -n "$tests" ] && fails "$tests"; then found="$found ($tests)" tests=; fi
         git -C "$tree" apply -R "$here/$name.patch"
     else
         found=no-answer:it_does_not_apply
@@ -61,6 +71,7 @@ mutant() {
     for oracle in $expected; do
         [[ " $found " == *" $oracle "* ]] && verdict=found
     done
+    [ -z "$tests" ] || verdict=MISSED
     [ "$verdict" = found ] || failures=$((failures + 1))
     row "$name" "$expected" "$verdict" "$found"
 }
