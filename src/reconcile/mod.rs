@@ -18,8 +18,11 @@ mod exchange;
 mod parts;
 mod ranges;
 mod report;
+mod tree;
 mod violation;
 
+#[cfg(test)]
+mod descent_tests;
 #[cfg(test)]
 mod pipe;
 #[cfg(test)]
@@ -28,6 +31,6 @@ mod rules;
 pub use descent::STEP_RANGES_MAX;
 pub use exchange::{Effect, Exchange, Input, PAGES_AHEAD_MAX, PAGES_UNAPPLIED_MAX};
 pub use parts::{ABSORB_DOTS_MAX, SEEN_FRAGMENTS_MAX, SEEN_PART_BYTES};
-pub use ranges::{CLAIMS_AHEAD_MAX, LATE_ROUNDS_MAX};
+pub use ranges::{CLAIMS_AHEAD_BYTES, LATE_ROUNDS_MAX};
 pub use report::{Outcome, Report};
 pub use violation::Violation;
