@@ -2,8 +2,9 @@
 //!
 //! [`Exchange`] is a state machine without input or output of its own: frames and facts go in,
 //! effects come out. The ladder it climbs is *equal* (one round trip, when the hashes of both seen
-//! sets agree) and *delta* (each side streams, in dot order, the versions that the other has not
-//! seen; then what did not come, although the sender has seen it, is dead). A seen set is its own
+//! sets agree), *delta* (each side streams, in dot order, the versions that the other has not
+//! seen; then what did not come, although the sender has seen it, is dead) and *ranges* (digests
+//! lead down to what only one of both holds, where what was seen cannot explain what differs). A seen set is its own
 //! resume point: an exchange that breaks off loses nothing that was applied, and the next one,
 //! with anybody, goes on from there.
 //!
