@@ -65,7 +65,7 @@ impl<'a> End<'a> {
     }
 
     /// Does all that can be done until the next flight comes.
-    fn work(&mut self, came: Vec<Bytes>, cost: &mut Cost) {
+    fn work(&mut self, came: &[Bytes], cost: &mut Cost) {
         let started = Instant::now();
         came.iter().for_each(|bytes| self.reader.push(bytes));
         loop {
@@ -198,7 +198,7 @@ pub fn run(a: &mut Replica, b: &mut Replica, nonces: (u64, u64)) -> Cost {
             if came.is_empty() {
                 continue;
             }
-            ends[side].work(came, &mut cost);
+            ends[side].work(&came, &mut cost);
             next[1 - side] = std::mem::take(&mut ends[side].out);
         }
         flights = next;

@@ -6,7 +6,12 @@
 //! `TIDINGS_BENCH_ONLY` names the parts to run (`exchange`, `upkeep`, `reopen`).
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may fail with a trace")]
-#![expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "figures for people")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
 
 mod beside;
 mod exchange;

@@ -28,6 +28,8 @@ use super::{
 
 const JOB: &str = "TIDINGS_BENCH_REOPEN";
 const DIRECTORY: &str = "TIDINGS_BENCH_STORE";
+/// Whether the node writes until it is killed.
+const GO_ON: &str = "TIDINGS_BENCH_GO_ON";
 const ROUNDS: usize = 3;
 
 pub fn run(keys: usize, table: &mut Table) {
@@ -66,12 +68,12 @@ fn open(path: &Path, checkpoint: bool) -> f64 {
     took
 }
 
-/// A node lives in the directory, and writes so many keys; then it stops, or is killed.
+/// A node lives in the directory, and writes so many keys; then it stops, or is killed while it goes on.
 fn live(path: &Path, keys: usize, kill: bool) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .env(JOB, keys.to_string())
+        .env(GO_ON, if kill { "yes" } else { "" })
         .env(DIRECTORY, path)
-        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -81,8 +83,6 @@ fn live(path: &Path, keys: usize, kill: bool) {
     if kill {
         child.kill().unwrap();
     }
-    // It goes on writing until its input ends.
-    drop(child.stdin.take());
     assert_eq!(child.wait().unwrap().success(), !kill);
 }
 
@@ -102,9 +102,8 @@ pub async fn child() {
         node.batch(batch(n)).await.unwrap();
     }
     println!("written");
-    let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
     let mut n = from + keys;
-    while !ended.is_finished() {
+    while !std::env::var(GO_ON).unwrap().is_empty() {
         node.batch(batch(n)).await.unwrap();
         n += 100;
     }
