@@ -13,7 +13,7 @@ use tidings::{
     storage::{Durability, fjall::FjallOptions},
 };
 
-use super::shared::mixed;
+use super::shared::{busy_ticks, mixed};
 
 /// A node, a raw fjall, and how many pairs each of them has got.
 pub struct Pair {
@@ -103,11 +103,4 @@ pub async fn settle() {
             return;
         }
     }
-}
-
-/// How long this process has been computing, in hundredths of a second.
-fn busy_ticks() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }

@@ -1,5 +1,5 @@
 //! Guides: how to begin, how the program is built, what replicas agree on, what travels between them,
-//! and how all of it is simulated.
+//! how all of it is simulated, and what repair costs.
 
 #[doc = include_str!("getting-started.md")]
 pub mod getting_started {}
@@ -15,3 +15,6 @@ pub mod wire {}
 
 #[doc = include_str!("simulation.md")]
 pub mod simulation {}
+
+#[doc = include_str!("speed.md")]
+pub mod speed {}

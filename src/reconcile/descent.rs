@@ -1,39 +1,43 @@
-//! Goes down the tree of ranges to the blocks that differ.
+//! Goes down the tree of ranges to the writes that only one of two holds.
 //!
 //! The ends take turns: one says what it has in the parts of a range, the other answers for the parts
-//! that differ with what it has in *their* parts, so half a round trip takes one level. At the bottom
-//! stand bitmaps, and both know which writes only they hold.
+//! that differ with what it has in *their* parts, so half a round trip takes one level. At the bottom,
+//! sixteen blocks, stand no more digests but the bits of what is held, which take no more bytes; who
+//! gets them answers which of these writes it lacks, and both know which ones only they hold.
 
 use std::collections::BTreeSet;
 
+use super::{
+    Violation,
+    tree::{Tree, insert},
+};
 use crate::{
     causality::{Dot, Origin, SeenSet},
-    digest::{Digests, GROUP, LEVELS_MAX, Sum},
-    wire::{BlockHeld, Descent, Parts, RANGES_MAX, Range, encode},
+    digest::Digests,
+    wire::{Descent, Parts, RANGES_MAX, Range, RangeHeld},
 };
 
-use super::Violation;
-
 /// The most ranges that one step of a peer may speak of; a replica of ours never says as much.
-pub const STEP_RANGES_MAX: usize = 1 << 22;
+pub const STEP_RANGES_MAX: usize = 1 << 20;
+/// The first step goes down as far as it has so many digests at most: a level takes half a round trip.
+const FIRST_DIGESTS: usize = 32;
 
 /// One end of a descent.
 #[derive(Debug)]
 pub struct Descending {
-    digests: Digests,
-    /// The origins that either had seen, in order, and how many levels the blocks of each have.
-    origins: Vec<(Origin, u32)>,
-    session: [u8; 32],
+    tree: Tree,
     /// What this step is answered with.
     answer: Descent,
     /// How much of the peer's step came so far.
     came: usize,
+    /// Whether some of it asks for an answer.
+    asked: bool,
     /// What only this end holds.
     pub mine: SeenSet,
     /// What the peer holds, as far as it was looked at.
     pub theirs: SeenSet,
     /// Blocks of which both hold the same writes, with other contents.
-    pub colliding: BTreeSet<(u32, u64)>,
+    colliding: BTreeSet<(u32, u64)>,
 }
 
 /// What comes of a frame of the peer's step.
@@ -43,7 +47,7 @@ pub enum Stepped {
     More,
     /// It was whole: these frames answer it.
     Answer(Vec<Descent>),
-    /// It was whole, and both are through.
+    /// It was whole, and after these frames both are through.
     Through(Vec<Descent>),
 }
 
@@ -51,17 +55,11 @@ impl Descending {
     /// `own` and `peer` are what the two said they have seen, `digests` those of this end's snapshot.
     #[must_use]
     pub fn new(digests: Digests, own: &SeenSet, peer: &SeenSet, nonces: (u64, u64)) -> Self {
-        let all: BTreeSet<Origin> = own.iter().chain(peer.iter()).map(|(origin, _)| *origin).collect();
-        let last =
-            |seen: &SeenSet, origin: &Origin| seen.get(origin).map_or(0, crate::causality::Intervals::max);
-        let levels = |origin: &Origin| levels(last(own, origin).max(last(peer, origin)) / 64);
-        let (low, high) = (nonces.0.min(nonces.1), nonces.0.max(nonces.1));
         Self {
-            digests,
-            origins: all.into_iter().map(|origin| (origin, levels(&origin))).collect(),
-            session: *blake3::hash(&[low.to_le_bytes(), high.to_le_bytes()].concat()).as_bytes(),
+            tree: Tree::new(digests, own, peer, nonces),
             answer: Descent::default(),
             came: 0,
+            asked: false,
             mine: SeenSet::new(),
             theirs: SeenSet::new(),
             colliding: BTreeSet::new(),
@@ -71,12 +69,21 @@ impl Descending {
     /// The first step, by the end that begins.
     #[must_use]
     pub fn first(&self) -> Vec<Descent> {
-        let mut level = 1;
-        while GROUP.saturating_pow(level) < self.origins.len() as u64 {
-            level += 1;
+        let mut step = vec![self.tree.parts(self.tree.root())];
+        // Origins are there whether anything of theirs is held or not, so nothing is left out below.
+        while step.iter().all(|parts| matches!(parts.range, Range::Origins { .. })) {
+            let ranges = step.iter().flat_map(|parts| self.tree.parts_of(parts.range)).flatten();
+            if ranges.clone().any(|range| matches!(range, Range::Blocks { level: ..=1, .. })) {
+                break;
+            }
+            let below: Vec<Parts> = ranges.map(|range| self.tree.parts(range)).collect();
+            let digests: usize = below.iter().map(|parts| parts.digests.len()).sum();
+            if digests > FIRST_DIGESTS || below.is_empty() {
+                break;
+            }
+            step = below;
         }
-        let range = Range::Origins { level, index: 0 };
-        frames(Descent { ranges: vec![self.parts(range)], blocks: vec![], more: false })
+        frames(Descent { ranges: step, ..Descent::default() })
     }
 
     /// A frame of the peer's step came.
@@ -84,37 +91,39 @@ impl Descending {
     /// # Errors
     /// When it speaks of what there is not, or of too much.
     pub fn on_step(&mut self, step: Descent) -> Result<Stepped, Violation> {
-        let Descent { ranges, blocks, more } = step;
-        self.came += ranges.len() + blocks.len();
+        let Descent { ranges, held, lacking, colliding, more } = step;
+        self.came += ranges.len() + held.len() + lacking.len() + colliding.len();
         if self.came > STEP_RANGES_MAX {
             return Err(Violation::DescentTooLarge(STEP_RANGES_MAX));
         }
-        for parts in ranges {
-            self.compare(&parts)?;
-        }
-        for block in blocks {
-            self.compare_block(block)?;
+        self.asked |= !ranges.is_empty() || !held.is_empty();
+        ranges.iter().try_for_each(|parts| self.compare(parts))?;
+        held.iter().try_for_each(|held| self.compare_held(held))?;
+        lacking.iter().try_for_each(|lacking| self.learn_lacking(lacking))?;
+        for (origin, block) in colliding {
+            self.tree.check(Range::Blocks { origin, level: 0, index: block })?;
+            self.colliding.insert((origin, block));
         }
         if more {
             return Ok(Stepped::More);
         }
-        let nothing_came = std::mem::take(&mut self.came) == 0;
+        self.came = 0;
+        if !std::mem::take(&mut self.asked) {
+            return Ok(Stepped::Through(vec![]));
+        }
         let answer = std::mem::take(&mut self.answer);
-        let nothing_to_say = answer.ranges.is_empty() && answer.blocks.is_empty();
-        Ok(match (nothing_came, nothing_to_say) {
-            (true, _) => Stepped::Through(vec![]),
-            (false, true) => Stepped::Through(frames(answer)),
-            (false, false) => Stepped::Answer(frames(answer)),
-        })
+        let asks = !answer.ranges.is_empty() || !answer.held.is_empty();
+        let frames = frames(answer);
+        Ok(if asks { Stepped::Answer(frames) } else { Stepped::Through(frames) })
     }
 
     fn compare(&mut self, parts: &Parts) -> Result<(), Violation> {
-        self.check(parts.range)?;
+        self.tree.check(parts.range)?;
         if parts.digests.len() != parts.present.count_ones() as usize {
             return Err(Violation::DescentMalformed);
         }
         let mut theirs = parts.digests.iter();
-        for (nth, part) in self.parts_of(parts.range).into_iter().enumerate() {
+        for (nth, part) in self.tree.parts_of(parts.range).into_iter().enumerate() {
             let their = if parts.present >> nth & 1 == 1 { theirs.next().copied() } else { None };
             let Some(part) = part else {
                 if their.is_some() {
@@ -122,157 +131,98 @@ impl Descending {
                 }
                 continue;
             };
-            let sum = self.sum(part);
-            if their == (sum.count > 0).then(|| self.digest(part, &sum)) {
+            if their == self.tree.digest(part) {
                 continue;
             }
             match part {
                 Range::Blocks { origin, level: 0, index } => {
-                    let live = self.live(origin, index);
-                    self.answer.blocks.push(BlockHeld { origin, block: index, live, answer: false });
+                    self.colliding.insert((origin, index));
+                    self.answer.colliding.push((origin, index));
                 }
-                deeper => {
-                    let parts = self.parts(deeper);
-                    self.answer.ranges.push(parts);
+                Range::Blocks { origin, level: 1, index } => {
+                    let writes = self.tree.held(origin, index);
+                    self.answer.held.push(RangeHeld { origin, index, writes });
                 }
+                deeper => self.answer.ranges.push(self.tree.parts(deeper)),
             }
         }
         Ok(())
     }
 
-    fn compare_block(&mut self, said: BlockHeld) -> Result<(), Violation> {
-        let BlockHeld { origin, block, live: theirs, answer } = said;
-        self.check(Range::Blocks { origin, level: 0, index: block })?;
-        let mine = self.live(origin, block);
-        let name = self.origins[origin as usize].0;
-        let dots =
-            |bits: u64| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| block * 64 + bit);
-        dots(mine & !theirs).for_each(|seq| _ = self.mine.insert(Dot::new(name, seq)));
-        dots(theirs).for_each(|seq| _ = self.theirs.insert(Dot::new(name, seq)));
+    fn compare_held(&mut self, said: &RangeHeld) -> Result<(), Violation> {
+        let RangeHeld { origin, index, writes: theirs } = *said;
+        let range = Range::Blocks { origin, level: 1, index };
+        self.tree.check(range)?;
+        let mine = self.tree.held(origin, index);
         if mine == theirs {
-            self.colliding.insert((origin, block));
+            // The same writes, and other digests: it is contents that differ, in one block or more.
+            self.answer.ranges.push(self.tree.parts(range));
+            return Ok(());
         }
-        if !answer {
-            self.answer.blocks.push(BlockHeld { origin, block, live: mine, answer: true });
+        let name = self.tree.name(origin)?;
+        insert(&mut self.mine, name, index, &mine.without(&theirs));
+        insert(&mut self.theirs, name, index, &theirs);
+        self.answer.lacking.push(RangeHeld { origin, index, writes: theirs.without(&mine) });
+        Ok(())
+    }
+
+    fn learn_lacking(&mut self, said: &RangeHeld) -> Result<(), Violation> {
+        let RangeHeld { origin, index, writes: lacking } = *said;
+        self.tree.check(Range::Blocks { origin, level: 1, index })?;
+        let mine = self.tree.held(origin, index);
+        if !lacking.without(&mine).is_empty() {
+            return Err(Violation::DescentMalformed);
         }
+        let name = self.tree.name(origin)?;
+        insert(&mut self.mine, name, index, &lacking);
+        insert(&mut self.theirs, name, index, &mine.without(&lacking));
         Ok(())
     }
 
     /// The names of the writes of blocks whose contents differ.
     #[must_use]
-    pub fn collisions(&self) -> SeenSet {
-        let mut dots = SeenSet::new();
-        for (origin, block) in &self.colliding {
-            let (name, live) = (self.origins[*origin as usize].0, self.live(*origin, *block));
-            (0..64).filter(|bit| live >> bit & 1 == 1).for_each(|bit| {
-                dots.insert(Dot::new(name, block * 64 + bit));
-            });
-        }
-        dots
+    pub fn collisions(&self) -> Vec<Dot> {
+        self.colliding.iter().flat_map(|(origin, block)| self.tree.dots(*origin, *block)).collect()
     }
 
-    fn live(&self, origin: u32, block: u64) -> u64 {
-        self.digests.live(&self.origins[origin as usize].0, block)
+    /// Both ends give each origin the same number.
+    #[must_use]
+    pub fn number(&self, origin: &Origin) -> Option<u32> {
+        self.tree.number(origin)
     }
 
-    fn check(&self, range: Range) -> Result<(), Violation> {
-        let lawful = match range {
-            Range::Origins { level, index } => {
-                (1..=8).contains(&level)
-                    && u64::from(index).saturating_mul(GROUP.saturating_pow(level))
-                        < self.origins.len() as u64
-            }
-            Range::Blocks { origin, level, index } => {
-                self.origins.get(origin as usize).is_some_and(|(_, levels)| {
-                    level < *levels && index < GROUP.saturating_pow(levels - level)
-                }) || self
-                    .origins
-                    .get(origin as usize)
-                    .is_some_and(|(_, levels)| level == *levels && index == 0)
-            }
-        };
-        if lawful { Ok(()) } else { Err(Violation::DescentMalformed) }
+    /// The origin with this number.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn name(&self, number: u32) -> Result<Origin, Violation> {
+        self.tree.name(number)
     }
-
-    fn parts_of(&self, range: Range) -> Vec<Option<Range>> {
-        let part = |nth: u64| match range {
-            Range::Origins { level: 1, index } => {
-                let origin = u64::from(index) * GROUP + nth;
-                let (_, levels) = self.origins.get(usize::try_from(origin).ok()?)?;
-                Some(Range::Blocks { origin: u32::try_from(origin).ok()?, level: *levels, index: 0 })
-            }
-            Range::Origins { level, index } => {
-                let index = u64::from(index) * GROUP + nth;
-                let first = index.saturating_mul(GROUP.saturating_pow(level - 1));
-                let index = u32::try_from(index).ok()?;
-                (first < self.origins.len() as u64).then_some(Range::Origins { level: level - 1, index })
-            }
-            Range::Blocks { origin, level, index } => {
-                Some(Range::Blocks { origin, level: level.checked_sub(1)?, index: index * GROUP + nth })
-            }
-        };
-        (0..GROUP).map(part).collect()
-    }
-
-    fn parts(&self, range: Range) -> Parts {
-        let (mut present, mut digests) = (0, Vec::new());
-        for (nth, part) in self.parts_of(range).into_iter().enumerate() {
-            let Some(part) = part else { continue };
-            let sum = self.sum(part);
-            if sum.count > 0 {
-                present |= 1 << nth;
-                digests.push(self.digest(part, &sum));
-            }
-        }
-        Parts { range, present, digests }
-    }
-
-    fn sum(&self, range: Range) -> Sum {
-        match range {
-            Range::Blocks { origin, level, index } => {
-                self.digests.range(&self.origins[origin as usize].0, level, index)
-            }
-            Range::Origins { level, index } => {
-                let width = GROUP.saturating_pow(level);
-                let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-                let first = count(u64::from(index) * width);
-                let mut sum = Sum::ZERO;
-                for (origin, levels) in self.origins.iter().skip(first).take(count(width)) {
-                    sum.add(&self.digests.range(origin, *levels, 0));
-                }
-                sum
-            }
-        }
-    }
-
-    /// Eight bytes that nobody can prepare: keyed with what both drew for this exchange.
-    fn digest(&self, range: Range, sum: &Sum) -> [u8; 8] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.session);
-        hasher.update(&encode(&range));
-        hasher.update(&sum.to_bytes());
-        let mut short = [0; 8];
-        short.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        short
-    }
-}
-
-/// How many levels stand over the blocks up to number `last`: at least one.
-fn levels(last: u64) -> u32 {
-    (1..=LEVELS_MAX).find(|level| GROUP.saturating_pow(*level) > last).unwrap_or(LEVELS_MAX)
 }
 
 /// A step in as many frames as it takes, at least one.
 fn frames(step: Descent) -> Vec<Descent> {
-    let (mut ranges, mut blocks) = (step.ranges.into_iter().peekable(), step.blocks.into_iter().peekable());
+    let Descent { ranges, held, lacking, colliding, more: _ } = step;
+    let (mut ranges, mut held) = (ranges.into_iter(), held.into_iter());
+    let (mut lacking, mut colliding) = (lacking.into_iter(), colliding.into_iter());
     let mut frames = Vec::new();
     loop {
-        let ranges_now: Vec<_> = ranges.by_ref().take(RANGES_MAX).collect();
-        let room = RANGES_MAX - ranges_now.len();
-        let blocks_now: Vec<_> = blocks.by_ref().take(room).collect();
-        let more = ranges.peek().is_some() || blocks.peek().is_some();
-        frames.push(Descent { ranges: ranges_now, blocks: blocks_now, more });
+        let mut room = RANGES_MAX;
+        let mut frame = Descent::default();
+        fill(&mut frame.ranges, &mut ranges, &mut room);
+        fill(&mut frame.held, &mut held, &mut room);
+        fill(&mut frame.lacking, &mut lacking, &mut room);
+        fill(&mut frame.colliding, &mut colliding, &mut room);
+        frame.more = ranges.len() + held.len() + lacking.len() + colliding.len() > 0;
+        let more = frame.more;
+        frames.push(frame);
         if !more {
             return frames;
         }
     }
+}
+
+fn fill<T>(frame: &mut Vec<T>, rest: &mut std::vec::IntoIter<T>, room: &mut usize) {
+    frame.extend(rest.by_ref().take(*room));
+    *room -= frame.len();
 }

@@ -331,13 +331,10 @@ impl Exchange {
         }
         match frame {
             ExchangeFrame::Descent(step) => {
-                report.rounds += 1;
+                report.rounds += u32::from(!step.more);
                 ranges.on_descent(step, effects)
             }
-            ExchangeFrame::Claims(claims) => {
-                ranges.on_claims(claims, report, effects);
-                Ok(())
-            }
+            ExchangeFrame::Claims(claims) => ranges.on_claims(claims, report, effects),
             ExchangeFrame::Verdicts(verdicts) => ranges.on_verdicts(&verdicts, report, effects),
             ExchangeFrame::Items(items) => {
                 ranges.on_items(items, report, effects);
@@ -440,7 +437,13 @@ impl Exchange {
                 let equal = hello.seen_hash == self.hello.seen_hash
                     && hello.floors_hash == self.hello.floors_hash
                     && roots_match != Some(false);
+                let seen_the_same =
+                    hello.seen_hash == self.hello.seen_hash && hello.floors_hash == self.hello.floors_hash;
                 self.peer_hello = Some(hello);
+                if !equal && seen_the_same {
+                    self.compare_at_once(effects);
+                    return Ok(());
+                }
                 if !equal {
                     self.report.roots_matched = false;
                     self.report.rounds = 2;
@@ -461,6 +464,18 @@ impl Exchange {
         self.sending = Sending::Ended;
         self.receiving = Receiving::Ended;
         Ok(())
+    }
+
+    /// Both have seen the same, and forgotten the same, and hold something else. Neither has anything
+    /// to say that the other does not know, but what ranges tell; both find so from the hellos.
+    fn compare_at_once(&mut self, effects: &mut Vec<Effect>) {
+        self.report.outcome = Outcome::Ranges;
+        self.peer_floors = self.floors.clone();
+        self.peer_seen = Arc::new(self.own.clone());
+        self.compares_ranges = true;
+        self.sending = Sending::Ended;
+        self.receiving = Receiving::Ranges { frontier: SeenSet::new() };
+        effects.extend([Effect::PeerSeen(Arc::clone(&self.peer_seen)), Effect::OpenRanges]);
     }
 
     fn on_seen(&mut self, part: SeenPart, effects: &mut Vec<Effect>) -> Result<(), Violation> {

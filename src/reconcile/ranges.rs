@@ -7,14 +7,17 @@ use super::{
     descent::{Descending, Stepped},
 };
 use crate::{
-    causality::{Dot, SeenSet},
+    causality::{Dot, SEQ_MAX, SeenSet},
     digest::Digests,
     types::Key,
-    wire::{CLAIMS_MAX, Claims, Descent, ExchangeFrame, Items, Verdict, Verdicts},
+    wire::{CLAIMS_MAX, Claim, Claims, Descent, ExchangeFrame, Items, Verdict, Verdicts},
 };
 
-/// The most frames of claims that wait for their verdicts.
-pub const CLAIMS_AHEAD_MAX: usize = 8;
+/// Claims wait for their verdicts until they take so many bytes; only then no more are made. A window
+/// in frames would cost a round trip each time it is full.
+pub const CLAIMS_AHEAD_BYTES: usize = 4 * 1024 * 1024;
+/// What a claim takes beside its key.
+const CLAIM_BYTES: usize = size_of::<(Dot, Key)>();
 /// So often what became live meanwhile is claimed, too, before the frontier is given up.
 pub const LATE_ROUNDS_MAX: u32 = 4;
 
@@ -29,6 +32,8 @@ pub struct Ranges {
     reading: bool,
     /// Claims that wait for their verdicts, frame by frame.
     asked: VecDeque<Vec<(Dot, Key)>>,
+    /// What they take.
+    asked_bytes: usize,
     /// Verdicts that are being carried out: wanted versions are read.
     carrying_out: usize,
     /// Claims of the peer that are being judged, and items that are being stored.
@@ -63,6 +68,7 @@ impl Ranges {
             unclaimed: SeenSet::new(),
             reading: false,
             asked: VecDeque::new(),
+            asked_bytes: 0,
             carrying_out: 0,
             busy: 0,
             claimed: false,
@@ -84,11 +90,11 @@ impl Ranges {
                 send_steps(frames, effects);
                 self.through = true;
                 self.unclaimed = std::mem::take(&mut self.descending.mine);
-                self.settled = std::mem::take(&mut self.descending.theirs);
+                self.settled.union(&std::mem::take(&mut self.descending.theirs));
                 let colliding = self.descending.collisions();
                 if !colliding.is_empty() {
                     self.carrying_out += 1;
-                    effects.push(Effect::ReadItems(colliding.iter().flat_map(dots).collect()));
+                    effects.push(Effect::ReadItems(colliding));
                 }
                 self.claim(effects);
             }
@@ -98,7 +104,7 @@ impl Ranges {
 
     /// Has the next claims read, or says that there are no more.
     fn claim(&mut self, effects: &mut Vec<Effect>) {
-        if !self.unclaimed.is_empty() && !self.reading && self.asked.len() < CLAIMS_AHEAD_MAX {
+        if !self.unclaimed.is_empty() && !self.reading && self.asked_bytes < CLAIMS_AHEAD_BYTES {
             let next = super::parts::take_dots(&mut self.unclaimed, CLAIMS_MAX as u64);
             self.reading = true;
             self.settled.union(&next);
@@ -121,16 +127,41 @@ impl Ranges {
         self.reading = false;
         if !claims.is_empty() {
             report.claims_out += claims.len() as u64;
-            self.asked.push_back(claims.clone());
-            effects.push(Effect::Send(ExchangeFrame::Claims(Claims { claims })));
+            let said = claims.iter().map(|(dot, key)| self.said(*dot, key)).collect();
+            effects.push(Effect::Send(ExchangeFrame::Claims(Claims { claims: said })));
+            self.asked_bytes += bytes(&claims);
+            self.asked.push_back(claims);
         }
         self.claim(effects);
     }
 
-    pub fn on_claims(&mut self, claims: Claims, report: &mut Report, effects: &mut Vec<Effect>) {
+    fn said(&self, dot: Dot, key: &Key) -> Claim {
+        // Only what one of both had seen when the exchange began is claimed, and that is numbered.
+        let origin = self.descending.number(&dot.origin).expect("claims are of origins that were shown");
+        Claim { origin, seq: dot.seq, key: key.clone() }
+    }
+
+    pub fn on_claims(
+        &mut self,
+        claims: Claims,
+        report: &mut Report,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Violation> {
         report.claims_in += claims.claims.len() as u64;
+        let mut judged = Vec::with_capacity(claims.claims.len());
+        for Claim { origin, seq, key } in claims.claims {
+            if !(1..=SEQ_MAX).contains(&seq) {
+                return Err(Violation::ClaimMalformed);
+            }
+            let name = self.descending.name(origin).map_err(|_| Violation::ClaimMalformed)?;
+            let dot = Dot::new(name, seq);
+            // The peer holds it, so it need not be asked about it.
+            self.settled.insert(dot);
+            judged.push((dot, key));
+        }
         self.busy += 1;
-        effects.push(Effect::Judge(claims.claims));
+        effects.push(Effect::Judge(judged));
+        Ok(())
     }
 
     pub fn on_judged(&mut self, verdicts: Vec<Verdict>, items: Vec<Items>, effects: &mut Vec<Effect>) {
@@ -149,6 +180,7 @@ impl Ranges {
         if asked.len() != verdicts.verdicts.len() {
             return Err(Violation::VerdictsUnasked);
         }
+        self.asked_bytes -= bytes(&asked);
         let mut wanted = Vec::new();
         for ((dot, key), verdict) in asked.into_iter().zip(&verdicts.verdicts) {
             match verdict {
@@ -208,10 +240,8 @@ impl Ranges {
     }
 }
 
-fn dots<'a>(
-    (origin, seqs): (&'a crate::causality::Origin, &'a crate::causality::Intervals),
-) -> impl Iterator<Item = Dot> + 'a {
-    seqs.iter().flat_map(|(first, last)| first..=last).map(|seq| Dot::new(*origin, seq))
+fn bytes(claims: &[(Dot, Key)]) -> usize {
+    claims.iter().map(|(_, key)| CLAIM_BYTES + key.as_bytes().len()).sum()
 }
 
 fn send_steps(frames: Vec<Descent>, effects: &mut Vec<Effect>) {

@@ -64,6 +64,9 @@ pub enum Violation {
     /// Digests of ranges that there are not.
     #[error("the peer sent digests of ranges that there are not")]
     DescentMalformed,
+    /// A claim that names no write of an origin that either has shown.
+    #[error("the peer claims a write that has no name")]
+    ClaimMalformed,
     /// Something of a comparison of ranges, outside one.
     #[error("the peer sent {0}, and no ranges are compared")]
     NoRanges(&'static str),

@@ -651,9 +651,10 @@ impl Ledger {
         if let Some((version, deleted)) = before {
             let no = self.number_of(&version.dot.origin);
             let dot = version.dot;
-            self.draft
-                .items
-                .push((ns, Item { dot, hash: version.hash(), before: Some(!deleted), after: None }));
+            if !self.tally.is_off() {
+                let item = Item { dot, hash: version.hash(), before: Some(!deleted), after: None };
+                self.draft.items.push((ns, item));
+            }
             if deleted {
                 self.draft.batch.remove(layout::forgettable(ns, version.hlc.0, no, dot.seq));
             }
@@ -669,7 +670,9 @@ impl Ledger {
             let (dot, hash) = (version.dot, version.hash());
             let entry = stored::encode_dot(hash, &version.key, !deleted);
             self.draft.batch.insert(layout::dot(ns, no, dot.seq), entry);
-            self.draft.items.push((ns, Item { dot, hash, before: None, after: Some(!deleted) }));
+            if !self.tally.is_off() {
+                self.draft.items.push((ns, Item { dot, hash, before: None, after: Some(!deleted) }));
+            }
             if deleted {
                 let key = Bytes::copy_from_slice(version.key.as_bytes());
                 self.draft.batch.insert(layout::forgettable(ns, version.hlc.0, no, dot.seq), key);

@@ -40,6 +40,8 @@ enum Stage {
     /// Entries from this key of the dot index on are still to be read.
     Reading(Bytes),
     Complete,
+    /// None are kept: for benches, to say what keeping them costs.
+    Off,
 }
 
 impl Default for Stage {
@@ -54,6 +56,10 @@ type Kept = (u32, u64, u64, u64, Sum);
 impl Tally {
     pub(super) fn is_complete(&self) -> bool {
         matches!(self.stage, Stage::Complete)
+    }
+
+    pub(super) fn is_off(&self) -> bool {
+        matches!(self.stage, Stage::Off)
     }
 
     pub(super) fn borrow(&self, ns: NsNo) -> Option<&Digests> {
@@ -120,6 +126,12 @@ impl Ledger {
         self.tally.of(self.space(namespace).no)
     }
 
+    /// Keeps no digests from now on: only a bench wants that, to say what keeping them costs.
+    #[doc(hidden)]
+    pub fn without_digests(&mut self) {
+        self.tally = Tally { digests: BTreeMap::new(), stage: Stage::Off };
+    }
+
     /// Goes on making the digests, if they are not complete. True if there is more to do. The draft
     /// must be committed.
     ///
@@ -130,11 +142,11 @@ impl Ledger {
     /// When the draft is not empty: callers see to it.
     pub fn tally_on(&mut self) -> Result<bool, StoreError> {
         assert!(self.draft.is_empty(), "the dot index is read as committed");
-        if !self.tally.is_complete() {
+        if !self.tally.is_complete() && !self.tally.is_off() {
             self.tally.read_on(&*self.store, &self.shared)?;
             self.publish_roots();
         }
-        Ok(!self.tally.is_complete())
+        Ok(matches!(self.tally.stage, Stage::Reading(_)))
     }
 
     /// Has readers know what is held, once that is known.

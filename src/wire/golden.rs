@@ -60,12 +60,16 @@ fn floors() -> Floors {
 fn descent() -> Descent {
     let range = Range::Origins { level: 1, index: 0 };
     let blocks = Range::Blocks { origin: 1, level: 2, index: 70_000 };
+    let (mut held, mut lacking) = (Held([u64::MAX; 16]), Held::default());
+    (held.0[3], held.0[5], lacking.0[15]) = (0, 0xff00, 0b1001);
     Descent {
         ranges: vec![
             Parts { range, present: 0b101, digests: vec![[1; 8], [2; 8]] },
             Parts { range: blocks, present: 1 << 15, digests: vec![[3; 8]] },
         ],
-        blocks: vec![BlockHeld { origin: 0, block: 9, live: 0xff00, answer: true }],
+        held: vec![RangeHeld { origin: 0, index: 9, writes: held }],
+        lacking: vec![RangeHeld { origin: 1, index: 300, writes: lacking }],
+        colliding: vec![(1, 9)],
         more: false,
     }
 }
@@ -121,7 +125,10 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
         ("sync-4-busy", ExchangeFrame::Busy),
         ("sync-5-not-carried", ExchangeFrame::NotCarried),
         ("sync-6-descent", ExchangeFrame::Descent(descent())),
-        ("sync-7-claims", ExchangeFrame::Claims(Claims { claims: vec![(put().dot, put().key)] })),
+        (
+            "sync-7-claims",
+            ExchangeFrame::Claims(Claims { claims: vec![Claim { origin: 1, seq: 300, key: put().key }] }),
+        ),
         (
             "sync-8-verdicts",
             ExchangeFrame::Verdicts(Verdicts {

@@ -15,6 +15,7 @@ mod codec;
 mod envelope;
 mod exchange;
 mod frame;
+mod held;
 mod link;
 mod ranges;
 mod versions;
@@ -32,11 +33,12 @@ pub use frame::{
     FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Frame, FrameError, FrameHead, FrameReader, PROTOCOL_VERSION,
     read_head, write_frame,
 };
+pub use held::{HELD_WRITES, Held};
 pub use link::{
     ADDRESS_BYTES_MAX, Answer, BEACON_NEIGHBOURS_MAX, Beacon, LINK_ADDRESSES_MAX, LINK_HELLO_NAME_BYTES_MAX,
     LinkFrame, LinkHello, NEED_SEQS_MAX, NEEDED_ANSWERS_MAX, NEEDED_BYTES, Need, Needed, PEER_ADDRESSES_MAX,
     PeerAddresses,
 };
 pub use ranges::{
-    BlockHeld, CLAIMS_MAX, Claims, Descent, Items, Parts, RANGES_MAX, Range, Verdict, Verdicts,
+    CLAIMS_MAX, Claim, Claims, Descent, Items, Parts, RANGES_MAX, Range, RangeHeld, Verdict, Verdicts,
 };

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bounds;
-use crate::{causality::Dot, conflict::Version, types::Key};
+use super::{Held, bounds};
+use crate::{conflict::Version, types::Key};
 
-/// The most ranges, and the most blocks, in one frame: with all their digests they fit it.
+/// The most entries of each sort in one frame: with all their digests they fit it.
 pub const RANGES_MAX: usize = 400;
 /// The most claims in one frame: with the longest keys they fit it.
 pub const CLAIMS_MAX: usize = 800;
@@ -44,38 +44,54 @@ pub struct Parts {
     pub digests: Vec<[u8; 8]>,
 }
 
-/// Which of 64 writes the sender holds.
+/// Which writes of sixteen blocks: those that the sender holds, or lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockHeld {
+pub struct RangeHeld {
     /// The number of the origin.
     pub origin: u32,
-    /// The number of the block.
-    pub block: u64,
+    /// The number of the range of level 1.
+    pub index: u64,
     /// A bit for each write.
-    pub live: u64,
-    /// Whether it answers what the receiver said of the block.
-    pub answer: bool,
+    pub writes: Held,
 }
 
-/// One step down: what differs, one level deeper. A step with nothing in it ends the descent.
+/// One step down: what differs, one level deeper. Ranges and `held` ask for an answer, `lacking` and
+/// `colliding` do not; the descent is over with the first step that asks for none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descent {
-    /// Ranges that differ, in parts.
+    /// Ranges that differ, in parts. Those of level 1 only where both hold the same writes of it.
     #[serde(deserialize_with = "bounds::list::<_, _, RANGES_MAX>")]
     pub ranges: Vec<Parts>,
-    /// Blocks that differ.
+    /// Ranges of level 1 that differ: what the sender holds of each.
     #[serde(deserialize_with = "bounds::list::<_, _, RANGES_MAX>")]
-    pub blocks: Vec<BlockHeld>,
+    pub held: Vec<RangeHeld>,
+    /// What the sender does not hold of what the receiver said it holds.
+    #[serde(deserialize_with = "bounds::list::<_, _, RANGES_MAX>")]
+    pub lacking: Vec<RangeHeld>,
+    /// Blocks of which both hold the same writes with other contents: origin and number.
+    #[serde(deserialize_with = "bounds::list::<_, _, RANGES_MAX>")]
+    pub colliding: Vec<(u32, u64)>,
     /// Whether the same step goes on in another frame.
     pub more: bool,
+}
+
+/// A version that only the sender holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The number of its origin.
+    pub origin: u32,
+    /// Its sequence number.
+    pub seq: u64,
+    /// What it was written to.
+    pub key: Key,
 }
 
 /// Versions that only the sender holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Their names and keys.
+    /// The versions.
     #[serde(deserialize_with = "bounds::list::<_, _, CLAIMS_MAX>")]
-    pub claims: Vec<(Dot, Key)>,
+    pub claims: Vec<Claim>,
 }
 
 /// What becomes of a claim (rule 6).
