@@ -33,7 +33,10 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
         if let What::Applied { node, local: true, version } = &event.what {
             let wall = clocks.wall(*node, event.at);
             ahead(wall, event.at, *node, version, findings);
-            for sibling in replay.held(*node, &version.key).into_iter().flat_map(|held| &held.siblings) {
+            let held = replay.held(*node, &version.key).into_iter().flat_map(|held| &held.siblings);
+            // A delete may have been forgotten: then it is not in front of anybody any more.
+            let known = |sibling: &&&Seen| !index.plan.forgets() || sibling.value.is_some();
+            for sibling in held.filter(known) {
                 later(wall, event.at, *node, version, sibling, findings);
             }
         }
@@ -151,6 +154,18 @@ mod tests {
             let delete = doctored.applied().find(|(.., version)| version.value.is_none()).expect("some").2;
             delete.hlc = Hlc::from_millis(delete.hlc.millis() - 200);
         });
+    }
+
+    #[test]
+    fn a_delete_that_may_be_forgotten_orders_nothing_any_more() {
+        let mut early = Fixture::new();
+        let gone = early.delete(ANT, "nest");
+        early.put(ANT, "nest");
+        let delete = early.applied().find(|(.., version)| version.dot == gone).expect("some").2;
+        delete.hlc = Hlc::from_millis(delete.hlc.millis() + 30_000);
+        assert_eq!(early.judge(&ORACLE).len(), 1);
+        early.plan.settings.delete_retention = Some(Duration::from_secs(5));
+        assert_eq!(early.judge(&ORACLE), vec![]);
     }
 
     #[test]
