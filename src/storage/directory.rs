@@ -4,6 +4,7 @@
 //! lock        held as long as the directory is in use; when it changed tells copies from originals
 //! identity    32 bytes, the node's ed25519 secret key; keep it to stay the same node
 //! store/      the store
+//! issued      how many names were given to writes: tells whether the store lost its end
 //! ```
 
 use std::{
@@ -124,7 +125,7 @@ fn read_identity(path: &Path) -> Result<Option<[u8; IDENTITY_BYTES]>, OpenError>
         Err(_) => Err(OpenError::Io {
             path,
             reason: "it does not hold the 32 bytes of a secret key: \
-                     put back a copy of it, or remove it to become a new node"
+                     put back a copy of it, or remove it to become a new node; `tidings doctor` checks the rest"
                 .into(),
         }),
     }

@@ -80,6 +80,10 @@ pub struct Ledger {
     pub(super) watches: BTreeMap<u64, RangeWatch>,
     pub(super) next_watch: u64,
     pub(super) tally: Tally,
+    /// Whether rule 3 was checked over everything since the digests were made.
+    pub(super) accounted: bool,
+    /// What was found to be lost by that, and nobody was told of yet.
+    pub(super) found: Vec<(Namespace, SeenSet)>,
     known: Known,
     pub(super) draft: Draft,
 }
@@ -126,6 +130,8 @@ impl Ledger {
             watches: BTreeMap::new(),
             next_watch: 0,
             tally: Tally::default(),
+            accounted: false,
+            found: Vec::new(),
             known,
             draft: Draft::default(),
         };
@@ -151,6 +157,17 @@ impl Ledger {
             ledger.store.commit(batch, Durability::Fsync)?;
         }
         Ok((ledger, loaded.clock))
+    }
+
+    /// What a node needs to know of a store before its writer starts: a reader, the last stamp, and how
+    /// many names `me` has given. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds what this program did not write.
+    pub fn peek(store: Arc<dyn Store>, me: Origin) -> Result<(Reader, Hlc, u64), StoreError> {
+        let loaded = super::load::load(&*store)?;
+        let issued = loaded.issued(me);
+        Ok((Reader::new(store, Arc::new(loaded.shared)), loaded.clock, issued))
     }
 
     /// A reader of the same store. Readers see what is committed, at any time, from any thread.

@@ -62,6 +62,8 @@ pub enum Reason {
     PowerLost,
     /// What the store knew of its life cannot be read.
     Unreadable,
+    /// More names were given than the store knows of: it lost its end.
+    TailMissing,
     /// A peer has seen later writes of this life than this store has.
     PeerKnowsMore,
 }

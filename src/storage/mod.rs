@@ -7,6 +7,7 @@
 //! Invariant: all that must survive or vanish together lies in one batch, so whatever a crash
 //! takes, what remains is one consistent past.
 
+mod account;
 mod batch;
 mod chunks;
 pub mod directory;
@@ -15,6 +16,7 @@ mod error;
 pub mod fjall;
 mod forget;
 mod known;
+pub mod issued;
 pub mod layout;
 mod ledger;
 pub mod life;
@@ -23,6 +25,7 @@ pub mod memory;
 mod migrate;
 mod plain;
 mod reader;
+mod scrub;
 mod settle;
 mod shared;
 mod stored;
@@ -46,6 +49,7 @@ pub use error::{OpenError, StoreError};
 pub use forget::Swept;
 pub use ledger::{Committed, Ledger, Received, Write};
 pub use reader::{Found, Reader};
+pub use scrub::Scrubbed;
 pub use settle::Judgement;
 pub use view::{VersionPage, View};
 
