@@ -12,6 +12,7 @@ pub use handle::Node;
 pub use space::{BatchOp, Entry, Scan, ScanPage, Space, WriteOptions, Written};
 
 pub use crate::network::libp2p::swarm_key::SwarmKeyError;
+pub use crate::storage::doctor;
 pub use crate::report::{
     Digest, ExchangeKind, ExchangeReport, Frontier, Health, NodeEvent, PeerInfo, PeerSync, Queue, Status,
     SyncReport, SyncStatus,

@@ -229,6 +229,11 @@ fn read(store: &dyn Store) -> Result<Found, StoreError> {
     Ok(life.map_or(Found::Unreadable, Found::Life))
 }
 
+/// The epoch of the life of `store`; nothing if it cannot be read.
+pub(super) fn epoch(store: &dyn Store) -> Result<Option<u64>, StoreError> {
+    read(store).map(|found| found.epoch())
+}
+
 fn opened(store: &dyn Store) -> Result<StoredLife, StoreError> {
     match read(store)? {
         Found::Life(life) => Ok(life),

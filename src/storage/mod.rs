@@ -11,6 +11,7 @@ mod account;
 mod batch;
 mod chunks;
 pub mod directory;
+pub mod doctor;
 mod draft;
 mod error;
 pub mod fjall;

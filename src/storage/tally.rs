@@ -239,5 +239,14 @@ pub(super) fn decode_checkpoint(
     Ok(digests)
 }
 
+/// The digests of everything that is in the dot index of `store`, made anew.
+pub(super) fn all(store: &dyn Store, shared: &Shared) -> Result<BTreeMap<NsNo, Digests>, StoreError> {
+    let mut tally = Tally::default();
+    while !tally.is_complete() {
+        tally.read_on(store, shared)?;
+    }
+    Ok(tally.digests)
+}
+
 /// Stands while a checkpoint can be believed.
 pub(super) const CHECKPOINT: &str = "checkpoint";
