@@ -17,6 +17,7 @@ impl StorageState {
     pub(super) fn scrub(&mut self, myself: &ActorRef<StorageMsg>) -> Result<(), StoreError> {
         self.flush()?;
         let page = self.ledger.scrub(self.scrub_at.as_ref(), PAGE_ENTRIES)?;
+        self.tell_found();
         self.society.metrics.scrubbed.inc_by(page.looked);
         for what in &page.bad {
             tracing::warn!(what, "the store is damaged");

@@ -136,9 +136,11 @@ pub(super) struct Scan {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Changes nothing in the directory, unless asked to reset it: what is looked at is a copy of the store in the \
+#[command(
+    after_help = "Changes nothing in the directory, unless asked to reset it: what is looked at is a copy of the store in the \
 system's directory for temporary files (TMPDIR), which needs as much room.\n\n\
-Exit status: 0 sound, 1 something was found, 2 wrong usage, 3 could not look.")]
+Exit status: 0 sound, 1 something was found, 2 wrong usage, 3 could not look."
+)]
 pub(super) struct Doctor {
     /// The data directory.
     #[arg(long, env = "TIDINGS_DATA_DIR", value_name = "DIR", default_value = "./tidings-data")]

@@ -12,11 +12,11 @@ pub use handle::Node;
 pub use space::{BatchOp, Entry, Scan, ScanPage, Space, WriteOptions, Written};
 
 pub use crate::network::libp2p::swarm_key::SwarmKeyError;
-pub use crate::storage::doctor;
 pub use crate::report::{
     Digest, ExchangeKind, ExchangeReport, Frontier, Health, NodeEvent, PeerInfo, PeerSync, Queue, Status,
     SyncReport, SyncStatus,
 };
+pub use crate::storage::doctor;
 /// What the signatures of a node name, so that a program needs no other module.
 pub use crate::{
     actors::{Notice, Observer},

@@ -202,8 +202,9 @@ fn past_is_whole(
     } else {
         life
     };
-    let issued = Issued::open(directory.path())
-        .map_err(|error| StartError::Open(OpenError::Io { path: directory.path().into(), reason: error.to_string() }))?;
+    let issued = Issued::open(directory.path()).map_err(|error| {
+        StartError::Open(OpenError::Io { path: directory.path().into(), reason: error.to_string() })
+    })?;
     Ok((life, Some(issued)))
 }
 

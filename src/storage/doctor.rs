@@ -81,7 +81,11 @@ pub fn examine(path: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Examin
         Ok(Some(_)) => {}
         Ok(None) => examined.find("identity", "there is none", "the next start makes a new node of it"),
         Err(error @ OpenError::Io { .. }) => {
-            examined.find("identity", error.to_string(), "put back a copy, or remove it to become a new node");
+            examined.find(
+                "identity",
+                error.to_string(),
+                "put back a copy, or remove it to become a new node",
+            );
         }
         Err(error) => return Err(error),
     }
@@ -143,7 +147,10 @@ fn look_at_life(
         Told::Count(count) if count.epoch == epoch => {
             let known = me.map_or(0, |me| loaded.issued(me));
             if count.writes > known {
-                let what = format!("the store lost its end: {} own writes were made, it knows {known}", count.writes);
+                let what = format!(
+                    "the store lost its end: {} own writes were made, it knows {known}",
+                    count.writes
+                );
                 examined.find("life", what, NEW_EPOCH);
             }
         }
@@ -193,8 +200,7 @@ fn look_at_digests(store: &dyn Store, loaded: &Loaded, examined: &mut Examined) 
         return Ok(());
     }
     let snapshot = store.snapshot();
-    let kept =
-        tally::decode_checkpoint(&*snapshot, &loaded.shared.origins(), &mut super::Batch::new())?;
+    let kept = tally::decode_checkpoint(&*snapshot, &loaded.shared.origins(), &mut super::Batch::new())?;
     let made = tally::all(store, &loaded.shared)?;
     let cure = "a node that finds it unreadable makes it anew; if it differs, reset and resync";
     let roots = |digests: &BTreeMap<_, crate::digest::Digests>| -> Vec<_> {

@@ -80,6 +80,8 @@ pub struct Ledger {
     pub(super) watches: BTreeMap<u64, RangeWatch>,
     pub(super) next_watch: u64,
     pub(super) tally: Tally,
+    /// The digests as the dot index says during a pass of the scrub, to take their place in the end.
+    pub(super) recount: Option<Tally>,
     /// Whether rule 3 was checked over everything since the digests were made.
     pub(super) accounted: bool,
     /// What was found to be lost by that, and nobody was told of yet.
@@ -130,6 +132,7 @@ impl Ledger {
             watches: BTreeMap::new(),
             next_watch: 0,
             tally: Tally::default(),
+            recount: None,
             accounted: false,
             found: Vec::new(),
             known,
@@ -453,6 +456,9 @@ impl Ledger {
         self.draft = Draft::after(records, batch.len(), changes.len());
         self.store.commit(batch, durability)?;
         self.tally.apply(&items, &self.shared.origins());
+        if let Some(recount) = &mut self.recount {
+            recount.apply(&items, &self.shared.origins());
+        }
         for (space, origin, union) in unions {
             space.seen_mut().apply(origin, union);
         }

@@ -36,10 +36,13 @@ pub(super) fn while_opening(path: &Path, error: &fjall::Error) -> OpenError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 OpenError::Permission { path, reason }
             }
-            // Files that others name are gone, or end early.
-            io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                OpenError::Damaged { path, reason }
-            }
+            // Files that others name are gone, end early, or are there where none should be: what says that
+            // there is a store is gone.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::UnexpectedEof => OpenError::Damaged { path, reason },
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 OpenError::Store(StoreError::Full(reason))
             }
