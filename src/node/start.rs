@@ -208,7 +208,6 @@ fn past_is_whole(
     Ok((life, Some(issued)))
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one node")]
 fn society(
     builder: &Builder,
     node: NodeId,
