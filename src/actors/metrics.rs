@@ -28,6 +28,10 @@ pub struct Metrics {
     pub collisions: Counter,
     /// Seen writes that are neither held nor dead.
     pub lost: Counter,
+    /// Entries of the store that the scrub has looked at.
+    pub scrubbed: Counter,
+    /// Those of them that were damaged.
+    pub damaged: Counter,
     /// Versions dropped because a peer had forgotten the delete of them.
     pub dropped: Counter,
     /// Deletes forgotten.
@@ -78,6 +82,8 @@ impl Metrics {
             repeated: Counter::default(),
             collisions: Counter::default(),
             lost: Counter::default(),
+            scrubbed: Counter::default(),
+            damaged: Counter::default(),
             dropped: Counter::default(),
             forgotten: Counter::default(),
             ranges: Counter::default(),
@@ -110,6 +116,8 @@ impl Metrics {
             ("repeated", "versions that arrived again", &self.repeated),
             ("collisions", "dots with two contents", &self.collisions),
             ("lost", "seen writes that are neither held nor dead", &self.lost),
+            ("scrubbed", "entries of the store looked at in the background", &self.scrubbed),
+            ("damaged", "entries of the store that were damaged", &self.damaged),
             ("dropped", "versions dropped because a peer forgot the delete of them", &self.dropped),
             ("forgotten", "deletes forgotten", &self.forgotten),
             ("ranges", "exchanges that compared ranges", &self.ranges),

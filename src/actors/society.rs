@@ -28,7 +28,7 @@ use crate::{
     network::{Multiaddr, Network},
     ports::{Entropy, Scope},
     report::NodeEvent,
-    storage::{Change, Durability, Reader},
+    storage::{Change, Durability, Reader, issued::Issued},
     types::Limits,
 };
 
@@ -48,6 +48,8 @@ pub struct Settings {
     pub sync_interval: Duration,
     /// How long a delete is remembered one by one.
     pub delete_retention: Duration,
+    /// How long the scrub waits between two pages; zero for no scrub.
+    pub scrub_interval: Duration,
     /// Whether peers are told of each other.
     pub peer_exchange: bool,
     /// The limits that can be set.
@@ -88,6 +90,8 @@ pub struct Society {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) clock: ClockHandle,
     pub(crate) metrics: Metrics,
+    /// Keeps how many names were given to writes, where the store lies in a directory.
+    pub(crate) issued: Option<Issued>,
     pub(crate) admission: Admission,
     pub(crate) peers: Peers,
     pub(crate) events: Events,

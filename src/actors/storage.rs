@@ -26,7 +26,9 @@ use crate::{
     digest::Digests,
     replica::Refused,
     report::NodeEvent,
-    storage::{Change, Durability, Judgement, Ledger, Received, Store, StoreError, View, Write, life},
+    storage::{
+        Change, Durability, Judgement, Ledger, Received, Store, StoreError, View, Write, issued::Count, life,
+    },
     types::{Key, Namespace},
 };
 
@@ -107,6 +109,10 @@ pub enum StorageMsg {
     },
     /// Old deletes are forgotten (rule 5), and the digests are gone on with.
     Upkeep,
+    /// The next page of what is stored is looked at.
+    Scrub,
+    /// Digests that have to be made anew are gone on with.
+    Tally,
     /// A peer has seen more of our writes than we have: our past is missing.
     PeerKnowsMore {
         /// The origin it has seen more of; an older one than ours is no news.
@@ -234,9 +240,13 @@ pub struct Storage;
 
 /// What it keeps.
 pub struct StorageState {
-    society: Arc<Society>,
+    pub(super) society: Arc<Society>,
     store: Arc<dyn Store>,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
+    /// How many names were given, as last noted.
+    issued: Option<Count>,
+    /// Where the scrub goes on.
+    pub(super) scrub_at: Option<Bytes>,
     waiting: Vec<Waiting>,
     operations: usize,
     /// How many there were when `Flush` was last cast.
@@ -284,11 +294,13 @@ impl Actor for Storage {
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
         *society.reader.write().unwrap_or_else(PoisonError::into_inner) = ledger.reader();
-        Ok(StorageState {
+        let mut state = StorageState {
             durability: Durability::Buffer,
             society,
             store,
             ledger,
+            issued: None,
+            scrub_at: None,
             waiting: Vec::new(),
             operations: 0,
             operations_at_flush: 0,
@@ -297,7 +309,11 @@ impl Actor for Storage {
             has_twin: false,
             rewritten: Vec::new(),
             sweeps: BTreeMap::new(),
-        })
+        };
+        state.note_issued();
+        state.tell_found();
+        state.scrub_later(&myself, 1);
+        Ok(state)
     }
 
     async fn handle(
@@ -337,6 +353,8 @@ impl Actor for Storage {
             }
             StorageMsg::Lost { namespace, suspects } => state.unsee(&namespace, &suspects)?,
             StorageMsg::Upkeep => state.upkeep(&myself)?,
+            StorageMsg::Scrub => state.scrub(&myself)?,
+            StorageMsg::Tally => state.tally(&myself)?,
             StorageMsg::PeerKnowsMore { origin, reply } => {
                 state.begin_epoch(origin, PEER_KNOWS_MORE)?;
                 let _asker_is_gone = reply.send(());
@@ -558,7 +576,7 @@ impl StorageState {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), StoreError> {
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         let waiting = std::mem::take(&mut self.waiting);
         self.operations = 0;
         let durability = std::mem::replace(&mut self.durability, Durability::Buffer);
@@ -570,6 +588,7 @@ impl StorageState {
             Ok(committed) => {
                 let shared = waiting.len();
                 self.count_commit(started.elapsed());
+                self.note_issued();
                 self.tell(waiting, committed.changes);
                 // A lone writer gains little from it, and would wait for it every time.
                 if shared >= LEARN_SHARED_MIN { self.ledger.learn() } else { Ok(()) }
@@ -579,6 +598,18 @@ impl StorageState {
                     waiter.fail(&error);
                 }
                 Self::fail(error)
+            }
+        }
+    }
+
+    /// Keeps, beside the store, how many names were given: see [`crate::storage::issued`].
+    fn note_issued(&mut self) {
+        let Some(issued) = &self.society.issued else { return };
+        let count = self.ledger.issued();
+        if self.issued != Some(count) {
+            self.issued = Some(count);
+            if let Err(error) = issued.note(count) {
+                tracing::warn!(%error, "the count of names given cannot be kept: a store that loses its end may not notice");
             }
         }
     }
@@ -688,15 +719,7 @@ impl StorageState {
     fn unsee(&mut self, namespace: &Namespace, suspects: &SeenSet) -> Result<(), StoreError> {
         self.flush()?;
         let lost = self.ledger.unsee(namespace, suspects)?;
-        if !lost.is_empty() {
-            self.society.metrics.lost.inc_by(lost.count());
-            let count = lost.count();
-            let text = format!(
-                "{count} writes that were stored here are lost (a damaged disk?): they are fetched from the peers"
-            );
-            self.society.tell(NodeEvent::Warning(text));
-            self.society.anti_entropy.cast(AntiEntropyMsg::Learned);
-        }
+        self.tell_lost(namespace, &lost);
         Ok(())
     }
 
@@ -705,6 +728,7 @@ impl StorageState {
     fn upkeep(&mut self, myself: &ActorRef<StorageMsg>) -> Result<(), StoreError> {
         self.flush()?;
         let mut again = self.ledger.tally_on()?;
+        self.tell_found();
         let retention = u64::try_from(self.society.settings.delete_retention.as_millis()).unwrap_or(u64::MAX);
         let until = Hlc::from_millis(self.society.clock.wall_ms().saturating_sub(retention));
         for namespace in self.ledger.reader().namespaces() {

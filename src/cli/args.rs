@@ -68,6 +68,8 @@ pub(super) enum Command {
     },
     /// Compare with every neighbour now, and exchange what differs.
     Sync,
+    /// Check a data directory that no node uses; refill it from the peers.
+    Doctor(Doctor),
     /// Look at the settings of a node.
     Config {
         #[command(subcommand)]
@@ -83,7 +85,7 @@ pub(super) enum Command {
 impl Command {
     /// Whether the command asks a node that runs.
     pub(super) fn is_client(&self) -> bool {
-        !matches!(self, Self::Node(_) | Self::Config { .. } | Self::Completions { .. })
+        !matches!(self, Self::Node(_) | Self::Doctor(_) | Self::Config { .. } | Self::Completions { .. })
     }
 }
 
@@ -131,6 +133,24 @@ pub(super) struct Scan {
     /// Leave the values out.
     #[arg(long)]
     pub(super) keys_only: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Changes nothing in the directory, unless asked to reset it: what is looked at is a copy of the store in the \
+system's directory for temporary files (TMPDIR), which needs as much room.\n\n\
+Exit status: 0 sound, 1 something was found, 2 wrong usage, 3 could not look."
+)]
+pub(super) struct Doctor {
+    /// The data directory.
+    #[arg(long, env = "TIDINGS_DATA_DIR", value_name = "DIR", default_value = "./tidings-data")]
+    pub(super) data_dir: PathBuf,
+    /// Move the store aside, keep the identity: the next start is filled by the peers.
+    #[arg(long)]
+    pub(super) reset_and_resync: bool,
+    /// Do not ask before resetting.
+    #[arg(long, requires = "reset_and_resync")]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

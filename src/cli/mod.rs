@@ -8,6 +8,7 @@ mod args;
 mod client;
 mod completions;
 mod config;
+mod doctor;
 mod events;
 mod failure;
 mod kv;
@@ -55,6 +56,7 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::Scan(scan) => scan::run(&client.connect()?, &scan, client.json)?,
         Command::Status => status::run(&client.connect()?, client.json)?,
         Command::Peers { action } => peers::run(&client.connect()?, action, client.json)?,
+        Command::Doctor(doctor) => return doctor::run(&doctor, client.json),
         Command::Sync => return sync::run(&client.connect()?, client.json),
         Command::Config { action } => config::run(&action, client.json)?,
         Command::Completions { shell } => completions::run(shell)?,

@@ -95,6 +95,9 @@ pub(super) enum Keep {
 /// How long a delete is remembered one by one, unless told otherwise.
 const DELETE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// The pause between two pages of the scrub, unless told otherwise.
+const SCRUB_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Settings of a node; each has the default of the command line, but for discovery and membership,
 /// which a program states: a node that is embedded finds nobody unless told to.
 ///
@@ -122,6 +125,7 @@ pub struct Builder {
     pub(super) durability: Durability,
     pub(super) sync_interval: Duration,
     pub(super) delete_retention: Duration,
+    pub(super) scrub_interval: Duration,
     pub(super) namespaces: BTreeSet<Namespace>,
     pub(super) limits: Limits,
     pub(super) tuning: Tuning,
@@ -148,6 +152,7 @@ impl Default for Builder {
             durability: Durability::default(),
             sync_interval: Duration::from_secs(10),
             delete_retention: DELETE_RETENTION,
+            scrub_interval: SCRUB_INTERVAL,
             namespaces: BTreeSet::from([Namespace::default()]),
             limits: Limits::default(),
             tuning: Tuning::default(),
@@ -249,6 +254,15 @@ impl Builder {
     /// dearer, and a write that was concurrent to the delete wins when it arrives later.
     pub fn delete_retention(mut self, retention: Duration) -> Self {
         self.delete_retention = retention;
+        self
+    }
+
+    /// What is stored is looked at in the background, 256 entries at a time, with this pause in between:
+    /// 1 s unless set, and a thousand pauses between two passes. What cannot be read or does not match
+    /// its hash leaves the seen set, is told of as [`NodeEvent::Warning`](super::NodeEvent::Warning), and
+    /// is fetched from the peers. Zero for never.
+    pub fn scrub_interval(mut self, pause: Duration) -> Self {
+        self.scrub_interval = pause;
         self
     }
 

@@ -16,6 +16,7 @@ pub use crate::report::{
     Digest, ExchangeKind, ExchangeReport, Frontier, Health, NodeEvent, PeerInfo, PeerSync, Queue, Status,
     SyncReport, SyncStatus,
 };
+pub use crate::storage::doctor;
 /// What the signatures of a node name, so that a program needs no other module.
 pub use crate::{
     actors::{Notice, Observer},

@@ -39,10 +39,11 @@ use crate::{
     network::{Multiaddr, NetworkConfig, libp2p},
     ports::Scope,
     storage::{
-        Ledger, Store,
+        Ledger, OpenError, Store, StoreError,
         directory::DataDir,
         fjall::{Fjall, FjallOptions},
-        life::{self, Surroundings},
+        issued::{Issued, Told},
+        life::{self, Life, Surroundings},
         memory::Memory,
     },
     types::NAMESPACES_MAX,
@@ -68,15 +69,21 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
     let node = libp2p::node_id(&opened.identity);
     let life = life::open_life(&*opened.store, &opened.surroundings, &*builder.entropy, builder.durability)
         .map_err(|error| StartError::Open(error.into()))?;
+    let (events, first_events) = broadcast::channel(EVENTS_MAX);
+    let (life, issued) = past_is_whole(&builder, &opened, node, life)?;
+    if life.began == Some(life::Reason::TailMissing) {
+        let text = "the store has lost its last writes (a damaged or rolled-back disk?): a new epoch begins, and the peers \
+                    send what they have of them";
+        let _nobody_listens = events.send(NodeEvent::Warning(text.to_owned()));
+    }
     if let Some(reason) = life.began {
         tracing::info!(?reason, epoch = %format_args!("{:016x}", life.epoch), "a new epoch begins");
     }
     let mut registry = Registry::with_prefix("tidings");
     let metrics = Metrics::new(&mut registry);
     let network_registry = Arc::new(Mutex::new(Registry::default()));
-    let (events, first_events) = broadcast::channel(EVENTS_MAX);
     let mut listening = events.subscribe();
-    let society = Arc::new(society(&builder, node, life.epoch, &opened, metrics, events)?);
+    let society = Arc::new(society(&builder, node, life.epoch, &opened, metrics, events, issued)?);
     let store = Arc::downgrade(&opened.store);
     let args = SupervisorArgs {
         society: society.clone(),
@@ -173,6 +180,34 @@ async fn open(keep: Keep, options: FjallOptions) -> Result<Opened, StartError> {
     opened.await.map_err(|_| StartError::Internal("the store could not be opened: a panic".to_owned()))?
 }
 
+/// Rule 7: a store that knows of fewer names than were given in its life lost its end, and would give
+/// them again; so a new life begins. With it, where the names that are given from now on are counted.
+fn past_is_whole(
+    builder: &Builder,
+    opened: &Opened,
+    node: NodeId,
+    life: Life,
+) -> Result<(Life, Option<Issued>), StartError> {
+    let Some(directory) = &opened.directory else { return Ok((life, None)) };
+    let failed = |error: StoreError| StartError::Open(error.into());
+    let (_, _, known) =
+        Ledger::peek(opened.store.clone(), Origin { node, epoch: life.epoch }).map_err(failed)?;
+    let lost = match Issued::read(directory.path()) {
+        Told::Nothing => false,
+        Told::Unreadable => true,
+        Told::Count(count) => count.epoch == life.epoch && count.writes > known,
+    };
+    let life = if lost && life.began.is_none() {
+        life::renew_life(&*opened.store, &*builder.entropy, life::Reason::TailMissing).map_err(failed)?
+    } else {
+        life
+    };
+    let issued = Issued::open(directory.path()).map_err(|error| {
+        StartError::Open(OpenError::Io { path: directory.path().into(), reason: error.to_string() })
+    })?;
+    Ok((life, Some(issued)))
+}
+
 fn society(
     builder: &Builder,
     node: NodeId,
@@ -180,9 +215,10 @@ fn society(
     opened: &Opened,
     metrics: Metrics,
     events: broadcast::Sender<NodeEvent>,
+    issued: Option<Issued>,
 ) -> Result<Society, StartError> {
-    let namespaces: Vec<_> = builder.namespaces.iter().cloned().collect();
-    let (ledger, clock) = Ledger::open(opened.store.clone(), Origin { node, epoch }, &namespaces)
+    // Storage opens the ledger: a checkpoint of the digests can be taken once only.
+    let (reader, clock, _) = Ledger::peek(opened.store.clone(), Origin { node, epoch })
         .map_err(|error| StartError::Open(error.into()))?;
     let clock_handle = ClockHandle::new(Hlc::default(), builder.wall.clone());
     clock_handle.observe(clock);
@@ -194,6 +230,7 @@ fn society(
             durability: builder.durability,
             sync_interval: builder.sync_interval,
             delete_retention: builder.delete_retention,
+            scrub_interval: builder.scrub_interval,
             peer_exchange: builder.peer_exchange,
             limits: builder.limits,
         },
@@ -202,6 +239,7 @@ fn society(
         entropy: builder.entropy.clone(),
         clock: clock_handle,
         metrics,
+        issued,
         admission: Admission::default(),
         peers: Peers::default(),
         events,
@@ -212,7 +250,7 @@ fn society(
         subscribers: AtomicUsize::new(0),
         listen: Mutex::default(),
         kept: Mutex::default(),
-        reader: RwLock::new(ledger.reader()),
+        reader: RwLock::new(reader),
         network: RwLock::default(),
         clock_box: Mailbox::default(),
         storage: Mailbox::default(),

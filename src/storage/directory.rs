@@ -4,6 +4,7 @@
 //! lock        held as long as the directory is in use; when it changed tells copies from originals
 //! identity    32 bytes, the node's ed25519 secret key; keep it to stay the same node
 //! store/      the store
+//! issued      how many names were given to writes: tells whether the store lost its end
 //! ```
 
 use std::{
@@ -17,10 +18,10 @@ use rand::{TryRng, rngs::SysRng};
 use super::{OpenError, StoreError};
 
 pub(super) const LOCK: &str = "lock";
-const IDENTITY: &str = "identity";
+pub(super) const IDENTITY: &str = "identity";
 /// An identity that is not completely written yet.
 const IDENTITY_DRAFT: &str = "identity.new";
-const STORE: &str = "store";
+pub(super) const STORE: &str = "store";
 const IDENTITY_BYTES: usize = 32;
 
 /// A data directory, in use by this process until it is dropped.
@@ -108,7 +109,25 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn read_identity(path: &Path) -> Result<Option<[u8; IDENTITY_BYTES]>, OpenError> {
+/// Takes a directory into use without changing anything in it; nothing where nobody ever used it.
+pub(super) fn lock_as_is(path: &Path) -> Result<Option<File>, OpenError> {
+    if !path.is_dir() || !super::doctor::is_data_dir(path) {
+        let reason = "there is no data directory here: name one with --data-dir".to_owned();
+        return Err(OpenError::Io { path: path.to_path_buf(), reason });
+    }
+    let lock = match File::open(path.join(LOCK)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refused(&path.join(LOCK), &error)),
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_path_buf())),
+        Err(TryLockError::Error(error)) => Err(refused(path, &error)),
+    }
+}
+
+pub(super) fn read_identity(path: &Path) -> Result<Option<[u8; IDENTITY_BYTES]>, OpenError> {
     let path = path.join(IDENTITY);
     let file = match File::open(&path) {
         Ok(file) => file,
@@ -124,7 +143,7 @@ fn read_identity(path: &Path) -> Result<Option<[u8; IDENTITY_BYTES]>, OpenError>
         Err(_) => Err(OpenError::Io {
             path,
             reason: "it does not hold the 32 bytes of a secret key: \
-                     put back a copy of it, or remove it to become a new node"
+                     put back a copy of it, or remove it to become a new node; `tidings doctor` checks the rest"
                 .into(),
         }),
     }
@@ -167,12 +186,12 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 }
 
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -187,7 +206,7 @@ fn warn_if_others_can_read(path: &Path, file: &File) {
 #[cfg(not(unix))]
 fn warn_if_others_can_read(_path: &Path, _file: &File) {}
 
-fn refused(path: &Path, error: &io::Error) -> OpenError {
+pub(super) fn refused(path: &Path, error: &io::Error) -> OpenError {
     let (path, reason) = (path.to_path_buf(), error.to_string());
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {

@@ -16,7 +16,9 @@ pub enum StoreError {
     #[error("the store refuses writes since an earlier one failed: {0}; start the node again")]
     Poisoned(String),
     /// What was read is not what was written.
-    #[error("the store is damaged: {0}")]
+    #[error(
+        "the store is damaged: {0}; stop the node and run `tidings doctor`: with --reset-and-resync the peers refill it"
+    )]
     Damaged(String),
     /// The disk or the storage library refuses.
     #[error("the store cannot be used: {0}")]
@@ -52,7 +54,7 @@ pub enum OpenError {
     },
     /// What is in it does not fit together.
     #[error(
-        "{path} is damaged: {reason}; move it away and start with an empty --data-dir: the peers refill it (keep its `identity` file to stay the same node)"
+        "{path} is damaged: {reason}; run `tidings doctor` on the data directory: with --reset-and-resync it moves the store aside, keeps the identity, and the peers refill it at the next start"
     )]
     Damaged {
         /// The directory.

@@ -80,6 +80,12 @@ pub struct Ledger {
     pub(super) watches: BTreeMap<u64, RangeWatch>,
     pub(super) next_watch: u64,
     pub(super) tally: Tally,
+    /// The digests as the dot index says during a pass of the scrub, to take their place in the end.
+    pub(super) recount: Option<Tally>,
+    /// Whether rule 3 was checked over everything since the digests were made.
+    pub(super) accounted: bool,
+    /// What was found to be lost by that, and nobody was told of yet.
+    pub(super) found: Vec<(Namespace, SeenSet)>,
     known: Known,
     pub(super) draft: Draft,
 }
@@ -126,6 +132,9 @@ impl Ledger {
             watches: BTreeMap::new(),
             next_watch: 0,
             tally: Tally::default(),
+            recount: None,
+            accounted: false,
+            found: Vec::new(),
             known,
             draft: Draft::default(),
         };
@@ -151,6 +160,17 @@ impl Ledger {
             ledger.store.commit(batch, Durability::Fsync)?;
         }
         Ok((ledger, loaded.clock))
+    }
+
+    /// What a node needs to know of a store before its writer starts: a reader, the last stamp, and how
+    /// many names `me` has given. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds what this program did not write.
+    pub fn peek(store: Arc<dyn Store>, me: Origin) -> Result<(Reader, Hlc, u64), StoreError> {
+        let loaded = super::load::load(&*store)?;
+        let issued = loaded.issued(me);
+        Ok((Reader::new(store, Arc::new(loaded.shared)), loaded.clock, issued))
     }
 
     /// A reader of the same store. Readers see what is committed, at any time, from any thread.
@@ -436,6 +456,9 @@ impl Ledger {
         self.draft = Draft::after(records, batch.len(), changes.len());
         self.store.commit(batch, durability)?;
         self.tally.apply(&items, &self.shared.origins());
+        if let Some(recount) = &mut self.recount {
+            recount.apply(&items, &self.shared.origins());
+        }
         for (space, origin, union) in unions {
             space.seen_mut().apply(origin, union);
         }

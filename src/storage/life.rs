@@ -62,6 +62,8 @@ pub enum Reason {
     PowerLost,
     /// What the store knew of its life cannot be read.
     Unreadable,
+    /// More names were given than the store knows of: it lost its end.
+    TailMissing,
     /// A peer has seen later writes of this life than this store has.
     PeerKnowsMore,
 }
@@ -225,6 +227,11 @@ fn read(store: &dyn Store) -> Result<Found, StoreError> {
         _ => None,
     };
     Ok(life.map_or(Found::Unreadable, Found::Life))
+}
+
+/// The epoch of the life of `store`; nothing if it cannot be read.
+pub(super) fn epoch(store: &dyn Store) -> Result<Option<u64>, StoreError> {
+    read(store).map(|found| found.epoch())
 }
 
 fn opened(store: &dyn Store) -> Result<StoredLife, StoreError> {

@@ -23,6 +23,15 @@ pub(super) struct Loaded {
     pub(super) next_namespace: NsNo,
 }
 
+impl Loaded {
+    /// How many names `me` has given, in all namespaces together; those that were lost were given, too.
+    pub(super) fn issued(&self, me: Origin) -> u64 {
+        let last = |seen: &SeenSet| seen.get(&me).map_or(0, Intervals::max);
+        let spaces = self.shared.names().into_iter().filter_map(|name| self.shared.space(&name));
+        spaces.map(|space| last(&space.seen()).max(self.lost.get(&space.no).map_or(0, last))).sum()
+    }
+}
+
 fn damaged(what: &str) -> StoreError {
     StoreError::Damaged(what.to_owned())
 }

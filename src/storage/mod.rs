@@ -7,13 +7,16 @@
 //! Invariant: all that must survive or vanish together lies in one batch, so whatever a crash
 //! takes, what remains is one consistent past.
 
+mod account;
 mod batch;
 mod chunks;
 pub mod directory;
+pub mod doctor;
 mod draft;
 mod error;
 pub mod fjall;
 mod forget;
+pub mod issued;
 mod known;
 pub mod layout;
 mod ledger;
@@ -23,6 +26,7 @@ pub mod memory;
 mod migrate;
 mod plain;
 mod reader;
+mod scrub;
 mod settle;
 mod shared;
 mod stored;
@@ -46,6 +50,7 @@ pub use error::{OpenError, StoreError};
 pub use forget::Swept;
 pub use ledger::{Committed, Ledger, Received, Write};
 pub use reader::{Found, Reader};
+pub use scrub::Scrubbed;
 pub use settle::Judgement;
 pub use view::{VersionPage, View};
 

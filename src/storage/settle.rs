@@ -1,12 +1,17 @@
 //! Rule 6: what becomes of a version that only one side of a comparison holds, judged against what
 //! the other side holds at that moment; and rule 3: what was lost.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::{Durability, Ledger, Received, StoreError, chunks, layout, layout::NsNo, ledger::lost_fact};
+use super::{
+    Durability, Ledger, Received, StoreError, chunks, draft::Place, layout, layout::NsNo, ledger::lost_fact,
+    shared::SpaceState,
+};
 use crate::{
     causality::{Dot, Floors, Hlc, Intervals, SeenSet},
-    conflict::Version,
+    conflict::{Record, Strategy, Version},
     replica::{Plan, plan_take_back},
     types::{Key, Namespace},
     wire,
@@ -137,6 +142,7 @@ impl Ledger {
             return Ok(Received::NeedsBlob);
         }
         let at = self.look(space.no, &version.key)?;
+        self.drop_stray(&space, at, dot);
         let plan = plan_take_back(self.draft.records.get(at), version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
         self.apply(namespace, &space, at, plan, dot, blob, false);
@@ -146,6 +152,19 @@ impl Ledger {
             self.draft.batch.insert(lost_fact(space.no), wire::encode(&*lost));
         }
         Ok(received)
+    }
+
+    /// What was lost from the dot index alone stands in its record yet: it goes, and comes back as a whole.
+    fn drop_stray(&mut self, space: &Arc<SpaceState>, at: Place, dot: Dot) {
+        let Some(record) = self.draft.records.get(at).filter(|record| record.get(dot).is_some()) else {
+            return;
+        };
+        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
+        let mut rest = record.clone();
+        rest.drop_sibling(dot);
+        let less = visible(&rest) - visible(record);
+        self.draft.records.set(at, Some(rest));
+        self.draft.space(space).keys += less;
     }
 
     /// Rule 6: plans the drop of a version that is dead to a peer: it is dead here, too, and what its

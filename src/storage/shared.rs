@@ -33,6 +33,11 @@ impl Origins {
         self.numbers.get(origin).copied()
     }
 
+    /// All origins that have numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Origin> + '_ {
+        self.by_no.iter().copied()
+    }
+
     /// The number of `origin`, and whether it is new.
     pub(super) fn intern(&mut self, origin: Origin) -> (OriginNo, bool) {
         if let Some(no) = self.number(&origin) {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{
-    Batch, Durability, Ledger, Store, StoreError,
+    Batch, Durability, Ledger, Snapshot, Store, StoreError,
     draft::Item,
     layout::{self, NsNo},
     shared::{Origins, Shared, SpaceState},
@@ -27,12 +27,16 @@ use crate::{
 const PAGE_ENTRIES: usize = 8_192;
 /// So many blocks lie under one key of a checkpoint.
 const CHECKPOINT_BLOCKS: usize = 1_024;
+/// A store with more entries of the dot index that cannot be read is not repaired piece by piece.
+const GARBAGE_MAX: usize = 100_000;
 
 /// The digests of all namespaces of a store.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     digests: BTreeMap<NsNo, Digests>,
     stage: Stage,
+    /// Keys of entries that cannot be read: they count as not there, and are taken out in the end.
+    garbage: Vec<Bytes>,
 }
 
 #[derive(Debug)]
@@ -60,6 +64,10 @@ impl Tally {
 
     pub(super) fn is_off(&self) -> bool {
         matches!(self.stage, Stage::Off)
+    }
+
+    pub(super) fn garbage(&self) -> &[Bytes] {
+        &self.garbage
     }
 
     pub(super) fn borrow(&self, ns: NsNo) -> Option<&Digests> {
@@ -99,16 +107,20 @@ impl Tally {
         let origins = shared.origins();
         for pair in rest.by_ref().take(PAGE_ENTRIES) {
             let (key, entry) = pair?;
-            let (ns, dot) = read_key(&key, &origins)?;
-            let entry = stored::decode_dot(&entry)?;
-            self.digests.entry(ns).or_default().insert(dot, &entry.hash.0, entry.compared);
+            match (read_key(&key, &origins), stored::decode_dot(&entry)) {
+                (Ok((ns, dot)), Ok(entry)) => {
+                    self.digests.entry(ns).or_default().insert(dot, &entry.hash.0, entry.compared);
+                }
+                (Err(error), _) | (_, Err(error)) if self.garbage.len() >= GARBAGE_MAX => return Err(error),
+                _ => self.garbage.push(key),
+            }
         }
         self.stage = rest.next().transpose()?.map_or(Stage::Complete, |(at, _)| Stage::Reading(at));
         Ok(())
     }
 }
 
-fn read_key(key: &[u8], origins: &Origins) -> Result<(NsNo, Dot), StoreError> {
+pub(super) fn read_key(key: &[u8], origins: &Origins) -> Result<(NsNo, Dot), StoreError> {
     let damaged = || StoreError::Damaged("a key of the dot index".to_owned());
     let key: &[u8; 15] = key.try_into().map_err(|_| damaged())?;
     let [_, n0, n1, o0, o1, o2, o3, seq @ ..] = *key;
@@ -129,7 +141,7 @@ impl Ledger {
     /// Keeps no digests from now on: only a bench wants that, to say what keeping them costs.
     #[doc(hidden)]
     pub fn without_digests(&mut self) {
-        self.tally = Tally { digests: BTreeMap::new(), stage: Stage::Off };
+        self.tally = Tally { stage: Stage::Off, ..Tally::default() };
     }
 
     /// Goes on making the digests, if they are not complete. True if there is more to do. The draft
@@ -144,6 +156,7 @@ impl Ledger {
         assert!(self.draft.is_empty(), "the dot index is read as committed");
         if !self.tally.is_complete() && !self.tally.is_off() {
             self.tally.read_on(&*self.store, &self.shared)?;
+            self.account()?;
             self.publish_roots();
         }
         Ok(matches!(self.tally.stage, Stage::Reading(_)))
@@ -195,32 +208,57 @@ impl Ledger {
             return Ok(());
         }
         let mut batch = Batch::new();
-        let mut digests: BTreeMap<NsNo, Digests> = BTreeMap::new();
         let snapshot = self.store.snapshot();
-        let origins = self.shared.origins();
-        let (from, to) = layout::all(b'c');
-        for pair in snapshot.range(&from, &to, false) {
-            let (key, blocks) = pair?;
-            let damaged = |_| StoreError::Damaged("the checkpoint of the digests".to_owned());
-            let blocks: Vec<Kept> = wire::decode_stored(&blocks).map_err(damaged)?;
-            let ns = key.get(1..3).and_then(|no| no.try_into().ok()).map_or(0, u16::from_be_bytes);
-            let of_ns = digests.entry(ns).or_default();
-            for (no, block, held, live, sum) in blocks {
-                let origin = origins.get(no);
-                let origin =
-                    origin.ok_or_else(|| StoreError::Damaged("an origin without a number".to_owned()))?;
-                of_ns.restore(&origin, block, held, live, sum);
-            }
-            batch.remove(key);
-        }
-        drop(origins);
+        let digests = decode_checkpoint(&*snapshot, &self.shared.origins(), &mut batch)?;
         batch.remove(layout::fact(CHECKPOINT));
         // Synced, or a loss of power could bring it back beside later writes.
         self.store.commit(batch, Durability::Fsync)?;
-        self.tally = Tally { digests, stage: Stage::Complete };
-        Ok(())
+        match digests {
+            Some(digests) => {
+                self.tally = Tally { digests, stage: Stage::Complete, garbage: Vec::new() };
+                self.account()
+            }
+            // It is made anew from the dot index.
+            None => {
+                tracing::warn!("the checkpoint of the digests cannot be read: they are made anew");
+                Ok(())
+            }
+        }
     }
 }
 
+/// The digests that a checkpoint keeps, and the removal of its parts; nothing if it cannot be read.
+pub(super) fn decode_checkpoint(
+    snapshot: &dyn Snapshot,
+    origins: &Origins,
+    removal: &mut Batch,
+) -> Result<Option<BTreeMap<NsNo, Digests>>, StoreError> {
+    let mut digests = Some(BTreeMap::<NsNo, Digests>::new());
+    let (from, to) = layout::all(b'c');
+    for pair in snapshot.range(&from, &to, false) {
+        let (key, blocks) = pair?;
+        let ns = key.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
+        let blocks = wire::decode_stored::<Vec<Kept>>(&blocks).ok();
+        digests = ns.zip(blocks).zip(digests).and_then(|((ns, blocks), mut digests)| {
+            let of_ns = digests.entry(ns).or_default();
+            for (no, block, held, live, sum) in blocks {
+                of_ns.restore(&origins.get(no)?, block, held, live, sum);
+            }
+            Some(digests)
+        });
+        removal.remove(key);
+    }
+    Ok(digests)
+}
+
+/// The digests of everything that is in the dot index of `store`, made anew.
+pub(super) fn all(store: &dyn Store, shared: &Shared) -> Result<BTreeMap<NsNo, Digests>, StoreError> {
+    let mut tally = Tally::default();
+    while !tally.is_complete() {
+        tally.read_on(store, shared)?;
+    }
+    Ok(tally.digests)
+}
+
 /// Stands while a checkpoint can be believed.
-const CHECKPOINT: &str = "checkpoint";
+pub(super) const CHECKPOINT: &str = "checkpoint";

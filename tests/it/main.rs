@@ -8,6 +8,9 @@ mod admission;
 #[cfg(feature = "cli")]
 mod cli;
 mod clocks;
+mod damage;
+#[cfg(feature = "cli")]
+mod doctor;
 mod events;
 mod hostile;
 #[cfg(feature = "http")]

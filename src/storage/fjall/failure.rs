@@ -1,6 +1,11 @@
 //! What fjall's errors mean to us.
 
-use std::{any::Any, io, path::Path};
+use std::{
+    any::Any,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use crate::storage::{OpenError, StoreError};
 
@@ -31,10 +36,13 @@ pub(super) fn while_opening(path: &Path, error: &fjall::Error) -> OpenError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 OpenError::Permission { path, reason }
             }
-            // Files that others name are gone, or end early.
-            io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                OpenError::Damaged { path, reason }
-            }
+            // Files that others name are gone, end early, or are there where none should be: what says that
+            // there is a store is gone.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::UnexpectedEof => OpenError::Damaged { path, reason },
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 OpenError::Store(StoreError::Full(reason))
             }
@@ -50,12 +58,21 @@ pub(super) fn while_opening(path: &Path, error: &fjall::Error) -> OpenError {
 
 /// A panic while the store in `path` is opened: fjall's answer to some kinds of damage.
 pub(super) fn panicked_opening(path: &Path, panic: &(dyn Any + Send)) -> OpenError {
-    let reason = panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "the storage library gave up".into());
-    OpenError::Damaged { path: path.to_path_buf(), reason }
+    OpenError::Damaged { path: path.to_path_buf(), reason: text_of(panic) }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the storage library gave up: {}", text.unwrap_or("it did not say why"))
+}
+
+/// Runs what reads, and takes a panic, fjall's answer to some kinds of damage, for damage.
+pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, fjall::Error>) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(outcome) => outcome.map_err(|error| while_running(&error)),
+        Err(panic) => Err(StoreError::Damaged(text_of(&*panic))),
+    }
 }
 
 fn io_error(error: &fjall::Error) -> Option<&io::Error> {

@@ -98,10 +98,7 @@ impl Fjall {
 
 impl Store for Fjall {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        match self.keyspace.get(key) {
-            Ok(value) => Ok(value.map(Bytes::from)),
-            Err(error) => Err(failure::while_running(&error)),
-        }
+        failure::guarded(|| self.keyspace.get(key)).map(|value| value.map(Bytes::from))
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot> {
@@ -122,13 +119,13 @@ impl Store for Fjall {
         }
         let _writer = lock(&self.writer);
         *lock(&self.before) = Some(self.database.snapshot());
-        let outcome = writes.durability(Some(mode)).commit();
+        let outcome = failure::guarded(|| writes.durability(Some(mode)).commit());
         // After a failure nobody knows how much of the batch was applied: the store stays, for
         // readers, what it was.
         if outcome.is_ok() {
             *lock(&self.before) = None;
         }
-        outcome.map_err(|error| failure::while_running(&error))
+        outcome
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -175,10 +172,7 @@ struct View {
 
 impl Snapshot for View {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        match self.snapshot.get(&self.keyspace, key) {
-            Ok(value) => Ok(value.map(Bytes::from)),
-            Err(error) => Err(failure::while_running(&error)),
-        }
+        failure::guarded(|| self.snapshot.get(&self.keyspace, key)).map(|value| value.map(Bytes::from))
     }
 
     fn range<'a>(&'a self, from: &[u8], to: &[u8], reverse: bool) -> Pairs<'a> {
@@ -187,13 +181,22 @@ impl Snapshot for View {
         }
         let pairs =
             self.snapshot.range::<&[u8], _>(&self.keyspace, (Bound::Included(from), Bound::Excluded(to)));
-        if reverse { Box::new(pairs.rev().map(owned)) } else { Box::new(pairs.map(owned)) }
+        if reverse { Box::new(Guarded(Some(pairs.rev()))) } else { Box::new(Guarded(Some(pairs))) }
     }
 }
 
-fn owned(guard: fjall::Guard) -> Result<Pair, StoreError> {
-    match guard.into_inner() {
-        Ok((key, value)) => Ok((key.into(), value.into())),
-        Err(error) => Err(failure::while_running(&error)),
+/// Ends with the first error: nobody knows what an iterator does that could not go on.
+struct Guarded<I>(Option<I>);
+
+impl<I: Iterator<Item = fjall::Guard>> Iterator for Guarded<I> {
+    type Item = Result<Pair, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let pairs = self.0.as_mut()?;
+        let next = failure::guarded(|| pairs.next().map(fjall::Guard::into_inner).transpose());
+        if !matches!(next, Ok(Some(_))) {
+            self.0 = None;
+        }
+        next.transpose().map(|pair| pair.map(|(key, value)| (key.into(), value.into())))
     }
 }

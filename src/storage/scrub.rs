@@ -1,0 +1,297 @@
+//! Looks at what is stored, a page at a time: whether it can be read, whether versions hash to what
+//! the dot index says, whether records and dot index agree. What is bad is taken out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::{
+    Batch, Durability, Ledger, Snapshot, StoreError,
+    layout::{self, NsNo, OriginNo},
+    shared::Shared,
+    stored,
+    tally::{self, Tally},
+};
+use crate::{
+    causality::{DeadSet, Dot, SeenSet},
+    conflict::{Payload, Record, Strategy, Version},
+    types::{Key, Namespace},
+};
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Bad {
+    pub(super) ns: Option<NsNo>,
+    /// The write it is about, if that can be told.
+    pub(super) dot: Option<Dot>,
+    /// Its entry in the dot index, if that is to go.
+    entry: Option<Bytes>,
+    /// Its record, where that is known.
+    pub(super) record: Option<Bytes>,
+    pub(super) what: String,
+}
+
+/// What a page showed.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) looked: u64,
+    pub(super) bad: Vec<Bad>,
+    /// Where the next one begins; nothing behind the last one.
+    pub(super) next: Option<Bytes>,
+}
+
+/// A consistent view, and what is known of it as a whole.
+pub(super) struct Examiner<'a> {
+    pub(super) snapshot: &'a dyn Snapshot,
+    pub(super) shared: &'a Shared,
+    pub(super) dead: &'a BTreeMap<NsNo, DeadSet>,
+    pub(super) seen: BTreeMap<NsNo, Namespace>,
+}
+
+impl<'a> Examiner<'a> {
+    pub(super) fn new(
+        snapshot: &'a dyn Snapshot,
+        shared: &'a Shared,
+        dead: &'a BTreeMap<NsNo, DeadSet>,
+    ) -> Self {
+        let numbered = |name: Namespace| Some((shared.space(&name)?.no, name));
+        Self { snapshot, shared, dead, seen: shared.names().into_iter().filter_map(numbered).collect() }
+    }
+
+    /// Looks at `count_max` entries from `from` on, first those of the dot index, then records.
+    pub(super) fn page(&self, from: Option<&Bytes>, count_max: usize) -> Result<Page, StoreError> {
+        let (entries, records) = (layout::all(b'd'), layout::all(b'r'));
+        let from = from.unwrap_or(&entries.0);
+        let in_records = *from >= records.0;
+        let to = if in_records { &records.1 } else { &entries.1 };
+        let mut page = Page::default();
+        let mut rest = self.snapshot.range(from, to, false);
+        for pair in rest.by_ref().take(count_max) {
+            let (key, value) = pair?;
+            page.looked += 1;
+            if in_records {
+                self.record(&key, &value, &mut page.bad)?;
+            } else if let Some(bad) = self.entry(&key, &value)? {
+                page.bad.push(bad);
+            }
+        }
+        page.next = rest.next().transpose()?.map(|(key, _)| key);
+        if page.next.is_none() && !in_records {
+            page.next = Some(records.0);
+        }
+        Ok(page)
+    }
+
+    /// Looks at an entry of the dot index, and at the version it names.
+    fn entry(&self, at: &Bytes, bytes: &[u8]) -> Result<Option<Bad>, StoreError> {
+        let mut bad = Bad { ns: None, dot: None, entry: Some(at.clone()), record: None, what: String::new() };
+        let Ok((ns, dot)) = tally::read_key(at, &self.shared.origins()) else {
+            bad.what = "a key of the dot index cannot be read".into();
+            return Ok(Some(bad));
+        };
+        (bad.ns, bad.dot) = (Some(ns), Some(dot));
+        let entry = match stored::decode_dot(bytes) {
+            Ok(entry) => entry,
+            Err(error) => {
+                bad.what = format!("{dot}: {error}");
+                return Ok(Some(bad));
+            }
+        };
+        let place = layout::record(ns, entry.key.as_bytes());
+        bad.record = Some(place.clone());
+        let fault = match self.snapshot.get(&place)? {
+            None => Some("it has no record".to_owned()),
+            Some(bytes) => match stored::decode_record(&entry.key, &bytes, self.shared) {
+                Ok(record) => self.version(ns, dot, &entry, &record)?,
+                Err(error) => Some(error.to_string()),
+            },
+        };
+        Ok(fault.map(|fault| Bad { what: format!("{dot} ({}): {fault}", entry.key), ..bad }))
+    }
+
+    fn version(
+        &self,
+        ns: NsNo,
+        dot: Dot,
+        entry: &stored::Entry,
+        record: &Record,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(version) = record.get(dot) else { return Ok(Some("its record does not hold it".into())) };
+        if version.hash() != entry.hash {
+            return Ok(Some("it does not hash to what the dot index says".into()));
+        }
+        if entry.compared == record.is_deleted() {
+            return Ok(Some("the dot index takes a delete for a put, or a put for a delete".into()));
+        }
+        let space = self.seen.get(&ns).and_then(|name| self.shared.space(name));
+        if !space.is_some_and(|space| space.seen().contains(dot)) {
+            return Ok(Some("it is held, but was not seen".into()));
+        }
+        if self.dead.get(&ns).is_some_and(|dead| dead.contains(dot)) {
+            return Ok(Some("it is held, but superseded".into()));
+        }
+        self.blob(ns, version)
+    }
+
+    fn blob(&self, ns: NsNo, version: &Version) -> Result<Option<String>, StoreError> {
+        let Some(Payload::Blob { hash, size }) = version.put().map(|put| &put.payload) else {
+            return Ok(None);
+        };
+        let Some(no) = self.shared.origins().number(&version.dot.origin) else { return Ok(None) };
+        let bytes = self.snapshot.get(&layout::blob(ns, no, version.dot.seq))?;
+        Ok(match bytes {
+            None => Some("its large value is missing".into()),
+            Some(bytes) if bytes.len() as u64 != *size || blake3::hash(&bytes).as_bytes() != hash => {
+                Some("its large value does not match its hash".into())
+            }
+            Some(_) => None,
+        })
+    }
+
+    /// Looks at a record: whether the dot index knows all that it holds.
+    fn record(&self, at: &Bytes, bytes: &Bytes, bad: &mut Vec<Bad>) -> Result<(), StoreError> {
+        let ns = at.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
+        let mut fault = |dot, what| bad.push(Bad { ns, dot, entry: None, record: Some(at.clone()), what });
+        let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
+        let (Some(ns), Some(key)) = (ns, key) else {
+            fault(None, "a key of a record cannot be read".into());
+            return Ok(());
+        };
+        let record = match stored::decode_record(&key, bytes, self.shared) {
+            Ok(record) => record,
+            Err(error) => {
+                fault(None, format!("{key}: {error}"));
+                return Ok(());
+            }
+        };
+        for sibling in record.siblings() {
+            let no: Option<OriginNo> = self.shared.origins().number(&sibling.dot.origin);
+            let Some(no) = no else { continue };
+            let entry = self.snapshot.get(&layout::dot(ns, no, sibling.dot.seq))?;
+            if !entry.is_some_and(|entry| stored::decode_dot(&entry).is_ok_and(|entry| entry.key == key)) {
+                let what = format!("{} ({key}): the dot index does not know it", sibling.dot);
+                fault(Some(sibling.dot), what);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a page of the scrub did.
+#[derive(Debug, Default)]
+pub struct Scrubbed {
+    /// So many entries were looked at.
+    pub looked: u64,
+    /// What was bad, one line each.
+    pub bad: Vec<String>,
+    /// What left the seen set with it, to be fetched again.
+    pub lost: Vec<(Namespace, SeenSet)>,
+    /// Where to go on; nothing if all was looked at.
+    pub next: Option<Bytes>,
+}
+
+impl Ledger {
+    /// Looks at `count_max` entries of the dot index or records, from `from` on, and takes out what is
+    /// bad: it leaves the seen set, and is fetched like anything unseen. The draft must be committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written: what it cannot read at all is beyond repair here.
+    ///
+    /// # Panics
+    /// When the draft is not empty: callers see to it.
+    pub fn scrub(&mut self, from: Option<&Bytes>, count_max: usize) -> Result<Scrubbed, StoreError> {
+        assert!(self.draft.is_empty(), "what is stored is looked at as committed");
+        self.count_again(from.is_none())?;
+        let snapshot = self.store.snapshot();
+        let page = Examiner::new(&*snapshot, &self.shared, &self.dead).page(from, count_max)?;
+        let mut done = Scrubbed { looked: page.looked, next: page.next, ..Scrubbed::default() };
+        if !page.bad.is_empty() {
+            done.lost = self.heal(&page.bad)?;
+            done.bad = page.bad.into_iter().map(|bad| bad.what).collect();
+        }
+        Ok(done)
+    }
+
+    /// With every pass the digests are made anew beside those in use: what went missing from the dot index
+    /// unnoticed is lost then, by the account of rule 3.
+    fn count_again(&mut self, begin: bool) -> Result<(), StoreError> {
+        if begin && self.tally.is_complete() {
+            self.recount = Some(Tally::default());
+        }
+        let Some(recount) = &mut self.recount else { return Ok(()) };
+        recount.read_on(&*self.store, &self.shared)?;
+        if recount.is_complete()
+            && let Some(recount) = self.recount.take()
+        {
+            (self.tally, self.accounted) = (recount, false);
+            self.account()?;
+            self.publish_roots();
+        }
+        Ok(())
+    }
+
+    fn heal(&mut self, bad: &[Bad]) -> Result<Vec<(Namespace, SeenSet)>, StoreError> {
+        let mut batch = Batch::new();
+        let mut suspects: BTreeMap<NsNo, SeenSet> = BTreeMap::new();
+        let mut records: BTreeMap<Bytes, BTreeSet<Dot>> = BTreeMap::new();
+        for bad in bad {
+            if let (Some(ns), Some(dot)) = (bad.ns, bad.dot) {
+                suspects.entry(ns).or_default().insert(dot);
+                let no = self.number_of(&dot.origin);
+                batch.remove(layout::dot(ns, no, dot.seq));
+                batch.remove(layout::blob(ns, no, dot.seq));
+            }
+            if let Some(entry) = &bad.entry {
+                batch.remove(entry.clone());
+            }
+            if let Some(record) = &bad.record {
+                records.entry(record.clone()).or_default().extend(bad.dot);
+            }
+        }
+        for (at, dots) in records {
+            self.heal_record(&at, &dots, &mut batch)?;
+        }
+        self.store.commit(batch, Durability::Buffer)?;
+        // What was looked at before may be what was taken out; and the digests are made anew.
+        self.draft = super::draft::Draft::default();
+        (self.tally, self.recount, self.accounted) = (Tally::default(), None, false);
+        let mut lost = Vec::new();
+        for name in self.shared.names() {
+            let no = self.space(&name).no;
+            if let Some(suspects) = suspects.remove(&no) {
+                lost.push((name.clone(), self.unsee(&name, &suspects)?));
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Takes `dots` out of a record; one that cannot be read goes as a whole, and what else it held is
+    /// found when its entries in the dot index are looked at.
+    fn heal_record(&self, at: &Bytes, dots: &BTreeSet<Dot>, batch: &mut Batch) -> Result<(), StoreError> {
+        let Some(bytes) = self.store.get(at)? else { return Ok(()) };
+        let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
+        let record = key.and_then(|key| stored::decode_record(&key, &bytes, &self.shared).ok());
+        let was_visible = record.as_ref().is_none_or(|record| record.visible(Strategy::default()).is_some());
+        let mut rest = record.unwrap_or_default();
+        for dot in dots {
+            rest.drop_sibling(*dot);
+        }
+        let is_visible = rest.visible(Strategy::default()).is_some();
+        if rest.siblings().is_empty() {
+            batch.remove(at.clone());
+        } else {
+            batch.insert(at.clone(), stored::encode_record(&rest, &self.shared.origins()));
+        }
+        let ns = at.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
+        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| Some(space.no) == ns);
+        if was_visible
+            && !is_visible
+            && let Some(space) = self.shared.names().into_iter().find_map(of_ns)
+        {
+            let keys = space.keys().saturating_sub(1);
+            space.set_keys(keys);
+            batch.insert(super::ledger::keys_fact(space.no), Bytes::copy_from_slice(&keys.to_le_bytes()));
+        }
+        Ok(())
+    }
+}
