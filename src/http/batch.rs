@@ -54,7 +54,7 @@ fn answer(written: &[Written]) -> Response {
     }
     let mut response = json(&Results { results: written.iter().map(WrittenView::from).collect() });
     if !written.is_empty() {
-        set_frontier(response.headers_mut(), &frontier);
+        set_frontier(&app, response.headers_mut(), &frontier);
     }
     response
 }
