@@ -39,11 +39,11 @@ struct Exchange {
 struct Status {
     lacks: Option<bool>,
     missing: u64,
-    peers: Vec<Peer>,
+    peers: Vec<Standing>,
 }
 
 #[derive(Deserialize)]
-struct Peer {
+struct Standing {
     peer_id: String,
     name: Option<String>,
     connected: bool,
@@ -72,7 +72,7 @@ pub(super) fn status(client: &Client, json: bool) -> Result<(), Failure> {
     })
 }
 
-fn standing(peer: &Peer, now_ms: u64) -> Vec<String> {
+fn standing(peer: &Standing, now_ms: u64) -> Vec<String> {
     let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     let ago = |at: u64| format!("{} ago", span(now_ms.saturating_sub(at) / 1_000));
     vec![

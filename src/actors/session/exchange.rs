@@ -582,8 +582,7 @@ impl Talk<'_> {
                 None => standing.doubt(),
             }),
             // What the peer made of what it got, its next beacon tells.
-            Outcome::Delta | Outcome::Ranges => {}
-            Outcome::Busy | Outcome::NotCarried => {}
+            Outcome::Delta | Outcome::Ranges | Outcome::Busy | Outcome::NotCarried => {}
         }
     }
 
