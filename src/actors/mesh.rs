@@ -309,6 +309,7 @@ fn on_gossip(society: &Society, from: NodeId, envelope: Envelope, bytes: usize) 
     use super::storage::{MergeRequest, Source, StorageMsg};
     let Some(permit) = society.admission.gossip.admit_now(bytes) else {
         society.metrics.gossip_shed.inc();
+        society.peers.doubt(&envelope.namespace);
         return;
     };
     society.storage.cast(StorageMsg::Merge(MergeRequest {

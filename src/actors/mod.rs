@@ -29,6 +29,7 @@ pub(crate) mod scrub;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod society;
+pub(crate) mod standing;
 pub(crate) mod storage;
 pub(crate) mod supervisor;
 pub(crate) mod watch;

@@ -6,29 +6,19 @@ use std::{
     time::Duration,
 };
 
-use super::protection::Links;
+use super::{
+    protection::Links,
+    standing::{Ours, Standing},
+};
 use crate::{
-    causality::NodeId,
+    causality::{NodeId, SeenSet},
     network::{Direction, Multiaddr},
-    report::{PeerInfo, PeerSync},
+    report::{Agreement, NamespaceSync, PeerInfo, PeerSync},
     types::Namespace,
 };
 
 /// The most peers remembered beside those that are connected.
 const PEERS_REMEMBERED_MAX: usize = 1_024;
-
-/// How a peer and this node stood at their last comparison of one namespace.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Standing {
-    /// Writes that the peer had and this node had not.
-    pub behind: u64,
-    /// Writes that this node had and the peer had not.
-    pub ahead: u64,
-    /// When both last had seen the same.
-    pub last_match: Option<u64>,
-    /// The revision of this node's seen set at that time.
-    pub revision: u64,
-}
 
 /// One peer.
 #[derive(Clone, Debug, Default)]
@@ -137,25 +127,41 @@ impl Peers {
         self.table().twins.iter().copied().collect()
     }
 
-    /// All peers, as the API shows them.
-    pub fn infos(&self) -> Vec<PeerInfo> {
-        let table = self.table();
-        let known = table.peers.iter().map(|(id, peer)| info(*id, peer, table.blocked.contains(id)));
-        let strangers = table.blocked.iter().filter(|id| !table.peers.contains_key(*id));
-        known.chain(strangers.map(|id| info(*id, &Peer::default(), true))).collect()
+    /// Something was heard of that is not stored: nothing that peers said of `namespace` counts.
+    pub fn doubt(&self, namespace: &Namespace) {
+        for peer in self.table().peers.values_mut() {
+            if let Some(standing) = peer.standing.get_mut(namespace) {
+                standing.doubt();
+            }
+        }
     }
 
-    /// How each peer stands. `ours` are the namespaces of this node, each with the revision of its
-    /// seen set.
-    pub fn standings(&self, ours: &BTreeMap<Namespace, u64>) -> Vec<PeerSync> {
+    /// All peers, as the API shows them.
+    pub fn infos(&self, ours: &BTreeMap<Namespace, Ours>) -> Vec<PeerInfo> {
         let table = self.table();
-        table.peers.iter().map(|(id, peer)| standing(*id, peer, ours)).collect()
+        let known = table.peers.iter().map(|(id, peer)| info(*id, peer, table.blocked.contains(id), ours));
+        let strangers = table.blocked.iter().filter(|id| !table.peers.contains_key(*id));
+        known.chain(strangers.map(|id| info(*id, &Peer::default(), true, ours))).collect()
+    }
+
+    /// How each peer stands in the namespaces `ours`; a match older than `age_max` does not count.
+    pub fn standings(&self, ours: &BTreeMap<Namespace, Ours>, age_max: Duration) -> Vec<PeerSync> {
+        let table = self.table();
+        table.peers.iter().map(|(id, peer)| standing(*id, peer, ours, age_max)).collect()
+    }
+
+    /// What peers have shown of `namespace` that is not in `ours`.
+    pub fn lacking(&self, namespace: &Namespace, ours: &SeenSet) -> SeenSet {
+        let mut all = SeenSet::new();
+        for standing in self.table().peers.values().filter_map(|peer| peer.standing.get(namespace)) {
+            all.union(&standing.lacking(ours));
+        }
+        all
     }
 }
 
-fn info(id: NodeId, peer: &Peer, blocked: bool) -> PeerInfo {
-    let compared = !peer.standing.is_empty();
-    let sum = |of: fn(&Standing) -> u64| compared.then(|| peer.standing.values().map(of).sum());
+fn info(id: NodeId, peer: &Peer, blocked: bool, ours: &BTreeMap<Namespace, Ours>) -> PeerInfo {
+    let all = namespaces(peer, ours, Duration::ZERO);
     PeerInfo {
         peer_id: id.to_string(),
         name: peer.name.clone(),
@@ -169,35 +175,51 @@ fn info(id: NodeId, peer: &Peer, blocked: bool) -> PeerInfo {
         blocked,
         rtt_ms: peer.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),
         skew_ms: peer.skew_ms,
-        behind: sum(|standing| standing.behind),
-        ahead: sum(|standing| standing.ahead),
+        behind: sum(&all, |one| one.behind),
+        ahead: sum(&all, |one| one.ahead),
     }
 }
 
-fn standing(id: NodeId, peer: &Peer, ours: &BTreeMap<Namespace, u64>) -> PeerSync {
-    let all = || peer.standing.iter();
-    let equal = all().all(|(_, s)| s.behind == 0 && s.ahead == 0);
-    // Both carry it, this connection has compared it, and nothing was seen here since.
-    let unmoved = |namespace: &Namespace| {
-        let standing = peer.standing.get(namespace);
-        standing.is_some_and(|s| s.last_match.is_some() && Some(&s.revision) == ours.get(namespace))
+/// The namespaces that both carry. What a peer carries it says on each connection anew.
+fn namespaces(peer: &Peer, ours: &BTreeMap<Namespace, Ours>, age_max: Duration) -> Vec<NamespaceSync> {
+    let nothing = Standing::default();
+    let reachable = peer.direction.is_some() && peer.carries.is_some();
+    let shared = |namespace: &&Namespace| match &peer.carries {
+        Some(carries) => carries.contains(*namespace),
+        None => peer.standing.contains_key(*namespace),
     };
-    let shared = |carried: &BTreeSet<Namespace>| {
-        carried.iter().filter(|namespace| ours.contains_key(namespace)).all(unmoved)
+    let judge = |namespace: &Namespace| {
+        let standing = peer.standing.get(namespace).unwrap_or(&nothing);
+        standing.judge(namespace.clone(), &ours[namespace], reachable, age_max)
     };
-    let unmoved = peer.direction.is_some() && peer.carries.as_ref().is_some_and(shared);
-    let compared = !peer.standing.is_empty();
-    // Equal at the last comparison, but one of the two has moved on since: not known.
-    let in_sync = match (compared, equal, unmoved) {
-        (true, true, true) => Some(true),
-        (true, false, _) => Some(false),
-        _ => None,
+    ours.keys().filter(shared).map(judge).collect()
+}
+
+/// The sum over all namespaces; not known if it is not known of one.
+fn sum(all: &[NamespaceSync], of: fn(&NamespaceSync) -> Option<u64>) -> Option<u64> {
+    if all.is_empty() { None } else { all.iter().map(of).sum() }
+}
+
+fn standing(id: NodeId, peer: &Peer, ours: &BTreeMap<Namespace, Ours>, age_max: Duration) -> PeerSync {
+    let namespaces = namespaces(peer, ours, age_max);
+    let state = namespaces.iter().map(|one| one.state).reduce(Agreement::and).unwrap_or(Agreement::Unknown);
+    let since = match state {
+        Agreement::Behind => {
+            namespaces.iter().filter(|one| one.state == state).filter_map(|one| one.since).min()
+        }
+        Agreement::InSync | Agreement::Unknown => namespaces.iter().map(|one| one.since).max().flatten(),
     };
     PeerSync {
         peer_id: id.to_string(),
-        in_sync,
-        behind: compared.then(|| all().map(|(_, s)| s.behind).sum()),
-        ahead: compared.then(|| all().map(|(_, s)| s.ahead).sum()),
-        last_match: all().map(|(_, s)| s.last_match).min().flatten(),
+        name: peer.name.clone(),
+        connected: peer.direction.is_some(),
+        state,
+        in_sync: state.in_sync(),
+        behind: sum(&namespaces, |one| one.behind),
+        ahead: sum(&namespaces, |one| one.ahead),
+        // Nothing is less than something: not known of one is not known of all.
+        matched_at: namespaces.iter().map(|one| one.matched_at).min().flatten(),
+        since: since.filter(|_| state != Agreement::Unknown),
+        namespaces,
     }
 }

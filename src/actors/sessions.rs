@@ -12,6 +12,7 @@ use super::{
     mesh::MeshMsg,
     session::{Session, SessionArgs, SessionMsg},
     society::Society,
+    standing::Standing,
 };
 use crate::{
     causality::{NodeId, Origin},
@@ -195,6 +196,7 @@ impl SessionsState {
             known.since_ms = now;
             known.carries = None;
             known.neighbours = None;
+            known.standing.values_mut().for_each(Standing::doubt);
         });
         let args = SessionArgs { society: self.society.clone(), peer };
         let (session, task) = Actor::spawn_linked(None, Session, args, myself.get_cell()).await?;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 use super::{
     admission::Admission,
@@ -102,6 +102,8 @@ pub struct Society {
     pub(crate) ready: AtomicBool,
     /// Set when the node has stopped.
     pub(crate) ended: watch::Sender<Option<Ending>>,
+    /// Something was committed: told to whoever waits for a frontier.
+    pub(crate) committed: Notify,
     pub(crate) subscribers: AtomicUsize,
     pub(crate) listen: Mutex<BTreeSet<String>>,
     /// Who was asked for while the node ran: a network that is started again dials them, too.

@@ -476,6 +476,7 @@ impl StorageState {
             let _asker_is_gone = reply.send(Ok(merged));
         } else {
             let versions = merged.needs_blobs;
+            self.society.peers.doubt(&namespace);
             self.society.sessions.cast(SessionsMsg::FetchBlobs { from, namespace, versions });
         }
         Ok(())
@@ -531,6 +532,7 @@ impl StorageState {
                 }
                 Received::NeedsBase => {
                     // An exchange always tells the bases; the next one brings it.
+                    self.society.peers.doubt(namespace);
                     tracing::debug!(%dot, %from, "a version whose base nobody has told yet is left for a comparison");
                 }
                 Received::NeedsBlob => unreachable!("asked for above"),
@@ -587,6 +589,7 @@ impl StorageState {
         match self.ledger.commit(durability, self.society.clock.last()) {
             Ok(committed) => {
                 let shared = waiting.len();
+                self.society.committed.notify_waiters();
                 self.count_commit(started.elapsed());
                 self.note_issued();
                 self.tell(waiting, committed.changes);

@@ -67,7 +67,11 @@ pub(super) enum Command {
         action: Option<Peers>,
     },
     /// Compare with every neighbour now, and exchange what differs.
-    Sync,
+    Sync {
+        /// Compare nothing: say with whom the node is known to agree, and what it lacks.
+        #[arg(long)]
+        status: bool,
+    },
     /// Check a data directory that no node uses; refill it from the peers.
     Doctor(Doctor),
     /// Look at the settings of a node.

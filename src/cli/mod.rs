@@ -57,7 +57,8 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::Status => status::run(&client.connect()?, client.json)?,
         Command::Peers { action } => peers::run(&client.connect()?, action, client.json)?,
         Command::Doctor(doctor) => return doctor::run(&doctor, client.json),
-        Command::Sync => return sync::run(&client.connect()?, client.json),
+        Command::Sync { status: true } => sync::status(&client.connect()?, client.json)?,
+        Command::Sync { status: false } => return sync::run(&client.connect()?, client.json),
         Command::Config { action } => config::run(&action, client.json)?,
         Command::Completions { shell } => completions::run(shell)?,
     }

@@ -1,6 +1,9 @@
 //! `sync`.
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde::Deserialize;
 use ureq::http::Method;
@@ -10,7 +13,7 @@ use super::{
     failure::Failure,
     kv::print,
     output,
-    table::{size, table},
+    table::{size, span, table},
 };
 
 #[derive(Deserialize)]
@@ -30,6 +33,57 @@ struct Exchange {
     versions_out: u64,
     rounds: u32,
     elapsed_ms: f64,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    lacks: Option<bool>,
+    missing: u64,
+    peers: Vec<Standing>,
+}
+
+#[derive(Deserialize)]
+struct Standing {
+    peer_id: String,
+    name: Option<String>,
+    connected: bool,
+    state: String,
+    behind: Option<u64>,
+    ahead: Option<u64>,
+    matched_at: Option<u64>,
+}
+
+/// Says with whom the node is known to agree, and whether it knows of anything it lacks.
+pub(super) fn status(client: &Client, json: bool) -> Result<(), Failure> {
+    let body = client.ask(&Ask::new(Method::GET, "/v1/sync"))?;
+    if json {
+        return print(&body);
+    }
+    let status: Status = client.parse(&body)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+    let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let header = ["PEER", "NAME", "CONNECTED", "STATE", "BEHIND", "AHEAD", "MATCHED"].as_slice();
+    let rows = status.peers.iter().map(|peer| standing(peer, now)).collect();
+    output::line(&table(Some(header), rows))?;
+    output::line(&match status.lacks {
+        Some(false) => "This node knows of nothing that it lacks.".to_owned(),
+        Some(true) => format!("This node lacks {} writes that it knows of.", status.missing),
+        None => "This node does not know yet what it holds.".to_owned(),
+    })
+}
+
+fn standing(peer: &Standing, now_ms: u64) -> Vec<String> {
+    let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+    let ago = |at: u64| format!("{} ago", span(now_ms.saturating_sub(at) / 1_000));
+    vec![
+        peer.peer_id.clone(),
+        peer.name.clone().unwrap_or_else(|| "-".to_owned()),
+        if peer.connected { "yes" } else { "no" }.to_owned(),
+        peer.state.replace('_', " "),
+        count(peer.behind),
+        count(peer.ahead),
+        peer.matched_at.map_or_else(|| "never".to_owned(), ago),
+    ]
 }
 
 /// One round with every neighbour; refused, if any exchange failed.

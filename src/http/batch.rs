@@ -33,17 +33,17 @@ pub(super) async fn batch(State(app): State<App>, request: Request) -> Answer {
     let upload = body::read(&head.headers, body, LIMIT, &app.large).await?;
     let operations = parse(&upload.bytes)?;
     if operations.is_empty() {
-        return Ok(answer(&[]));
+        return Ok(answer(&app, &[]));
     }
     let keys: Vec<Key> = operations.iter().map(|operation| key_of(operation).clone()).collect();
     match space.batch(operations).await {
-        Ok(written) => Ok(answer(&written)),
+        Ok(written) => Ok(answer(&app, &written)),
         Err(WriteError::NothingThere { index }) => Err(nothing_there(index, keys.get(index))),
         Err(error) => Err(error.into()),
     }
 }
 
-fn answer(written: &[Written]) -> Response {
+fn answer(app: &App, written: &[Written]) -> Response {
     #[derive(Serialize)]
     struct Results<'a> {
         results: Vec<WrittenView<'a>>,
@@ -54,7 +54,7 @@ fn answer(written: &[Written]) -> Response {
     }
     let mut response = json(&Results { results: written.iter().map(WrittenView::from).collect() });
     if !written.is_empty() {
-        set_frontier(response.headers_mut(), &frontier);
+        set_frontier(app, response.headers_mut(), &frontier);
     }
     response
 }

@@ -9,6 +9,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{
+    at_least,
     body::{self, Limit},
     etag::{self, Condition},
     media,
@@ -29,12 +30,12 @@ pub(super) const VALUE_LIMIT_NAME: &str = "value_bytes_max";
 
 /// `GET`, `HEAD`.
 pub(super) async fn get(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
-    let params = Params::of(&uri, &["meta"])?;
+    let params = Params::of(&uri, &["meta", "wait"])?;
     let space = params.space(&app.node)?;
-    refuse_header(&headers, "tidings-at-least")?;
     let meta = params.switch("meta")?;
     let (matches, unless) = etag::conditions(&headers)?;
     let key = params::key(&uri, BASE)?;
+    at_least::wait(&app, &space, &headers, &params).await?;
     // Before the value: so the value is at least as new as what the header says was seen.
     let mut frontier = space.frontier()?;
     let Some(entry) = space.get(key.clone()).await? else { return Err(no_such_key(&key)) };
@@ -43,10 +44,10 @@ pub(super) async fn get(State(app): State<App>, uri: Uri, headers: HeaderMap) ->
         return Err(precondition());
     }
     if unless.is_some_and(|condition| condition.fits(Some(entry.etag.hash()), false)) {
-        return Ok(unchanged(&entry, &frontier));
+        return Ok(unchanged(&app, &entry, &frontier));
     }
     let mut response = if meta { json(&MetaView::of(&entry)) } else { plain(&entry) };
-    describe(response.headers_mut(), &entry, &frontier);
+    describe(&app, response.headers_mut(), &entry, &frontier);
     Ok(response)
 }
 
@@ -72,7 +73,7 @@ pub(super) async fn put(State(app): State<App>, request: Request) -> Answer {
     let precondition = precondition_of(&space, &key, matches, unless).await?;
     let value = Value::new(content_type, upload.bytes.clone());
     let written = space.put_with(key, value, WriteOptions { precondition }).await?;
-    Ok(reply::written(&written))
+    Ok(reply::written(&app, &written))
 }
 
 /// `DELETE`.
@@ -88,7 +89,7 @@ pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap)
     }
     let precondition = precondition_of(&space, &key, matches, None).await?;
     match space.delete_with(key.clone(), WriteOptions { precondition }).await {
-        Ok(written) => Ok(reply::written(&written)),
+        Ok(written) => Ok(reply::written(&app, &written)),
         Err(crate::node::WriteError::NothingThere { .. }) => Err(no_such_key(&key)),
         Err(error) => Err(error.into()),
     }
@@ -144,17 +145,17 @@ fn plain(entry: &Entry) -> Response {
     response
 }
 
-fn unchanged(entry: &Entry, frontier: &Frontier) -> Response {
+fn unchanged(app: &App, entry: &Entry, frontier: &Frontier) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     // Else the length would be said to be that of the body that is not sent.
     response.headers_mut().insert(header::CONTENT_LENGTH, entry.size.into());
-    describe(response.headers_mut(), entry, frontier);
+    describe(app, response.headers_mut(), entry, frontier);
     response
 }
 
-fn describe(headers: &mut HeaderMap, entry: &Entry, frontier: &Frontier) {
+fn describe(app: &App, headers: &mut HeaderMap, entry: &Entry, frontier: &Frontier) {
     headers.insert(header::ETAG, etag::header_value(entry.etag.hash()));
-    set_frontier(headers, frontier);
+    set_frontier(app, headers, frontier);
     if entry.siblings > 1 {
         headers.insert(SIBLINGS, entry.siblings.into());
     }

@@ -26,6 +26,7 @@
 //!   and not a reset connection.
 //! * Whatever is kept per request is bounded: head, body, time, connections, large bodies at once.
 
+mod at_least;
 mod batch;
 mod body;
 mod deadline;

@@ -80,6 +80,10 @@ pub enum Code {
     Timeout,
     /// The disk is full.
     DiskFull,
+    /// The node did not see in time what the read asks for.
+    NotSeen,
+    /// The frontier is a token of another node, or one that this node keeps no more.
+    ForeignFrontier,
 }
 
 impl Code {
@@ -95,6 +99,10 @@ impl Code {
             Self::NotSupported => (S::BAD_REQUEST, "not_supported", "This is not supported"),
             Self::TtlNotSupported => {
                 (S::BAD_REQUEST, "ttl_not_supported", "Values that expire are not supported")
+            }
+            Self::NotSeen => (S::GATEWAY_TIMEOUT, "not_seen", "Not all that is asked for was seen in time"),
+            Self::ForeignFrontier => {
+                (S::BAD_REQUEST, "foreign_frontier", "This node does not know the token of a frontier")
             }
             Self::BadJson => (S::BAD_REQUEST, "bad_json", "The body is not the JSON it should be"),
             Self::BadBatch => (S::BAD_REQUEST, "bad_batch", "An operation of the batch is malformed"),

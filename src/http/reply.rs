@@ -10,6 +10,7 @@ use super::{
     etag,
     media::{SHOWN_BYTES_MAX, Shown},
     problem::Problem,
+    router::App,
 };
 use crate::node::{Entry, Frontier, Written};
 
@@ -17,7 +18,7 @@ use crate::node::{Entry, Frontier, Written};
 pub(super) type Answer = Result<Response, Problem>;
 
 const FRONTIER: HeaderName = HeaderName::from_static("tidings-frontier");
-const FRONTIER_BYTES: HeaderName = HeaderName::from_static("tidings-frontier-bytes");
+const FRONTIER_SCOPE: HeaderName = HeaderName::from_static("tidings-frontier-scope");
 /// The longest frontier that fits into a header.
 const FRONTIER_BYTES_MAX: usize = 4 * 1024;
 
@@ -27,13 +28,16 @@ pub(super) fn json(body: &impl Serialize) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
 }
 
-/// Says what was seen. A frontier too long for a header is left out, and its length stands there
-/// instead.
-pub(super) fn set_frontier(headers: &mut HeaderMap, frontier: &Frontier) {
+/// Says what was seen. A frontier too long for a header becomes a token of this node, and
+/// `Tidings-Frontier-Scope` says so.
+pub(super) fn set_frontier(app: &App, headers: &mut HeaderMap, frontier: &Frontier) {
     let text = frontier.to_string();
-    if text.len() > FRONTIER_BYTES_MAX {
-        headers.insert(FRONTIER_BYTES, text.len().into());
-    } else if let Ok(value) = HeaderValue::from_str(&text) {
+    let long = text.len() > FRONTIER_BYTES_MAX;
+    let text = if long { app.tokens.keep(app.node.id(), &text, frontier) } else { text };
+    if long {
+        headers.insert(FRONTIER_SCOPE, HeaderValue::from_static("this-node"));
+    }
+    if let Ok(value) = HeaderValue::from_str(&text) {
         headers.insert(FRONTIER, value);
     }
 }
@@ -61,9 +65,9 @@ impl<'a> From<&'a Written> for WrittenView<'a> {
 }
 
 /// The answer to a single write.
-pub(super) fn written(written: &Written) -> Response {
+pub(super) fn written(app: &App, written: &Written) -> Response {
     let mut response = json(&WrittenView::from(written));
-    set_frontier(response.headers_mut(), &written.frontier);
+    set_frontier(app, response.headers_mut(), &written.frontier);
     response
 }
 
@@ -115,7 +119,7 @@ impl<'a> EntryView<'a> {
 mod tests {
     use super::*;
     use crate::{
-        causality::{Dot, Hlc, NodeId, Origin, SeenSet},
+        causality::{Dot, Hlc, NodeId, Origin},
         node::VersionHash,
         types::{Key, Value},
     };
@@ -146,17 +150,5 @@ mod tests {
         );
         let bare = serde_json::to_string(&EntryView::bare(&entry)).expect("serialises");
         assert!(!bare.contains("value"), "{bare}");
-    }
-
-    #[test]
-    fn a_frontier_too_long_for_a_header_is_said_to_be() {
-        let small = Frontier(SeenSet::from_iter([dot()]));
-        let mut headers = HeaderMap::new();
-        set_frontier(&mut headers, &small);
-        assert_eq!(headers[FRONTIER], small.to_string());
-        let origins = (0..200).map(|epoch| Dot::new(Origin { node: NodeId([7; 32]), epoch }, 1));
-        let mut headers = HeaderMap::new();
-        set_frontier(&mut headers, &Frontier(origins.collect()));
-        assert!(!headers.contains_key(FRONTIER) && headers.contains_key(FRONTIER_BYTES));
     }
 }

@@ -11,6 +11,7 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use super::{
+    at_least::Tokens,
     batch, body,
     deadline::{self, deadline},
     digest,
@@ -30,6 +31,8 @@ pub(super) struct App {
     pub(super) node: Node,
     /// Turns of bodies that are large.
     pub(super) large: Arc<Semaphore>,
+    /// Frontiers that were too long for a header.
+    pub(super) tokens: Arc<Tokens>,
 }
 
 /// The routes of a node, for requests to `localhost` and loopback addresses only. They can be nested
@@ -51,7 +54,7 @@ pub fn router(node: Node) -> Router {
 
 /// As [`router()`], for requests to `hosts`.
 pub fn router_for(node: Node, hosts: Hosts) -> Router {
-    let app = App { node, large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)) };
+    let app = App { node, large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)), tokens: Arc::default() };
     dress(quick().merge(slow()).with_state(app), hosts)
 }
 

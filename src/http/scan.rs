@@ -1,9 +1,13 @@
 //! `/v1/scan/{prefix}`: keys in order, a page at a time.
 
-use axum::{extract::State, http::Uri};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+};
 use serde::Serialize;
 
 use super::{
+    at_least,
     params::{self, Params},
     problem::Problem,
     reply::{Answer, EntryView, json, set_frontier},
@@ -18,11 +22,12 @@ const BASE: &str = "/v1/scan/";
 const LIMIT_MAX: usize = 10_000;
 
 /// `GET`.
-pub(super) async fn scan(State(app): State<App>, uri: Uri) -> Answer {
-    let params = Params::of(&uri, &["limit", "after", "reverse", "keys_only"])?;
+pub(super) async fn scan(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
+    let params = Params::of(&uri, &["limit", "after", "reverse", "keys_only", "wait"])?;
     let space = params.space(&app.node)?;
     let scan = scan_of(&params, params::prefix(&uri, BASE)?)?;
     let keys_only = scan.keys_only;
+    at_least::wait(&app, &space, &headers, &params).await?;
     let frontier = space.frontier()?;
     let page = space.scan(scan).await?;
     let view = if keys_only { EntryView::bare } else { EntryView::whole };
@@ -30,7 +35,7 @@ pub(super) async fn scan(State(app): State<App>, uri: Uri) -> Answer {
         entries: page.entries.iter().map(view).collect(),
         next: page.next.as_ref().map(Key::as_str),
     });
-    set_frontier(response.headers_mut(), &frontier);
+    set_frontier(&app, response.headers_mut(), &frontier);
     Ok(response)
 }
 

@@ -8,10 +8,12 @@ use super::{
     router::App,
 };
 
-/// `GET`.
+/// `GET`: of all namespaces, or of the one that is named.
 pub(super) async fn state(State(app): State<App>, uri: Uri) -> Answer {
-    Params::of(&uri, &[])?.space(&app.node)?;
-    Ok(json(&app.node.sync_status().await))
+    let params = Params::of(&uri, &[])?;
+    let space = params.space(&app.node)?;
+    let one = params.get("ns").is_some();
+    Ok(json(&if one { space.sync_status().await } else { app.node.sync_status().await }))
 }
 
 /// `POST`: one round with every neighbour, of all namespaces.

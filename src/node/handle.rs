@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     BatchOp, Builder, ConnectError, Digest, Entry, Health, NodeEvent, PeerInfo, Queue, ReadError, Scan,
-    ScanPage, Space, Status, SyncReport, SyncStatus, WriteError, Written,
+    ScanPage, Space, Status, SyncReport, WriteError, Written,
 };
 use crate::{
     actors::{
@@ -166,7 +166,7 @@ impl Node {
         }
     }
 
-    fn default_space(&self) -> Space {
+    pub(super) fn default_space(&self) -> Space {
         Space { node: self.clone(), namespace: Namespace::default() }
     }
 
@@ -273,7 +273,9 @@ impl Node {
     /// The peers that are connected or known.
     #[expect(clippy::unused_async, reason = "later numbers are asked of actors")]
     pub async fn peers(&self) -> Vec<PeerInfo> {
-        self.inner.society.peers.infos()
+        let society = &self.inner.society;
+        let ours = super::agreement::ours(society, &society.reader().namespaces());
+        society.peers.infos(&ours)
     }
 
     async fn command(&self, command: Command) -> Result<(), ConnectError> {
@@ -326,20 +328,6 @@ impl Node {
         let (reply, report) = oneshot::channel();
         self.inner.society.sessions.cast(SessionsMsg::SyncAll(reply));
         report.await.map_err(|_| ReadError::Closed)
-    }
-
-    /// Whether the node knows of anything it lacks, and how it stands with each peer.
-    #[expect(clippy::unused_async, reason = "later numbers are asked of actors")]
-    pub async fn sync_status(&self) -> SyncStatus {
-        let society = &self.inner.society;
-        let reader = society.reader();
-        let gaps = |namespace| reader.with_seen(namespace, |seen| seen.gaps().count()).unwrap_or(0);
-        let revisions =
-            reader.namespaces().into_iter().map(|name| (name.clone(), reader.revision(&name))).collect();
-        SyncStatus {
-            missing: self.inner.namespaces.iter().map(gaps).sum(),
-            peers: society.peers.standings(&revisions),
-        }
     }
 
     /// The node's metrics in the `OpenMetrics` text format.

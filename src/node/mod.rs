@@ -1,20 +1,23 @@
 //! The public handle of a node, how one is built, and what it tells of itself.
 
+mod agreement;
 mod builder;
 mod error;
 mod handle;
 mod space;
 mod start;
+mod wait;
 
 pub use builder::{Builder, Discovery, Membership};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
 pub use handle::Node;
 pub use space::{BatchOp, Entry, Scan, ScanPage, Space, WriteOptions, Written};
+pub use wait::WaitError;
 
 pub use crate::network::libp2p::swarm_key::SwarmKeyError;
 pub use crate::report::{
-    Digest, ExchangeKind, ExchangeReport, Frontier, Health, NodeEvent, PeerInfo, PeerSync, Queue, Status,
-    SyncReport, SyncStatus,
+    Agreement, Digest, ExchangeKind, ExchangeReport, Frontier, Health, NamespaceSync, NodeEvent, OriginGap,
+    PeerInfo, PeerSync, Queue, Status, SyncReport, SyncStatus,
 };
 pub use crate::storage::doctor;
 /// What the signatures of a node name, so that a program needs no other module.

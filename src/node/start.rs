@@ -247,6 +247,7 @@ fn society(
         instance: builder.entropy.bits(),
         ready: AtomicBool::new(true),
         ended: watch::Sender::new(None),
+        committed: tokio::sync::Notify::new(),
         subscribers: AtomicUsize::new(0),
         listen: Mutex::default(),
         kept: Mutex::default(),

@@ -118,31 +118,6 @@ pub struct PeerInfo {
     pub ahead: Option<u64>,
 }
 
-/// Whether the node knows of anything it lacks, and how it stands with each peer.
-#[derive(Clone, Debug, Serialize)]
-pub struct SyncStatus {
-    /// Writes known to exist that this node has not seen.
-    pub missing: u64,
-    /// The peers.
-    pub peers: Vec<PeerSync>,
-}
-
-/// How a node stands with one peer.
-#[derive(Clone, Debug, Serialize)]
-pub struct PeerSync {
-    /// The peer's id.
-    pub peer_id: String,
-    /// True: both had seen the same at the last comparison and nothing was written or learned here
-    /// since. False: they differed. Absent: not known.
-    pub in_sync: Option<bool>,
-    /// Writes that it had and this node had not.
-    pub behind: Option<u64>,
-    /// Writes that this node had and it had not.
-    pub ahead: Option<u64>,
-    /// When both last had seen the same, milliseconds since 1970.
-    pub last_match: Option<u64>,
-}
-
 /// What one round of exchanges did.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SyncReport {

@@ -81,6 +81,23 @@ impl Reader {
         Some((seen ^ held.unwrap_or_default(), held.is_some()))
     }
 
+    /// What was seen of `namespace`, with the [tag](Self::tag) that goes with it, and whether what is
+    /// held is known.
+    #[must_use]
+    pub fn tagged(&self, namespace: &Namespace) -> Option<(SeenSet, u64, bool)> {
+        let space = self.shared.space(namespace)?;
+        let seen = space.seen().clone();
+        let held = space.held_tag();
+        let tag = seen.tag() ^ held.unwrap_or_default();
+        Some((seen, tag, held.is_some()))
+    }
+
+    /// Whether all deletes were seen here that others are known to have forgotten.
+    #[must_use]
+    pub fn floors_reached(&self, namespace: &Namespace) -> bool {
+        self.shared.space(namespace).is_none_or(|space| space.floors().are_reached_by(&space.seen()))
+    }
+
     /// The record of `key`.
     ///
     /// # Errors

@@ -354,7 +354,7 @@ async fn what_a_route_does_not_know_is_refused_and_not_ignored() {
         }
         ant.put("/v1/kv/b?ttl=30s", b"1").await.refused(400, "ttl_not_supported");
         ant.ask("PUT", "/v1/kv/b", &[("Tidings-Base", "x")], b"1").await.refused(400, "not_supported");
-        ant.ask("GET", "/v1/kv/a", &[("Tidings-At-Least", "x")], b"").await.refused(400, "not_supported");
+        ant.ask("GET", "/v1/kv/a", &[("Tidings-At-Least", "x")], b"").await.refused(400, "bad_header");
         ant.get("/v1/kv/b").await.refused(404, "no_such_key");
         ant.get("/v1/nothing").await.refused(404, "not_found_route");
         ant.get("/").await.refused(404, "not_found_route");
@@ -600,6 +600,47 @@ async fn peers_are_connected_cut_off_and_let_back_in() {
         ant.post("/v1/peers", &json!({"addr": bat.listen().await})).await.expect(200);
         until("bat hears of the rest", async || (bat.get("/v1/kv/b").await.status == 200).then_some(()))
             .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_waits_for_what_was_written_elsewhere_or_says_what_is_missing() {
+    with_nodes(Limits::default(), async |[ant, bat]: [Api; 2]| {
+        ant.post("/v1/peers", &json!({ "addr": bat.listen().await })).await.expect(200);
+        let put = ant.put("/v1/kv/a", b"1").await.expect(200);
+        let frontier = put.headers["tidings-frontier"].clone();
+        let at_least = [("Tidings-At-Least", &*frontier)];
+        let got = bat.ask("GET", "/v1/kv/a?wait=20s", &at_least, b"").await.expect(200);
+        assert_eq!(got.body, b"1");
+        bat.ask("GET", "/v1/scan?wait=1s", &at_least, b"").await.expect(200);
+
+        let id = ant.node.id().to_string();
+        bat.ask("POST", &format!("/v1/peers/{id}/block"), &[], b"").await.expect(200);
+        until("they are apart", async || {
+            let sync = ant.get("/v1/sync").await.expect(200).json();
+            (sync["peers"][0]["connected"] == false).then_some(())
+        })
+        .await;
+        let put = ant.put("/v1/kv/a", b"2").await.expect(200);
+        let (written, frontier) = (put.json(), put.headers["tidings-frontier"].clone());
+        let at_least = [("Tidings-At-Least", &*frontier)];
+        for target in ["/v1/kv/a?wait=100ms", "/v1/scan?wait=100ms"] {
+            let problem = bat.ask("GET", target, &at_least, b"").await.refused(504, "not_seen").json();
+            let missing = problem["missing"][0].as_str().expect("a dot");
+            assert!(missing.starts_with(written["origin"].as_str().expect("a text")), "{problem}");
+            assert_eq!(problem["count"], 1);
+        }
+        let sync = ant.get("/v1/sync?ns=default").await.expect(200).json();
+        assert_eq!(sync["peers"][0]["state"], "unknown", "{sync}");
+        bat.ask("POST", &format!("/v1/peers/{id}/unblock"), &[], b"").await.expect(200);
+        let got = bat.ask("GET", "/v1/kv/a?wait=15s", &at_least, b"").await.expect(200);
+        assert_eq!(got.body, b"2");
+
+        bat.ask("GET", "/v1/kv/a?wait=26s", &at_least, b"").await.refused(400, "bad_parameter");
+        let token = format!("here.{id}.0");
+        let foreign = [("Tidings-At-Least", &*token)];
+        bat.ask("GET", "/v1/kv/a", &foreign, b"").await.refused(400, "foreign_frontier");
     })
     .await;
 }

@@ -319,15 +319,19 @@ async fn whether_two_agree_is_told_truthfully() {
         })
         .await;
     }
+    let told = ant.sync_status().await;
+    assert_eq!((told.lacks, told.peers[0].behind, told.peers[0].ahead), (Some(false), Some(0), Some(0)));
     cut(&ant, &bat).await;
     assert_eq!(agree(ant.clone()).await, None, "who is not there cannot be known");
+    ant.put("m", "4").await.unwrap();
+    assert_eq!(ant.sync_status().await.peers[0].ahead, Some(1), "as far as the peer has told");
     bat.put("k", "2").await.unwrap();
     bat.put("l", "3").await.unwrap();
     assert_ne!(agree(ant.clone()).await, Some(true));
     mend(&ant, &bat).await;
     until_equal(&[ant.clone(), bat.clone()]).await;
     until("both agree again", || async { (agree(ant.clone()).await == Some(true)).then_some(()) }).await;
-    assert!(ant.sync_status().await.peers[0].last_match.is_some());
+    assert!(ant.sync_status().await.peers[0].matched_at.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

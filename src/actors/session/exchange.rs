@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     actors::{
-        peers::Standing,
         society::Society,
+        standing::Standing,
         storage::{Absorbed, MergeRequest, Source, StorageMsg, Whole},
     },
     causality::{Dot, Floors, NodeId, Origin, SeenSet},
@@ -139,7 +139,8 @@ struct Talk<'a> {
     seen: &'a SeenSet,
     /// The second snapshot, on which ranges are compared.
     ranges: &'a OnceCell<(View, Watch)>,
-    revision: u64,
+    /// The tag of the snapshot, if nothing changed as it was taken.
+    tag: Option<u64>,
     out: mpsc::UnboundedSender<(Bytes, bool)>,
     pages: mpsc::UnboundedSender<Work>,
     own: mpsc::UnboundedSender<Input>,
@@ -204,8 +205,11 @@ impl Conversation {
 
     async fn talk(self, counted: &Counted) -> Result<Report, Broken> {
         let Self { society, peer, namespace, stream, first, .. } = self;
-        let revision = society.reader().revision(&namespace);
+        let before = society.reader().tag(&namespace);
         let Whole { view, seen, floors, digests, .. } = snapshot(&society, &namespace, false).await?;
+        // The same before and after: then it is the tag of the snapshot.
+        let tag = society.reader().tag(&namespace).filter(|after| after.1 && before == Some(*after));
+        let tag = tag.map(|(tag, _)| tag);
         let root = digests.map(|digests| digests.root().hash());
         let ranges = OnceCell::new();
         let (out, mut outbox) = mpsc::unbounded_channel();
@@ -220,7 +224,7 @@ impl Conversation {
             view: &view,
             seen: &seen,
             ranges: &ranges,
-            revision,
+            tag,
             out,
             pages,
             own: own.clone(),
@@ -517,11 +521,13 @@ impl Talk<'_> {
     /// Rule 7: a peer that has seen more of our own writes than we have tells that our past is
     /// missing.
     async fn on_peer_seen(&self, theirs: &SeenSet) {
-        let behind = theirs.difference(self.seen).count();
-        let ahead = self.seen.difference(theirs).count();
+        let now = self.society.clock.wall_ms();
         self.stand(|standing| {
-            standing.behind = behind;
-            standing.ahead = ahead;
+            standing.show(theirs);
+            match self.tag {
+                Some(tag) => standing.differs(tag, now),
+                None => standing.doubt(),
+            }
         });
         let me = Origin { node: self.society.node, epoch: self.society.epoch.load(Ordering::Relaxed) };
         let shown = theirs.get(&me).map_or(0, crate::causality::Intervals::max);
@@ -571,14 +577,12 @@ impl Talk<'_> {
     fn on_done(&self, report: &Report) {
         let now = self.society.clock.wall_ms();
         match report.outcome {
-            Outcome::Equal => self.stand(|standing| {
-                *standing = Standing { behind: 0, ahead: 0, last_match: Some(now), revision: self.revision };
+            Outcome::Equal => self.stand(|standing| match self.tag.filter(|_| report.roots_matched) {
+                Some(tag) => standing.matched(tag, self.seen, now),
+                None => standing.doubt(),
             }),
-            Outcome::Delta | Outcome::Ranges => self.stand(|standing| {
-                standing.behind = report.set_aside;
-                standing.ahead = 0;
-            }),
-            Outcome::Busy | Outcome::NotCarried => {}
+            // What the peer made of what it got, its next beacon tells.
+            Outcome::Delta | Outcome::Ranges | Outcome::Busy | Outcome::NotCarried => {}
         }
     }
 

@@ -356,6 +356,12 @@ impl SessionState {
             LinkFrame::Beacon(beacon) => self.on_beacon(myself, &beacon),
             LinkFrame::Addresses(peers) => self.on_addresses(peers),
             LinkFrame::Need(need) => {
+                // It lacks what later writes have shown it: that is another state than it last told.
+                self.society.peers.update(self.peer, |peer| {
+                    if let Some(standing) = peer.standing.get_mut(&need.namespace) {
+                        standing.doubt();
+                    }
+                });
                 for needed in needs::answer(&self.society.reader(), &need) {
                     self.say(&LinkFrame::Needed(needed));
                 }
@@ -486,17 +492,18 @@ impl SessionState {
             known.neighbours = Some(beacon.neighbours.clone());
         });
         for (namespace, theirs) in &beacon.seen {
-            let revision = reader.revision(namespace);
-            match reader.tag(namespace) {
-                // Nothing is said of agreement while it is not known what is held here.
-                Some((ours, false)) if ours == *theirs => {}
-                Some((ours, true)) if ours == *theirs => self.society.peers.update(self.peer, |known| {
-                    let standing = known.standing.entry(namespace.clone()).or_default();
-                    *standing =
-                        super::peers::Standing { behind: 0, ahead: 0, last_match: Some(now), revision };
-                }),
-                Some(_) => self.exchanges.ask(myself, namespace.clone(), None),
-                None => {}
+            let Some((seen, ours, known)) = reader.tagged(namespace) else { continue };
+            self.society.peers.update(self.peer, |peer| {
+                let standing = peer.standing.entry(namespace.clone()).or_default();
+                match (ours == *theirs, known) {
+                    (true, true) => standing.matched(ours, &seen, now),
+                    // Nothing is said of agreement while it is not known what is held here.
+                    (_, false) => standing.doubt(),
+                    (false, true) => standing.differs(ours, now),
+                }
+            });
+            if ours != *theirs {
+                self.exchanges.ask(myself, namespace.clone(), None);
             }
         }
         let links = self.society.peers.links();
@@ -543,6 +550,7 @@ impl SessionState {
         let Ok(place) = self.fetches.clone().try_acquire_owned() else {
             // An exchange brings them one after the other.
             self.society.metrics.gossip_shed.inc();
+            self.society.peers.doubt(&namespace);
             return self.exchanges.ask(myself, namespace, None);
         };
         let (society, peer, myself) = (self.society.clone(), self.peer, myself.clone());

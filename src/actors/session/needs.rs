@@ -75,6 +75,7 @@ pub fn store(society: &Society, peer: NodeId, needed: Needed) -> bool {
         Some(_) => {}
         None => {
             society.metrics.gossip_shed.inc();
+            society.peers.doubt(&needed.namespace);
         }
     }
     unknown

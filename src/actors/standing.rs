@@ -1,0 +1,122 @@
+//! How a peer stands in one namespace: what it said last, and what of that still counts.
+//!
+//! Of a peer that moves only this can be known: at a time `T` this node found that it held exactly
+//! what the peer had last said that it holds. Every change here, and every word of the peer that
+//! says otherwise, ends that; it may end too early, and never too late. Tags are 64 bits of keyed
+//! hashes of seen set, root and floors: a peer that forges one is out of scope, as one that lies is.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    causality::SeenSet,
+    report::{Agreement, NamespaceSync},
+    types::Namespace,
+};
+
+/// What a peer has shown is kept for counting if it names at most so many origins and intervals.
+const SHOWN_FRAGMENTS_MAX: usize = 1_024;
+
+/// What a peer said last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Word {
+    /// Nothing that still counts.
+    #[default]
+    None,
+    /// That it held what this node held, whose tag that was.
+    Equal(u64),
+    /// That it held something else than this node, whose tag that was.
+    Differs(u64),
+}
+
+/// How a peer stands in one namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    word: Word,
+    since_ms: Option<u64>,
+    matched: Option<(u64, Instant)>,
+    shown: Option<Arc<SeenSet>>,
+}
+
+/// What this node holds of one namespace, of one moment.
+#[derive(Clone, Debug)]
+pub struct Ours {
+    /// What it has seen.
+    pub seen: SeenSet,
+    /// The tag of all that is compared.
+    pub tag: u64,
+    /// Whether what is held is known, and nothing that was heard waits to be stored.
+    pub settled: bool,
+}
+
+impl Standing {
+    /// The peer says that it holds what this node holds: `seen`, with this tag.
+    pub fn matched(&mut self, tag: u64, seen: &SeenSet, now_ms: u64) {
+        if self.word != Word::Equal(tag) {
+            self.say(Word::Equal(tag), now_ms);
+            self.show(seen);
+        }
+        self.matched = Some((now_ms, Instant::now()));
+    }
+
+    /// The peer says that it holds something else than this node, whose tag is `tag`.
+    pub fn differs(&mut self, tag: u64, now_ms: u64) {
+        if self.word != Word::Differs(tag) {
+            self.say(Word::Differs(tag), now_ms);
+        }
+    }
+
+    /// The peer has shown what it has seen.
+    pub fn show(&mut self, seen: &SeenSet) {
+        let fragments: usize = seen.iter().map(|(_, seqs)| 1 + seqs.fragments()).sum();
+        self.shown = (fragments <= SHOWN_FRAGMENTS_MAX).then(|| Arc::new(seen.clone()));
+    }
+
+    /// Nothing that the peer has said of agreement counts any more.
+    pub fn doubt(&mut self) {
+        (self.word, self.since_ms) = (Word::None, None);
+    }
+
+    /// What the peer has shown that is not in `ours`.
+    pub fn lacking(&self, ours: &SeenSet) -> SeenSet {
+        self.shown.as_ref().map(|shown| shown.difference(ours)).unwrap_or_default()
+    }
+
+    /// How it stands now. `reachable`: it is connected, and has spoken on this connection. A match
+    /// older than `age_max` says nothing any more.
+    pub fn judge(
+        &self,
+        namespace: Namespace,
+        ours: &Ours,
+        reachable: bool,
+        age_max: Duration,
+    ) -> NamespaceSync {
+        let behind = self.shown.as_ref().map(|shown| shown.difference(&ours.seen).count());
+        let ahead = self.shown.as_ref().map(|shown| ours.seen.difference(shown).count());
+        let fresh = self.matched.is_some_and(|(_, at)| at.elapsed() <= age_max);
+        let state = match self.word {
+            _ if !reachable => Agreement::Unknown,
+            Word::Equal(tag) if tag == ours.tag && ours.settled && fresh => Agreement::InSync,
+            Word::Differs(tag) if tag == ours.tag || behind > Some(0) => Agreement::Behind,
+            _ => Agreement::Unknown,
+        };
+        NamespaceSync {
+            namespace,
+            state,
+            in_sync: state.in_sync(),
+            behind,
+            ahead,
+            matched_at: self.matched.map(|(at, _)| at),
+            since: self.since_ms.filter(|_| state != Agreement::Unknown),
+        }
+    }
+
+    fn say(&mut self, word: Word, now_ms: u64) {
+        (self.word, self.since_ms) = (word, Some(now_ms));
+    }
+}
+
+#[cfg(test)]
+#[path = "standing_tests.rs"]
+mod tests;
