@@ -232,8 +232,8 @@ fn root(replica: &Replica) -> [u8; 32] {
     replica.ledger.digests(&ns()).unwrap().root().hash()
 }
 
-fn lose(replica: &mut Replica, key: &str) {
-    replica.lose_record(&key.parse().unwrap());
+fn lose(replica: &mut Replica, key: &str, noticed: bool) {
+    replica.lose_record(&key.parse().unwrap(), noticed);
 }
 
 #[test]
@@ -250,12 +250,26 @@ fn equal_replicas_part_after_one_round_trip_and_200_bytes() {
 #[test]
 fn what_was_lost_here_is_noticed_at_the_opening_and_taken_back() {
     let (mut a, mut b) = pair(300);
-    lose(&mut a, "ant/17");
-    lose(&mut b, "bat/200");
+    lose(&mut a, "ant/17", true);
+    lose(&mut b, "bat/200", true);
     assert_ne!(root(&a), root(&b));
     let ends = exchange(&mut a, &mut b, &[]);
     // It has left the seen sets, so it is missing like anything unseen.
     assert!(ends.iter().all(|end| outcome(end) == Outcome::Delta));
+    assert_eq!(root(&a), root(&b));
+    assert_eq!((keys(&a).len(), keys(&b).len()), (600, 600));
+    let ends = exchange(&mut a, &mut b, &[]);
+    assert!(ends.iter().all(|end| outcome(end) == Outcome::Equal));
+}
+
+#[test]
+fn what_was_lost_here_and_not_noticed_is_found_by_ranges_and_taken_back() {
+    let (mut a, mut b) = pair(300);
+    lose(&mut a, "ant/17", false);
+    lose(&mut b, "bat/200", false);
+    assert_ne!(root(&a), root(&b));
+    let ends = exchange(&mut a, &mut b, &[]);
+    assert!(ends.iter().all(|end| outcome(end) == Outcome::Ranges));
     assert_eq!(root(&a), root(&b));
     assert_eq!((keys(&a).len(), keys(&b).len()), (600, 600));
     let ends = exchange(&mut a, &mut b, &[]);
@@ -313,7 +327,7 @@ fn ranges_cost_as_much_as_differs() {
     for (lost, most) in [(1, 800), (10, 2_500), (100, 8_000)] {
         let (mut a, mut b) = pair(10_000);
         for n in 0..lost {
-            lose(&mut a, &format!("ant/{}", n * 97));
+            lose(&mut a, &format!("ant/{}", n * 97), false);
         }
         let ends = exchange(&mut a, &mut b, &[]);
         let bytes: usize = ends.iter().map(|end| end.bytes - end.pages).sum();
@@ -344,7 +358,7 @@ proptest! {
             b.commit(&mut Vec::new());
         }
         for (at_a, n) in lost {
-            if at_a { lose(&mut a, &format!("ant/{n}")) } else { lose(&mut b, &format!("bat/{n}")) }
+            if at_a { lose(&mut a, &format!("ant/{n}"), n & 1 == 0) } else { lose(&mut b, &format!("bat/{n}"), n & 1 == 0) }
         }
         for (replica, forget) in [(&mut a, forget.0), (&mut b, forget.1)] {
             if forget {
