@@ -22,6 +22,20 @@ pub fn plan_take_back(current: Option<&Record>, version: Version) -> Plan {
     planned(record, merged, version)
 }
 
+/// Rule 6: plans what becomes of a record where a version supersedes siblings of it and is itself dead
+/// here already. Nothing if it supersedes none.
+#[must_use]
+pub fn plan_burial(current: &Record, version: &Version) -> Option<Plan> {
+    let buried = current.siblings().iter().filter(|sibling| version.supersedes(sibling.dot));
+    let superseded: Vec<Version> = buried.cloned().collect();
+    let mut record = current.clone();
+    for sibling in &superseded {
+        record.drop_sibling(sibling.dot);
+    }
+    let dead = superseded.iter().map(|sibling| sibling.dot).collect();
+    (!superseded.is_empty()).then_some(Plan { record, held: None, superseded, dead })
+}
+
 fn planned(record: Record, merged: Merged, version: Version) -> Plan {
     let mut dead: Vec<_> = merged.superseded.iter().map(|sibling| sibling.dot).collect();
     let held = if merged.added {

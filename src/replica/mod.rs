@@ -16,7 +16,7 @@ pub(crate) mod histories;
 pub(crate) mod model;
 
 pub use collision::{Collision, plan_collision};
-pub use merge::{plan_merge, plan_take_back};
+pub use merge::{plan_burial, plan_merge, plan_take_back};
 pub use write::{Precondition, Refused, WritePlan, plan_write};
 
 use crate::{

@@ -276,6 +276,37 @@ fn what_was_lost_here_and_not_noticed_is_found_by_ranges_and_taken_back() {
     assert!(ends.iter().all(|end| outcome(end) == Outcome::Equal));
 }
 
+/// Dog saw a delete and wrote anew, which made the delete dead; then it lost the record, and took in what the delete had superseded. Only Bat can tell it, by the delete that is dead to it.
+#[test]
+fn what_is_dead_here_supersedes_all_the_same() {
+    let [mut bat, mut cat, mut dog] = [1, 2, 3].map(Replica::new);
+    let mut written = Vec::new();
+    bat.write("nest", Some("old"));
+    bat.commit(&mut written);
+    bat.write("nest", None);
+    bat.commit(&mut written);
+    let [old, gone] = &written[..] else { panic!("two writes") };
+    for (replica, version) in [(&mut dog, gone), (&mut cat, old)] {
+        replica.ledger.receive(&ns(), version.clone(), None).unwrap();
+        replica.commit(&mut Vec::new());
+    }
+    dog.write("nest", Some("new"));
+    dog.commit(&mut Vec::new());
+    lose(&mut dog, "nest", true);
+    exchange(&mut cat, &mut dog, &[]);
+    for _ in 0..2 {
+        exchange(&mut bat, &mut dog, &[]);
+        exchange(&mut cat, &mut dog, &[]);
+    }
+    for replica in [&bat, &cat, &dog] {
+        let record = replica.ledger.reader().record(&ns(), &"nest".parse().unwrap()).unwrap();
+        let held = record.is_some_and(|record| record.get(old.dot).is_some());
+        assert!(!held, "what was deleted is held");
+    }
+    assert_eq!(root(&bat), root(&dog));
+    assert_eq!(root(&bat), root(&cat));
+}
+
 #[test]
 fn what_everybody_else_deleted_and_forgot_stays_deleted_when_the_last_one_comes_back() {
     let (mut a, mut b) = pair(20);

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     causality::{Dot, Floors, Hlc, Intervals, SeenSet},
     conflict::{Record, Strategy, Version},
-    replica::{Plan, plan_take_back},
+    replica::{Plan, plan_burial, plan_take_back},
     types::{Key, Namespace},
     wire,
 };
@@ -117,7 +117,7 @@ impl Ledger {
             return self.receive(namespace, version, blob);
         }
         if self.dead.get(&space.no).is_some_and(|dead| dead.contains(dot)) {
-            return Ok(Received::Seen);
+            return self.bury(namespace, &space, version);
         }
         let at = self.look(space.no, &version.key)?;
         if self.draft.records.get(at).is_some_and(|record| record.get(dot).is_some()) {
@@ -128,6 +128,35 @@ impl Ledger {
             return Ok(Received::NeedsBase);
         }
         self.take_back(namespace, version, blob)
+    }
+
+    /// A version that is dead here supersedes all the same: what superseded it, and covered all that it
+    /// covers, may have been lost since.
+    fn bury(
+        &mut self,
+        namespace: &Namespace,
+        space: &Arc<SpaceState>,
+        mut version: Version,
+    ) -> Result<Received, StoreError> {
+        if !self.resolve(&mut version) {
+            return Ok(Received::NeedsBase);
+        }
+        let at = self.look(space.no, &version.key)?;
+        let Some(plan) = self.draft.records.get(at).and_then(|record| plan_burial(record, &version)) else {
+            return Ok(Received::Seen);
+        };
+        let (dot, empty) = (version.dot, plan.record.siblings().is_empty());
+        self.apply(namespace, space, at, plan, dot, None, false);
+        if empty {
+            self.forget_later(space.no, dot, &version.key, version.hlc);
+        }
+        Ok(Received::Superseded)
+    }
+
+    /// A record without siblings is forgotten like one of deletes.
+    fn forget_later(&mut self, ns: NsNo, dot: Dot, key: &Key, since: Hlc) {
+        let (no, key) = (self.number(dot.origin), Bytes::copy_from_slice(key.as_bytes()));
+        self.draft.batch.insert(layout::forgettable(ns, since.0, no, dot.seq), key);
     }
 
     /// Takes back what was lost, whatever a context says.
@@ -195,8 +224,7 @@ impl Ledger {
         self.apply(namespace, &space, at, plan, dot, None, false);
         self.draft.batch.insert(layout::dropped(space.no, now.0, no, dot.seq), kept);
         if empty {
-            let key = Bytes::copy_from_slice(key.as_bytes());
-            self.draft.batch.insert(layout::forgettable(space.no, now.0, no, dot.seq), key);
+            self.forget_later(space.no, dot, key, now);
         }
         Ok(true)
     }
