@@ -89,6 +89,13 @@ pub enum StorageMsg {
         /// Told at once.
         reply: oneshot::Sender<Result<Whole, StoreError>>,
     },
+    /// What is held, in one hash.
+    Digest {
+        /// Of what.
+        namespace: Namespace,
+        /// Told at once.
+        reply: oneshot::Sender<Result<Held, StoreError>>,
+    },
     /// A comparison of ranges is over.
     CloseRanges(u64),
     /// Versions that only a peer holds are judged by what is held here now (rule 6).
@@ -151,6 +158,17 @@ pub struct Whole {
     pub digests: Option<Digests>,
     /// The watch, if one was asked for.
     pub watch: u64,
+}
+
+/// What is held at one moment, in short.
+#[derive(Debug)]
+pub struct Held {
+    /// The root of the digests; nothing while they are still being made.
+    pub root: Option<[u8; 32]>,
+    /// How many keys have a value.
+    pub keys: u64,
+    /// What had been seen.
+    pub seen: SeenSet,
 }
 
 impl std::fmt::Debug for Whole {
@@ -343,6 +361,9 @@ impl Actor for Storage {
             }
             StorageMsg::Snapshot { namespace, watch, reply } => {
                 let _asker_is_gone = reply.send(state.snapshot(&namespace, watch));
+            }
+            StorageMsg::Digest { namespace, reply } => {
+                let _asker_is_gone = reply.send(state.digest(&namespace));
             }
             StorageMsg::CloseRanges(watch) => state.ledger.close_ranges(watch),
             StorageMsg::Judge { namespace, claims, reply } => {
@@ -688,6 +709,16 @@ impl StorageState {
         })
     }
 
+    fn digest(&mut self, namespace: &Namespace) -> Result<Held, StoreError> {
+        self.flush()?;
+        let reader = self.ledger.reader();
+        Ok(Held {
+            root: self.ledger.root(namespace).map(|root| root.hash()),
+            keys: reader.keys(namespace),
+            seen: reader.with_seen(namespace, SeenSet::clone).unwrap_or_default(),
+        })
+    }
+
     /// Whether floors can be merged over what is here; if something was lost, it leaves the seen set.
     fn adds_up(&mut self, namespace: &Namespace, floors: &Floors) -> Result<bool, StoreError> {
         if floors.is_empty() {
@@ -738,6 +769,7 @@ impl StorageState {
             let from = self.sweeps.remove(&namespace);
             let swept = self.ledger.forget(&namespace, until, from, SWEEP_RECORDS)?;
             self.society.metrics.forgotten.inc_by(swept.forgotten);
+            again |= self.ledger.sweep_dropped(&namespace, until, SWEEP_RECORDS)? == SWEEP_RECORDS;
             if let Some(next) = swept.next {
                 self.sweeps.insert(namespace, next);
                 again = true;

@@ -32,6 +32,7 @@ mod body;
 mod deadline;
 mod digest;
 mod drain;
+mod dropped;
 mod etag;
 mod guard;
 mod health;

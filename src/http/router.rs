@@ -16,6 +16,7 @@ use super::{
     deadline::{self, deadline},
     digest,
     drain::drain,
+    dropped,
     guard::guard,
     health,
     host::Hosts,
@@ -81,6 +82,7 @@ fn quick() -> Router<App> {
         .route("/v1/peers/{id}/block", post(peers::block))
         .route("/v1/peers/{id}/unblock", post(peers::unblock))
         .route("/v1/digest", get(digest::digest))
+        .route("/v1/dropped", get(dropped::dropped))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))

@@ -27,5 +27,5 @@ pub use crate::{
     conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
-    storage::{Change, Durability, OpenError, StoreError},
+    storage::{Change, Dropped, Durability, OpenError, StoreError},
 };

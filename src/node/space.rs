@@ -16,7 +16,7 @@ use crate::{
     conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
     digest::Sum,
     replica::{Precondition, Refused},
-    storage::{Found, Reader, Write},
+    storage::{Dropped, Found, Reader, Write},
     types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Key, Namespace, Prefix, Value},
 };
 
@@ -404,11 +404,37 @@ impl Space {
     }
 
     /// What the node holds of this namespace, in one hash: two nodes with equal roots hold the same
-    /// data. Reads everything.
+    /// data. Answered from what is kept in memory; in the first moments after a start of a large store,
+    /// until that is made, by reading everything.
     ///
     /// # Errors
     /// See [`ReadError`].
     pub async fn digest(&self) -> Result<super::Digest, ReadError> {
+        self.check_open()?;
+        let (reply, told) = oneshot::channel();
+        self.society().storage.cast(StorageMsg::Digest { namespace: self.namespace.clone(), reply });
+        let held = told.await.map_err(|_| ReadError::Closed)??;
+        let Some(root) = held.root else { return self.full_digest().await };
+        let root = blake3::Hash::from(root).to_hex().to_string();
+        Ok(super::Digest { root, keys: held.keys, frontier: Frontier(held.seen) })
+    }
+
+    /// What this node held and a peer knew to be deleted or superseded, with whatever did it forgotten
+    /// since: the latest first, `limit` at most. It is kept as long as a delete is remembered; a `put`
+    /// brings one back.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    #[expect(clippy::unused_async, reason = "as all reads")]
+    pub async fn dropped(&self, limit: usize) -> Result<Vec<Dropped>, ReadError> {
+        Ok(self.open_reader()?.view().dropped(&self.namespace, limit)?)
+    }
+
+    /// The same as [`Self::digest`], from every record: slow, and independent of what is kept.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn full_digest(&self) -> Result<super::Digest, ReadError> {
         let view = self.open_reader()?.view();
         let mut root = Sum::ZERO;
         let mut keys = 0;

@@ -327,6 +327,16 @@ fn what_everybody_else_deleted_and_forgot_stays_deleted_when_the_last_one_comes_
     let ends = exchange(&mut a, &mut away, &[]);
     assert_eq!(outcome(&ends[1]), Outcome::Ranges);
     assert_eq!(ends[1].report.as_ref().unwrap().dropped, 2);
+    let dropped = |replica: &Replica| replica.ledger.reader().view().dropped(&ns(), 10).unwrap();
+    let mut given_up: Vec<_> = dropped(&away).iter().map(|one| one.version.key.to_string()).collect();
+    given_up.sort();
+    assert_eq!(given_up, ["ant/7", "bat/7"], "it can be looked at, and written anew");
+    assert_eq!(dropped(&a), []);
+    let at = dropped(&away)[0].at;
+    assert_eq!(away.ledger.sweep_dropped(&ns(), at, 10).unwrap(), 0, "not before its time");
+    assert_eq!(away.ledger.sweep_dropped(&ns(), Hlc(u64::MAX), 10).unwrap(), 2);
+    away.commit(&mut Vec::new());
+    assert_eq!(dropped(&away), []);
     exchange(&mut b, &mut away, &[]);
     exchange(&mut a, &mut b, &[]);
     assert_eq!(keys(&away), keys(&a));

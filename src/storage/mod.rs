@@ -13,6 +13,7 @@ mod chunks;
 pub mod directory;
 pub mod doctor;
 mod draft;
+mod dropped;
 mod error;
 pub mod fjall;
 mod forget;
@@ -46,6 +47,7 @@ use bytes::Bytes;
 
 pub use batch::{Batch, Operation};
 pub use draft::Change;
+pub use dropped::Dropped;
 pub use error::{OpenError, StoreError};
 pub use forget::Swept;
 pub use ledger::{Committed, Ledger, Received, Write};

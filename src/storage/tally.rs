@@ -138,6 +138,16 @@ impl Ledger {
         self.tally.of(self.space(namespace).no)
     }
 
+    /// The root of what is held, drafts included; nothing while the digests are still being made.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    #[must_use]
+    pub fn root(&self, namespace: &Namespace) -> Option<Sum> {
+        let no = self.space(namespace).no;
+        self.tally.is_complete().then(|| self.tally.borrow(no).map_or(Sum::ZERO, Digests::root))
+    }
+
     /// Keeps no digests from now on: only a bench wants that, to say what keeping them costs.
     #[doc(hidden)]
     pub fn without_digests(&mut self) {

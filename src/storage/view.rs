@@ -52,6 +52,14 @@ impl View {
         Ok(Self { snapshot: store.snapshot(), shared: Arc::new(shared) })
     }
 
+    pub(super) fn number_of(&self, namespace: &Namespace) -> Option<NsNo> {
+        self.shared.space(namespace).map(|space| space.no)
+    }
+
+    pub(super) fn range(&self, from: &[u8], to: &[u8], reverse: bool) -> super::Pairs<'_> {
+        self.snapshot.range(from, to, reverse)
+    }
+
     /// What readers see under `key`.
     ///
     /// # Errors

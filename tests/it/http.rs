@@ -345,7 +345,9 @@ async fn a_key_in_a_path_is_decoded_once() {
 async fn what_a_route_does_not_know_is_refused_and_not_ignored() {
     with_node(async |ant| {
         ant.put("/v1/kv/a", b"1").await.expect(200);
-        for target in ["/v1/kv/a", "/v1/scan", "/v1/status", "/v1/peers", "/v1/sync", "/v1/digest"] {
+        for target in
+            ["/v1/kv/a", "/v1/scan", "/v1/status", "/v1/peers", "/v1/sync", "/v1/digest", "/v1/dropped"]
+        {
             let answer = ant.get(&format!("{target}?colour=red")).await.refused(400, "unknown_parameter");
             assert_eq!(answer.json()["parameter"], "colour", "{target}");
             ant.get(&format!("{target}?ns=elsewhere")).await.refused(404, "no_such_namespace");
