@@ -104,6 +104,10 @@ impl Fixture {
         self.history.events.push(Event { at: self.now, what });
     }
 
+    pub(super) fn now(&self) -> Duration {
+        self.now
+    }
+
     pub(super) fn wait(&mut self, ms: u64) {
         self.now += millis(ms);
     }
