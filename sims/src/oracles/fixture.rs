@@ -35,7 +35,7 @@ struct Store {
 pub(super) struct Fixture {
     pub(super) plan: Plan,
     pub(super) history: History,
-    now: Duration,
+    pub(super) now: Duration,
     stores: Vec<Store>,
     up: BTreeSet<NodeNo>,
     versions: BTreeMap<Dot, Seen>,
@@ -102,10 +102,6 @@ impl Fixture {
 
     pub(super) fn say(&mut self, what: What) {
         self.history.events.push(Event { at: self.now, what });
-    }
-
-    pub(super) fn now(&self) -> Duration {
-        self.now
     }
 
     pub(super) fn wait(&mut self, ms: u64) {

@@ -160,7 +160,7 @@ mod tests {
     /// A history in which ant says, a second after `matched`, that it is in sync with bat since then.
     fn says(fixture: &mut Fixture, matched: Duration) {
         fixture.wait(1_000);
-        let at = fixture.now();
+        let at = fixture.now;
         fixture.sample(|node, sample| {
             if node == ANT {
                 sample.in_sync = vec![InSync { peer: BAT, at, matched }];
@@ -179,10 +179,11 @@ mod tests {
     #[test]
     fn who_holds_what_the_peer_held_may_say_so() {
         let mut fixture = agreed();
-        says(&mut fixture, fixture.now());
+        let matched = fixture.now;
+        says(&mut fixture, matched);
         assert_eq!(fixture.judge(&ORACLE), vec![]);
         let mut unheard = agreed();
-        let matched = unheard.now();
+        let matched = unheard.now;
         unheard.put(BAT, "worm");
         says(&mut unheard, matched);
         assert_eq!(unheard.judge(&ORACLE), vec![], "what was written there since cannot be known");
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn who_has_written_since_may_not() {
         agreed().doctored(&ORACLE, "in sync with node 1", |doctored| {
-            let matched = doctored.now();
+            let matched = doctored.now;
             let dot = doctored.put(ANT, "worm");
             doctored.spread(dot);
             says(doctored, matched);
@@ -203,7 +204,7 @@ mod tests {
         let late = |held_up: bool| {
             let mut fixture = agreed();
             fixture.put(BAT, "worm");
-            let trip = |fixture: &mut Fixture| fixture.wait(4_000);
+            let trip = |fixture: &mut Fixture| fixture.wait(2_500);
             let links = vec![(ANT, BAT)];
             let kind = FaultKind::Cut { links, how: crate::plan::How::Freeze, one_way: true };
             if held_up {
@@ -211,7 +212,8 @@ mod tests {
             } else {
                 trip(&mut fixture)
             }
-            says(&mut fixture, fixture.now());
+            let matched = fixture.now;
+            says(&mut fixture, matched);
             fixture.judge(&ORACLE).len()
         };
         assert_eq!((late(false), late(true)), (1, 0));
@@ -220,7 +222,7 @@ mod tests {
     #[test]
     fn a_node_that_lost_what_it_held_and_says_so_all_the_same_is_found() {
         agreed().doctored(&ORACLE, "in sync", |doctored| {
-            let (matched, empty) = (doctored.now() + millis(100), Fixture::new());
+            let (matched, empty) = (doctored.now + millis(100), Fixture::new());
             doctored.stop(ANT, false);
             doctored.roll_back(ANT, &empty);
             doctored.start(ANT);
@@ -228,7 +230,8 @@ mod tests {
         });
         let mut other = agreed();
         let dot = other.put(CAT, "worm");
-        says(&mut other, other.now());
+        let matched = other.now;
+        says(&mut other, matched);
         other.spread(dot);
         assert_eq!(other.judge(&ORACLE), vec![], "what a third node holds does not matter");
     }
