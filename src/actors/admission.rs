@@ -33,10 +33,10 @@ impl Permit {
     ///
     /// [is not settled]: Waiting::is_settled
     #[must_use]
-    pub fn heard_of(mut self, waiting: &Waiting, namespace: &Namespace) -> Self {
+    pub fn heard_of(self, waiting: &Waiting, namespace: &Namespace) -> Self {
         *waiting.lock().entry(namespace.clone()).or_default() += 1;
-        self._heard = Some(Heard { waiting: waiting.clone(), namespace: namespace.clone() });
-        self
+        let heard = Heard { waiting: waiting.clone(), namespace: namespace.clone() };
+        Self { _heard: Some(heard), ..self }
     }
 }
 

@@ -246,7 +246,8 @@ fn what_an_exchange_finds_counts_only_if_nothing_else_was_said_since_it_began() 
         standing.confirmed(mark, held.tag(), &held, 1);
         state(&standing, &ours(&held), true)
     };
-    let (nothing, differs): (fn(&mut Standing), fn(&mut Standing)) = (|_| (), |told| told.differs(3, 0));
+    let nothing = |_: &mut Standing| ();
+    let differs = |told: &mut Standing| told.differs(3, 0);
     assert_eq!(said(nothing, nothing), Agreement::InSync);
     assert_eq!(said(differs, nothing), Agreement::Unknown, "a beacon may be newer than the hello");
     assert_eq!(said(nothing, differs), Agreement::Unknown, "a beacon came after it");

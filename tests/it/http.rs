@@ -663,7 +663,7 @@ fn store_of_many_lives() -> Memory {
     let mut ledger = opened.expect("opens").0;
     // Mixed, so that they cannot be told in a few bytes.
     let lives = (1..=1_000_u64).map(|life| Dot::new(origin(life.wrapping_mul(0x9e37_79b9_7f4a_7c15)), 1));
-    ledger.absorb(&namespace, &SeenSet::from_iter(lives), &Floors::new());
+    ledger.absorb(&namespace, &lives.collect::<SeenSet>(), &Floors::new());
     ledger.commit(Durability::Buffer, Hlc::from_millis(1)).expect("commits");
     store
 }
