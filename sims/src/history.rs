@@ -190,6 +190,19 @@ pub struct Sample {
     pub exchanges: usize,
     /// Bytes of its store.
     pub store_bytes: u64,
+    /// The peers that it says it is in sync with.
+    pub in_sync: Vec<InSync>,
+}
+
+/// A node says that it is in sync with a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InSync {
+    /// With whom.
+    pub peer: NodeNo,
+    /// When it said so.
+    pub at: Duration,
+    /// When it says that both were compared, by its own clock as that is wrong now.
+    pub matched: Duration,
 }
 
 /// Bytes by kind; `wire` is all of it, encrypted, as the links carried it.

@@ -1,8 +1,9 @@
 //! How much work a node takes on at once, by count and by bytes, at each of its edges.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,7 +14,7 @@ use tokio::{
     time,
 };
 
-use crate::report::Queue;
+use crate::{report::Queue, types::Namespace};
 
 /// Bytes are counted in units, for a semaphore has 32 bits.
 const UNIT_BYTES: usize = 256;
@@ -24,6 +25,52 @@ const UNIT_BYTES: usize = 256;
 pub struct Permit {
     _count: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
+    _heard: Option<Heard>,
+}
+
+impl Permit {
+    /// The work is to store what was heard of `namespace`: until then that [is not settled].
+    ///
+    /// [is not settled]: Waiting::is_settled
+    #[must_use]
+    pub fn heard_of(self, waiting: &Waiting, namespace: &Namespace) -> Self {
+        *waiting.lock().entry(namespace.clone()).or_default() += 1;
+        let heard = Heard { waiting: waiting.clone(), namespace: namespace.clone() };
+        Self { _heard: Some(heard), ..self }
+    }
+}
+
+/// How much was heard of each namespace and is not stored yet; bounded by the edges that let it in.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting(Arc<Mutex<BTreeMap<Namespace, usize>>>);
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Namespace, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing that was heard of `namespace` waits to be stored.
+    pub fn is_settled(&self, namespace: &Namespace) -> bool {
+        !self.lock().contains_key(namespace)
+    }
+}
+
+/// Something that was heard and is not stored yet.
+#[derive(Debug)]
+struct Heard {
+    waiting: Waiting,
+    namespace: Namespace,
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        let mut waiting = self.waiting.lock();
+        let Some(count) = waiting.get_mut(&self.namespace) else { return };
+        *count -= 1;
+        if *count == 0 {
+            waiting.remove(&self.namespace);
+        }
+    }
 }
 
 /// One edge of the node: what waits behind it is bounded by count and by bytes.
@@ -57,7 +104,7 @@ impl Edge {
     fn try_admit(&self, bytes: usize) -> Option<Permit> {
         let count = self.count.clone().try_acquire_owned().ok()?;
         let bytes = self.bytes.clone().try_acquire_many_owned(self.units(bytes)).ok()?;
-        Some(Permit { _count: count, _bytes: bytes })
+        Some(Permit { _count: count, _bytes: bytes, _heard: None })
     }
 
     /// Lets work of `bytes` bytes in at once, or counts it as shed.
@@ -79,7 +126,7 @@ impl Edge {
         let permit = async {
             let count = self.count.clone().acquire_owned().await.ok()?;
             let bytes = self.bytes.clone().acquire_many_owned(self.units(bytes)).await.ok()?;
-            Some(Permit { _count: count, _bytes: bytes })
+            Some(Permit { _count: count, _bytes: bytes, _heard: None })
         };
         let admitted = time::timeout(patience, permit).await.ok().flatten();
         if admitted.is_none() {
@@ -113,6 +160,8 @@ pub struct Admission {
     pub served_blobs: Edge,
     /// Exchanges under way: over the limit a peer is told that this node is busy.
     pub exchanges: Edge,
+    /// What was heard of each namespace and is not stored yet.
+    pub waiting: Waiting,
 }
 
 impl Default for Admission {
@@ -125,6 +174,7 @@ impl Default for Admission {
             blobs: Edge::new(8, 64 * MIB),
             served_blobs: Edge::new(16, 64 * MIB),
             exchanges: Edge::new(8, MIB),
+            waiting: Waiting::default(),
         }
     }
 }
@@ -143,6 +193,20 @@ mod tests {
         drop((first, second));
         assert!(edge.admit_now(1 << 30).is_some(), "larger than the edge, alone");
         assert_eq!(edge.queue().shed, 2);
+    }
+
+    #[test]
+    fn a_namespace_is_settled_when_all_that_was_heard_of_it_is_done() {
+        let (edge, waiting) = (Edge::new(3, 1_024), Waiting::default());
+        let (busy, idle): (Namespace, Namespace) =
+            ("busy".parse().expect("lawful"), "idle".parse().expect("lawful"));
+        let heard = || edge.admit_now(1).expect("room").heard_of(&waiting, &busy);
+        let (first, second) = (heard(), heard());
+        drop(first);
+        assert!(!waiting.is_settled(&busy) && waiting.is_settled(&idle));
+        drop(second);
+        assert!(waiting.is_settled(&busy));
+        assert!(waiting.lock().is_empty(), "nothing is left behind");
     }
 
     #[tokio::test(start_paused = true)]

@@ -312,6 +312,7 @@ fn on_gossip(society: &Society, from: NodeId, envelope: Envelope, bytes: usize) 
         society.peers.doubt(&envelope.namespace);
         return;
     };
+    let permit = permit.heard_of(&society.admission.waiting, &envelope.namespace);
     society.storage.cast(StorageMsg::Merge(MergeRequest {
         namespace: envelope.namespace,
         versions: envelope.versions,

@@ -19,6 +19,8 @@ use crate::{
 
 /// The most peers remembered beside those that are connected.
 const PEERS_REMEMBERED_MAX: usize = 1_024;
+/// What peers have shown is kept of so many that are away, those that left last.
+const SHOWN_AWAY_MAX: usize = 64;
 
 /// One peer.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +57,20 @@ struct Table {
     twins: BTreeSet<NodeId>,
 }
 
+impl Table {
+    /// Of those that are away only the last few keep what they have shown.
+    fn forget_shown(&mut self) {
+        let shows = |peer: &Peer| peer.direction.is_none() && peer.standing.values().any(Standing::has_shown);
+        let mut away: Vec<&mut Peer> = self.peers.values_mut().filter(|peer| shows(peer)).collect();
+        if away.len() > SHOWN_AWAY_MAX {
+            away.sort_unstable_by_key(|peer| std::cmp::Reverse(peer.since_ms));
+            for peer in &mut away[SHOWN_AWAY_MAX..] {
+                peer.standing.values_mut().for_each(Standing::forget_shown);
+            }
+        }
+    }
+}
+
 /// The peers of one node.
 #[derive(Debug, Default)]
 pub struct Peers(Mutex<Table>);
@@ -72,7 +88,10 @@ impl Peers {
         let changed = change(known);
         match (before, known.direction.is_some()) {
             (false, true) => table.connected += 1,
-            (true, false) => table.connected -= 1,
+            (true, false) => {
+                table.connected -= 1;
+                table.forget_shown();
+            }
             _ => {}
         }
         if table.peers.len() > PEERS_REMEMBERED_MAX {
@@ -83,6 +102,16 @@ impl Peers {
             }
         }
         changed
+    }
+
+    /// Changes how `peer` stands in `namespace`.
+    pub fn stand<T>(
+        &self,
+        peer: NodeId,
+        namespace: &Namespace,
+        change: impl FnOnce(&mut Standing) -> T,
+    ) -> T {
+        self.update(peer, |known| change(known.standing.entry(namespace.clone()).or_default()))
     }
 
     /// Whether any peer is connected.
@@ -221,5 +250,33 @@ fn standing(id: NodeId, peer: &Peer, ours: &BTreeMap<Namespace, Ours>, age_max: 
         matched_at: namespaces.iter().map(|one| one.matched_at).min().flatten(),
         since: since.filter(|_| state != Agreement::Unknown),
         namespaces,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::causality::{Dot, Origin};
+
+    #[test]
+    fn what_peers_have_shown_is_kept_of_a_bounded_number_of_those_that_are_away() {
+        let (peers, namespace) = (Peers::default(), Namespace::default());
+        let id = |number: usize| NodeId([u8::try_from(number).expect("few"); 32]);
+        let shown = SeenSet::from_iter([Dot::new(Origin { node: id(0), epoch: 1 }, 1)]);
+        for number in 0..=SHOWN_AWAY_MAX {
+            peers.update(id(number), |peer| peer.direction = Some(Direction::Inbound));
+            peers.stand(id(number), &namespace, |standing| standing.show(&shown));
+        }
+        let kept = || {
+            let has = |number: &usize| peers.stand(id(*number), &namespace, |standing| standing.has_shown());
+            (0..=SHOWN_AWAY_MAX).filter(has).collect::<Vec<_>>()
+        };
+        assert_eq!(kept().len(), SHOWN_AWAY_MAX + 1, "all are there");
+        for number in 0..=SHOWN_AWAY_MAX {
+            peers.update(id(number), |peer| {
+                (peer.direction, peer.since_ms) = (None, 1_000 - number as u64);
+            });
+        }
+        assert_eq!(kept(), (0..SHOWN_AWAY_MAX).collect::<Vec<_>>(), "the one that is away for longest");
     }
 }

@@ -37,7 +37,14 @@ pub struct Standing {
     since_ms: Option<u64>,
     matched: Option<(u64, Instant)>,
     shown: Option<Arc<SeenSet>>,
+    /// Rises with whatever changes the word.
+    words: u64,
 }
+
+/// A moment in what a peer says: an exchange that finds both equal counts only if the peer said
+/// nothing else since it began, for what it says on other streams may have overtaken it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(Option<u64>);
 
 /// What this node holds of one namespace, of one moment.
 #[derive(Clone, Debug)]
@@ -67,6 +74,36 @@ impl Standing {
         }
     }
 
+    /// What the peer says from now on is newer than what it has said so far.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(Some(self.words))
+    }
+
+    /// The hello of an exchange that was begun at `mark`. Whatever the peer said before it is over: the
+    /// exchange will find both equal, or not, or break off.
+    #[must_use]
+    pub fn hello(&mut self, mark: Mark) -> Mark {
+        let newest = mark == self.mark();
+        self.doubt();
+        Mark(newest.then_some(self.words))
+    }
+
+    /// The same, of a hello that nobody asked for: where the peer has said last that it holds something
+    /// else, nobody knows which of the two it said first.
+    #[must_use]
+    pub fn hello_unasked(&mut self) -> Mark {
+        let mark = if matches!(self.word, Word::Differs(_)) { Mark(None) } else { self.mark() };
+        self.hello(mark)
+    }
+
+    /// An exchange found both equal. That counts if the peer has said nothing since its hello.
+    pub fn confirmed(&mut self, mark: Mark, tag: u64, seen: &SeenSet, now_ms: u64) {
+        if mark == self.mark() {
+            self.matched(tag, seen, now_ms);
+        }
+    }
+
     /// The peer has shown what it has seen.
     pub fn show(&mut self, seen: &SeenSet) {
         let fragments: usize = seen.iter().map(|(_, seqs)| 1 + seqs.fragments()).sum();
@@ -76,6 +113,18 @@ impl Standing {
     /// Nothing that the peer has said of agreement counts any more.
     pub fn doubt(&mut self) {
         (self.word, self.since_ms) = (Word::None, None);
+        self.words += 1;
+    }
+
+    /// Whether anything that it has shown is kept.
+    #[must_use]
+    pub fn has_shown(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// What it has shown is not kept any more.
+    pub fn forget_shown(&mut self) {
+        self.shown = None;
     }
 
     /// What the peer has shown that is not in `ours`.
@@ -114,6 +163,7 @@ impl Standing {
 
     fn say(&mut self, word: Word, now_ms: u64) {
         (self.word, self.since_ms) = (word, Some(now_ms));
+        self.words += 1;
     }
 }
 

@@ -112,6 +112,12 @@ pub(super) struct Get {
     /// Show where the value comes from instead of the value.
     #[arg(long)]
     pub(super) meta: bool,
+    /// Wait until the node has seen what this names: the `frontier` that a write answered with.
+    #[arg(long, value_name = "FRONTIER")]
+    pub(super) at_least: Option<String>,
+    /// How long to wait at most: `250ms`, `5s`, up to 25 s [default: 5s].
+    #[arg(long, value_name = "DURATION", requires = "at_least")]
+    pub(super) wait: Option<String>,
 }
 
 #[derive(Debug, Args)]

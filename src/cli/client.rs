@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, de::DeserializeOwned};
 use ureq::{
     Agent,
-    http::{Method, Request, Uri},
+    http::{HeaderValue, Method, Request, Uri},
 };
 
 use super::failure::Failure;
@@ -30,6 +30,7 @@ pub(super) struct Ask<'a> {
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
     body: &'a [u8],
     content_type: Option<ContentType>,
     patience: Duration,
@@ -49,6 +50,7 @@ impl<'a> Ask<'a> {
             method,
             path: path.into(),
             query: Vec::new(),
+            headers: Vec::new(),
             body: &[],
             content_type: None,
             patience: ANSWER_TIME_MAX,
@@ -63,6 +65,12 @@ impl<'a> Ask<'a> {
     /// Adds a parameter.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
+        self
+    }
+
+    /// Adds a header.
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -138,6 +146,11 @@ impl Client {
         let mut request = Request::builder().method(ask.method.clone()).uri(uri);
         if let Some(content_type) = &ask.content_type {
             request = request.header("content-type", content_type.as_str());
+        }
+        for (name, value) in &ask.headers {
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| Failure::usage(format!("{value:?} cannot stand in a header")))?;
+            request = request.header(*name, value);
         }
         request.body(ask.body).map_err(|error| Failure::usage(format!("--url: {error}")))
     }

@@ -22,7 +22,13 @@ pub(super) fn put(client: &Client, put: &args::Put, json: bool) -> Result<(), Fa
 
 /// Prints a value as it is, with a line break behind it where a person looks.
 pub(super) fn get(client: &Client, get: &args::Get, json: bool) -> Result<(), Failure> {
-    let ask = Ask::key(Method::GET, &get.key);
+    let mut ask = Ask::key(Method::GET, &get.key);
+    if let Some(frontier) = &get.at_least {
+        ask = ask.header("tidings-at-least", frontier);
+    }
+    if let Some(wait) = &get.wait {
+        ask = ask.with("wait", wait);
+    }
     if json || get.meta {
         let body = client.ask(&ask.with("meta", "true"))?;
         return if json { print(&body) } else { meta(&client.parse(&body)?) };

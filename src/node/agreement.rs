@@ -14,11 +14,10 @@ const MATCH_AGE_INTERVALS: u32 = 6;
 
 /// What the node holds of each of `namespaces` now.
 pub(super) fn ours(society: &Society, namespaces: &[Namespace]) -> BTreeMap<Namespace, Ours> {
-    // Before the look: what was heard by then is stored, or waits.
-    let waits = [&society.admission.gossip, &society.admission.pages, &society.admission.blobs];
-    let idle = waits.iter().all(|edge| edge.queue().depth == 0);
     let reader = society.reader();
     let of = |namespace: &Namespace| {
+        // Before the look: what was heard by then is stored, or waits.
+        let idle = society.admission.waiting.is_settled(namespace);
         let (seen, tag, known) = reader.tagged(namespace)?;
         Some((namespace.clone(), Ours { seen, tag, settled: known && idle }))
     };

@@ -165,6 +165,12 @@ fn what_is_put_can_be_got_scanned_and_deleted() {
     assert!(ask(&["get", "users/4", "--meta"], 0).0.contains("text/csv"));
     let written: Value = serde_json::from_str(&ask(&["--json", "put", "x", "1"], 0).0).expect("JSON");
     assert_eq!(written["key"], "x");
+    let frontier = written["frontier"].as_str().expect("a text");
+    assert_eq!(ask(&["get", "x", "--at-least", frontier, "--wait", "1s"], 0).0, "1");
+    let (_, stderr) = ask(&["get", "x", "--at-least", "what"], 1);
+    assert!(stderr.contains("tidings-at-least"), "{stderr}");
+    ask(&["get", "x", "--at-least", frontier, "--wait", "1h"], 1);
+    ask(&["get", "x", "--wait", "1s"], 2);
     let page: Value = serde_json::from_str(&ask(&["scan", "--json"], 0).0).expect("JSON");
     assert_eq!(page["entries"].as_array().expect("a list").len(), 5);
     assert_eq!(page["next"], Value::Null);

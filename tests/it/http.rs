@@ -1,12 +1,15 @@
 //! The HTTP API of real nodes, over real connections.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tidings::{
     Limits, Node,
+    causality::{Dot, Floors, Hlc, NodeId, Origin, SeenSet},
     http::serve,
-    node::{Discovery, Membership},
+    node::{Builder, Discovery, Membership},
+    storage::{Durability, Ledger, life::Surroundings, memory::Memory},
+    types::Namespace,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -129,21 +132,28 @@ fn parse(raw: &[u8]) -> Answer {
 
 /// Nodes of a mesh of their own that are not connected, while `test` runs.
 async fn with_nodes<const N: usize>(limits: Limits, test: impl AsyncFnOnce([Api; N])) {
+    with_nodes_that(limits, |builder, _| builder, test).await;
+}
+
+/// The same, of nodes that are built in another way.
+async fn with_nodes_that<const N: usize>(
+    limits: Limits,
+    are: impl Fn(Builder, &str) -> Builder,
+    test: impl AsyncFnOnce([Api; N]),
+) {
     let mesh = format!("test-{:016x}", rand::random::<u64>());
     let mut apis = Vec::new();
     let mut serving = Vec::new();
     for name in ["ant", "bat", "cat"].into_iter().take(N) {
-        let node = Node::builder()
+        let builder = Node::builder()
             .in_memory()
             .name(name)
             .mesh(&mesh)
             .listen(vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")])
             .discovery(Discovery { mdns: false, same_host: false, same_host_directory: None })
             .membership(Membership::Open)
-            .limits(limits)
-            .start()
-            .await
-            .expect("starts");
+            .limits(limits);
+        let node = are(builder, name).start().await.expect("starts");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let at = listener.local_addr().expect("an address");
         serving.push(Box::pin(serve(node.clone(), listener, std::future::pending())));
@@ -643,6 +653,45 @@ async fn a_read_waits_for_what_was_written_elsewhere_or_says_what_is_missing() {
         let token = format!("here.{id}.0");
         let foreign = [("Tidings-At-Least", &*token)];
         bat.ask("GET", "/v1/kv/a", &foreign, b"").await.refused(400, "foreign_frontier");
+    })
+    .await;
+}
+
+/// A store that has seen writes of so many lives that its frontier does not fit into a header.
+fn store_of_many_lives() -> Memory {
+    let origin = |epoch| Origin { node: NodeId([1; 32]), epoch };
+    let (store, namespace) = (Memory::new(), Namespace::default());
+    let opened = Ledger::open(Arc::new(store.clone()), origin(0), std::slice::from_ref(&namespace));
+    let mut ledger = opened.expect("opens").0;
+    // Mixed, so that they cannot be told in a few bytes.
+    let lives = (1..=1_000_u64).map(|life| Dot::new(origin(life.wrapping_mul(0x9e37_79b9_7f4a_7c15)), 1));
+    ledger.absorb(&namespace, &lives.collect::<SeenSet>(), &Floors::new());
+    ledger.commit(Durability::Buffer, Hlc::from_millis(1)).expect("commits");
+    store
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frontier_too_long_for_a_header_becomes_a_token_of_its_node() {
+    let are = |builder: Builder, name: &str| match name {
+        "ant" => builder.store(Arc::new(store_of_many_lives()), Surroundings::default(), [7; 32]),
+        _ => builder,
+    };
+    with_nodes_that(Limits::default(), are, async |[ant, bat]: [Api; 2]| {
+        let put = ant.put("/v1/kv/a", b"1").await.expect(200);
+        assert!(!put.headers.contains_key("tidings-frontier-scope"), "a write names its own past alone");
+        let got = ant.get("/v1/kv/a").await.expect(200);
+        assert_eq!(got.headers["tidings-frontier-scope"], "this-node");
+        let token = got.headers["tidings-frontier"].clone();
+        assert!(token.starts_with("here.") && token.len() < 200, "{token}");
+        let at_least = [("Tidings-At-Least", &*token)];
+        ant.ask("GET", "/v1/kv/a?wait=1s", &at_least, b"").await.expect(200);
+        ant.ask("GET", "/v1/scan?wait=1s", &at_least, b"").await.expect(200);
+        let refused = bat.ask("GET", "/v1/kv/a", &at_least, b"").await.refused(400, "foreign_frontier");
+        assert!(refused.text().contains(&ant.node.id().to_string()), "{}", refused.text());
+        let own = put.headers["tidings-frontier"].clone();
+        bat.ask("GET", "/v1/kv/a?wait=0s", &[("Tidings-At-Least", &*own)], b"")
+            .await
+            .refused(504, "not_seen");
     })
     .await;
 }

@@ -35,7 +35,7 @@ struct Store {
 pub(super) struct Fixture {
     pub(super) plan: Plan,
     pub(super) history: History,
-    now: Duration,
+    pub(super) now: Duration,
     stores: Vec<Store>,
     up: BTreeSet<NodeNo>,
     versions: BTreeMap<Dot, Seen>,

@@ -22,6 +22,7 @@ mod replay;
 mod resurrection;
 mod stable;
 mod stamps;
+mod truth;
 mod violation;
 pub(crate) mod weather;
 mod writers;
@@ -64,7 +65,7 @@ impl Oracle {
 /// All oracles, those that name causes before those that name consequences.
 #[must_use]
 pub fn all() -> &'static [Oracle] {
-    const ALL: [Oracle; 14] = [
+    const ALL: [Oracle; 15] = [
         dots_unique::ORACLE,
         stamps::ORACLE,
         causality::ORACLE,
@@ -74,6 +75,7 @@ pub fn all() -> &'static [Oracle] {
         model::ORACLE,
         convergence::ORACLE,
         heals::ORACLE,
+        truth::ORACLE,
         reads_of_own::ORACLE,
         liveness::ORACLE,
         bounds::ORACLE,

@@ -201,7 +201,8 @@ impl World {
                 let bytes = self.machines[no].store_bytes();
                 let (sample, now) = sampler::sample(node, before, wire, bytes).await;
                 self.counts[no].1 = now;
-                sample
+                let in_sync = sampler::in_sync(node, &self.names, &self.machines[no].clock).await;
+                Sample { in_sync, ..sample }
             }
         }
     }

@@ -1,10 +1,15 @@
 //! Measures nodes as an operator would: by their metrics and their status.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use tidings::Node;
+use tidings::{Node, node::PeerSync, ports::WallClock};
 
-use crate::history::{Sample, Traffic};
+use crate::{
+    history::{InSync, Sample, Traffic},
+    os,
+    plan::NodeNo,
+    ports::SimClock,
+};
 
 /// What the metrics of a node say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +35,18 @@ pub async fn sample(node: &Node, before: Counts, wire: u64, store_bytes: u64) ->
     let exchanges = queues.get("exchanges").map_or(0, |queue| queue.0);
     let sent = traffic(add(before, now), wire);
     (Sample { up: true, sent, queues, exchanges, store_bytes, ..Sample::default() }, now)
+}
+
+/// Whom a node says it is in sync with; `names` tells who is who.
+pub async fn in_sync(node: &Node, names: &BTreeMap<String, NodeNo>, clock: &SimClock) -> Vec<InSync> {
+    let status = node.sync_status().await;
+    let (at, now_ms) = (os::elapsed(), clock.now_ms());
+    let claims = status.peers.into_iter().filter(|peer| peer.in_sync == Some(true));
+    let claim = |peer: PeerSync| {
+        let ago = Duration::from_millis(now_ms.saturating_sub(peer.matched_at?));
+        Some(InSync { peer: *names.get(&peer.peer_id)?, at, matched: at.saturating_sub(ago) })
+    };
+    claims.filter_map(claim).collect()
 }
 
 /// What is known of a node that is down.

@@ -94,6 +94,7 @@ pub async fn fetch_all(
         return None;
     }
     let permit = society.admission.blobs.admit(usize::try_from(total).ok()?, ANSWER_PATIENCE).await?;
+    let permit = permit.heard_of(&society.admission.waiting, namespace);
     let mut blobs = BTreeMap::new();
     for (dot, hash, size) in wanted {
         let request = BlobRequest { namespace: namespace.clone(), dot, hash };

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     actors::{
         society::Society,
-        standing::Standing,
+        standing::{Mark, Standing},
         storage::{Absorbed, MergeRequest, Source, StorageMsg, Whole},
     },
     causality::{Dot, Floors, NodeId, Origin, SeenSet},
@@ -122,6 +122,8 @@ pub struct Conversation {
     pub first: Option<ExchangeFrame>,
     /// Bytes of it.
     pub first_bytes: u64,
+    /// When the peer said it; or what it says is newer than this.
+    pub mark: Mark,
 }
 
 #[derive(Default)]
@@ -141,6 +143,8 @@ struct Talk<'a> {
     ranges: &'a OnceCell<(View, Watch)>,
     /// The tag of the snapshot, if nothing changed as it was taken.
     tag: Option<u64>,
+    /// The peer's hello, once it is here; before that, where it will be in what the peer says.
+    mark: Mark,
     out: mpsc::UnboundedSender<(Bytes, bool)>,
     pages: mpsc::UnboundedSender<Work>,
     own: mpsc::UnboundedSender<Input>,
@@ -204,7 +208,7 @@ impl Conversation {
     }
 
     async fn talk(self, counted: &Counted) -> Result<Report, Broken> {
-        let Self { society, peer, namespace, stream, first, .. } = self;
+        let Self { society, peer, namespace, stream, first, mark, .. } = self;
         let before = society.reader().tag(&namespace);
         let Whole { view, seen, floors, digests, .. } = snapshot(&society, &namespace, false).await?;
         // The same before and after: then it is the tag of the snapshot.
@@ -225,6 +229,7 @@ impl Conversation {
             seen: &seen,
             ranges: &ranges,
             tag,
+            mark,
             out,
             pages,
             own: own.clone(),
@@ -389,6 +394,7 @@ async fn apply(
 ) -> Result<Vec<Dot>, Broken> {
     let bytes = versions.iter().map(Version::size_hint).sum();
     let permit = society.admission.pages.admit(bytes, ANSWER_PATIENCE).await.ok_or(Broken::Stalled)?;
+    let permit = permit.heard_of(&society.admission.waiting, namespace);
     let mut request = MergeRequest {
         namespace: namespace.clone(),
         versions,
@@ -446,7 +452,7 @@ async fn merge(society: &Society, mut request: MergeRequest) -> Result<(), Broke
 
 impl Talk<'_> {
     async fn converse(
-        self,
+        mut self,
         first: Option<ExchangeFrame>,
         (floors, root): (Floors, Option<[u8; 32]>),
         frames: &mut mpsc::Receiver<ExchangeFrame>,
@@ -463,7 +469,13 @@ impl Talk<'_> {
         loop {
             let input = match first.take() {
                 Some(frame) => Input::Frame(frame),
-                None => next_input(&exchange, frames, inputs, unapplied > 0).await?,
+                None => {
+                    let input = next_input(&exchange, frames, inputs, unapplied > 0).await?;
+                    if matches!(input, Input::Frame(ExchangeFrame::Hello(_))) {
+                        self.mark = self.stand(|standing| standing.hello(self.mark));
+                    }
+                    input
+                }
             };
             unapplied -= usize::from(is_done(&input));
             let effects = exchange.handle(input)?;
@@ -578,17 +590,20 @@ impl Talk<'_> {
         let now = self.society.clock.wall_ms();
         match report.outcome {
             Outcome::Equal => self.stand(|standing| match self.tag.filter(|_| report.roots_matched) {
-                Some(tag) => standing.matched(tag, self.seen, now),
+                Some(tag) => standing.confirmed(self.mark, tag, self.seen, now),
                 None => standing.doubt(),
             }),
+            Outcome::NotCarried => self.society.peers.update(self.peer, |peer| {
+                peer.standing.remove(self.namespace);
+                peer.carries.as_mut().map(|carries| carries.remove(self.namespace));
+            }),
             // What the peer made of what it got, its next beacon tells.
-            Outcome::Delta | Outcome::Ranges | Outcome::Busy | Outcome::NotCarried => {}
+            Outcome::Delta | Outcome::Ranges | Outcome::Busy => {}
         }
     }
 
-    fn stand(&self, change: impl FnOnce(&mut Standing)) {
-        let namespace = self.namespace.clone();
-        self.society.peers.update(self.peer, |peer| change(peer.standing.entry(namespace).or_default()));
+    fn stand<T>(&self, change: impl FnOnce(&mut Standing) -> T) -> T {
+        self.society.peers.stand(self.peer, self.namespace, change)
     }
 }
 

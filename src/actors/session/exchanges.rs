@@ -19,7 +19,7 @@ use super::{
     frames::{ANSWER_PATIENCE, send_frame},
 };
 use crate::{
-    actors::society::Society,
+    actors::{society::Society, standing::Standing},
     causality::NodeId,
     network::{Protocol, Stream},
     ports::Scope,
@@ -83,6 +83,11 @@ impl Exchanges {
         }
     }
 
+    /// Whether an exchange about `namespace` is under way.
+    pub fn is_running(&self, namespace: &Namespace) -> bool {
+        self.running.as_ref().is_some_and(|running| running.namespace == *namespace)
+    }
+
     /// Whether an exchange about `namespace` was begun with this peer.
     pub fn has_compared(&self, namespace: &Namespace) -> bool {
         self.compared.contains(namespace)
@@ -141,6 +146,8 @@ impl Exchanges {
         if !self.society.reader().carries(&namespace) {
             return self.refuse(stream, ExchangeFrame::NotCarried, place);
         }
+        // Also if it is refused: it was said.
+        let mark = self.society.peers.stand(self.peer, &namespace, Standing::hello_unasked);
         let ours_wins = |running: &Running| !running.outgoing || self.society.node < self.peer;
         if self.running.as_ref().is_some_and(ours_wins) {
             return self.refuse(stream, ExchangeFrame::Busy, place);
@@ -167,6 +174,7 @@ impl Exchanges {
             stream,
             first: Some(first),
             first_bytes: bytes,
+            mark,
         };
         let teller = Teller::new(myself, number, self.peer, &conversation.namespace);
         scope.spawn(async move {
@@ -274,7 +282,7 @@ async fn outgoing(society: Arc<Society>, peer: NodeId, namespace: Namespace) -> 
         Ok(stream) => stream,
         Err(error) => return failed(error.to_string()),
     };
-    Conversation { society, peer, namespace: namespace.clone(), stream, first: None, first_bytes: 0 }
-        .run()
-        .await
+    let mark = society.peers.stand(peer, &namespace, |standing| standing.mark());
+    let namespace = namespace.clone();
+    Conversation { society, peer, namespace, stream, first: None, first_bytes: 0, mark }.run().await
 }

@@ -493,14 +493,14 @@ impl SessionState {
         });
         for (namespace, theirs) in &beacon.seen {
             let Some((seen, ours, known)) = reader.tagged(namespace) else { continue };
-            self.society.peers.update(self.peer, |peer| {
-                let standing = peer.standing.entry(namespace.clone()).or_default();
-                match (ours == *theirs, known) {
-                    (true, true) => standing.matched(ours, &seen, now),
-                    // Nothing is said of agreement while it is not known what is held here.
-                    (_, false) => standing.doubt(),
-                    (false, true) => standing.differs(ours, now),
-                }
+            let comparing = self.exchanges.is_running(namespace);
+            self.society.peers.stand(self.peer, namespace, |standing| match (ours == *theirs, known) {
+                // It may be older than the hello of the exchange, which says more.
+                (true, true) if comparing => {}
+                (true, true) => standing.matched(ours, &seen, now),
+                // Nothing is said of agreement while it is not known what is held here.
+                (_, false) => standing.doubt(),
+                (false, true) => standing.differs(ours, now),
             });
             if ours != *theirs {
                 self.exchanges.ask(myself, namespace.clone(), None);

@@ -62,6 +62,7 @@ pub fn store(society: &Society, peer: NodeId, needed: Needed) -> bool {
     let bytes = versions.iter().map(Version::size_hint).sum();
     match society.admission.gossip.admit_now(bytes) {
         Some(permit) if !versions.is_empty() => {
+            let permit = permit.heard_of(&society.admission.waiting, &needed.namespace);
             society.storage.cast(StorageMsg::Merge(MergeRequest {
                 namespace: needed.namespace,
                 versions,
