@@ -45,6 +45,14 @@ fn line(event: &NodeEvent) -> String {
             format!("peer not reached: {peer_id}: {}", one_line(reason))
         }
         NodeEvent::DialFailed { peer_id: None, reason } => format!("peer not reached: {}", one_line(reason)),
+        NodeEvent::FillBegan { from, expected, namespace } => {
+            format!("filling {namespace} from {from}: {expected} writes")
+        }
+        NodeEvent::FillEnded { from, versions, elapsed, complete, namespace } => format!(
+            "{} {namespace} from {from}: {versions} versions in {:.1} s",
+            if *complete { "filled" } else { "broke off filling" },
+            elapsed.as_secs_f64()
+        ),
         NodeEvent::Warning(text) => format!("warning: {}", one_line(text)),
     }
 }

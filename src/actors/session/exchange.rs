@@ -3,7 +3,7 @@
 use std::{
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     actors::{
+        fills::{FILL_WRITES_MIN, Fill},
         society::Society,
         standing::Standing,
         storage::{Absorbed, MergeRequest, Source, StorageMsg, Whole},
@@ -39,6 +40,12 @@ use crate::{
 
 /// Large values are asked for twice more, for they are there as long as their version is.
 const BLOB_TRY_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+
+/// A snapshot keeps all memory and files of its time. Who sends more than fits in so long breaks off, and
+/// the exchange that follows goes on from there …
+const SENDING_MAX: Duration = Duration::from_secs(60);
+/// … but not before so many pages are read, or a slow peer would get nowhere.
+const PAGES_LEAST: u64 = 16;
 
 /// Why an exchange ended before its end.
 #[derive(Debug, Error)]
@@ -61,6 +68,12 @@ pub enum Broken {
     /// Something that was seen here is lost, or is not counted yet.
     #[error("what is stored here does not add up (yet)")]
     DoesNotAddUp,
+    /// Another peer sends all that is missing here.
+    #[error("{0} fills this node just now: this peer's turn is after that")]
+    Elsewhere(NodeId),
+    /// The snapshot that is sent from is old.
+    #[error("it took so long that it goes on with a new snapshot")]
+    Long,
     /// The node is closing, or a part of it was started again.
     #[error("this node is busy with itself")]
     Closing,
@@ -77,6 +90,8 @@ pub enum End {
     Busy,
     /// The peer does not carry the namespace.
     NotCarried,
+    /// Another peer fills this node, and this one has to wait.
+    Elsewhere,
     /// It broke off.
     Broken,
 }
@@ -103,7 +118,13 @@ impl Broken {
         match self {
             Self::Stream(broken) => broken.is_refusal(),
             Self::Violation(_) => true,
-            Self::Stalled | Self::Store(_) | Self::Closing | Self::Forgotten | Self::DoesNotAddUp => false,
+            Self::Stalled
+            | Self::Store(_)
+            | Self::Closing
+            | Self::Forgotten
+            | Self::DoesNotAddUp
+            | Self::Elsewhere(_)
+            | Self::Long => false,
         }
     }
 }
@@ -128,14 +149,20 @@ pub struct Conversation {
 struct Counted {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    /// Versions stored.
+    versions_in: AtomicU64,
 }
 
 /// The parts of a conversation that its loops share.
 struct Talk<'a> {
-    society: &'a Society,
+    society: &'a Arc<Society>,
     peer: NodeId,
     namespace: &'a Namespace,
-    view: &'a View,
+    /// The snapshot that is sent from, until that is done: it keeps all memory and files of its time.
+    view: Mutex<Option<View>>,
+    began: Instant,
+    pages_read: AtomicU64,
+    fill: &'a OnceCell<Fill>,
     seen: &'a SeenSet,
     /// The second snapshot, on which ranges are compared.
     ranges: &'a OnceCell<(View, Watch)>,
@@ -183,7 +210,7 @@ impl Conversation {
             error: None,
             bytes_in: counted.bytes_in.into_inner(),
             bytes_out: counted.bytes_out.into_inner(),
-            versions_in: 0,
+            versions_in: counted.versions_in.into_inner(),
             versions_out: 0,
             rounds: 0,
             elapsed: started.elapsed(),
@@ -195,7 +222,7 @@ impl Conversation {
             Err(broken) => {
                 metrics.frames_refused.inc_by(broken.is_refusal().into());
                 report.error = Some(broken.to_string());
-                End::Broken
+                if matches!(broken, Broken::Elsewhere(_)) { End::Elsewhere } else { End::Broken }
             }
         };
         let counter = if report.how.is_some() { &metrics.exchanges } else { &metrics.exchanges_failed };
@@ -211,7 +238,7 @@ impl Conversation {
         let tag = society.reader().tag(&namespace).filter(|after| after.1 && before == Some(*after));
         let tag = tag.map(|(tag, _)| tag);
         let root = digests.map(|digests| digests.root().hash());
-        let ranges = OnceCell::new();
+        let (ranges, fill) = (OnceCell::new(), OnceCell::new());
         let (out, mut outbox) = mpsc::unbounded_channel();
         let (pages, worklist) = mpsc::unbounded_channel();
         let (own, mut inputs) = mpsc::unbounded_channel();
@@ -221,7 +248,10 @@ impl Conversation {
             society: &society,
             peer,
             namespace: &namespace,
-            view: &view,
+            view: Mutex::new(Some(view)),
+            began: Instant::now(),
+            pages_read: AtomicU64::new(0),
+            fill: &fill,
             seen: &seen,
             ranges: &ranges,
             tag,
@@ -231,7 +261,16 @@ impl Conversation {
         };
         let read = read_all(&mut reader, &counted.bytes_in, frames_in);
         let mut write = pin!(write_all(&mut writer, &counted.bytes_out, &mut outbox, own.clone()));
-        let work = apply_all(&society, peer, &namespace, worklist, own, &ranges, &floors);
+        let store = Storing {
+            society: &society,
+            peer,
+            namespace: &namespace,
+            ranges: &ranges,
+            fill: &fill,
+            versions_in: &counted.versions_in,
+            floors: &floors,
+        };
+        let work = store.work_off(worklist, own);
         let converse = talk.converse(first, (floors.clone(), root), &mut frames, &mut inputs);
         let done = tokio::select! {
             biased;
@@ -306,70 +345,94 @@ async fn write_all(
     Ok(())
 }
 
-async fn apply_all(
-    society: &Arc<Society>,
+/// What Storage is given to do, one thing after the other.
+struct Storing<'a> {
+    society: &'a Arc<Society>,
     peer: NodeId,
-    namespace: &Namespace,
-    mut worklist: mpsc::UnboundedReceiver<Work>,
-    own: mpsc::UnboundedSender<Input>,
-    ranges: &OnceCell<(View, Watch)>,
-    floors: &Floors,
-) -> Result<(), Broken> {
-    while let Some(work) = worklist.recv().await {
-        let storage = &society.storage;
-        let done = match work {
-            Work::Apply(page) => {
-                let versions = page.versions;
-                Input::Applied {
-                    set_aside: apply(society, peer, namespace, versions, Source::Exchange).await?,
+    namespace: &'a Namespace,
+    ranges: &'a OnceCell<(View, Watch)>,
+    fill: &'a OnceCell<Fill>,
+    versions_in: &'a AtomicU64,
+    floors: &'a Floors,
+}
+
+impl Storing<'_> {
+    async fn work_off(
+        self,
+        mut worklist: mpsc::UnboundedReceiver<Work>,
+        own: mpsc::UnboundedSender<Input>,
+    ) -> Result<(), Broken> {
+        while let Some(work) = worklist.recv().await {
+            let done = match work {
+                Work::Apply(page) => self.apply(page).await?,
+                Work::Settle(items) => {
+                    apply(self.society, self.peer, self.namespace, items.versions, Source::Ranges).await?;
+                    Input::Settled
                 }
-            }
-            Work::Settle(items) => {
-                apply(society, peer, namespace, items.versions, Source::Ranges).await?;
-                Input::Settled
-            }
-            Work::OpenRanges => {
-                let whole = snapshot(society, namespace, true).await?;
-                let watch = Watch { society: society.clone(), number: whole.watch };
-                // Known when the exchange began, and digests are never unlearned.
-                let digests = whole.digests.ok_or(Broken::Closing)?;
-                let _first = ranges.set((whole.view, watch));
-                Input::RangesOpened(digests)
-            }
-            Work::Judge(claims) => {
-                let (reply, judged) = oneshot::channel();
-                storage.cast(StorageMsg::Judge { namespace: namespace.clone(), claims, reply });
-                let mut items = Vec::new();
-                let verdict = |judgement| match judgement {
-                    Judgement::Want => Verdict::Want,
-                    Judgement::Held => Verdict::Held,
-                    Judgement::Dead => Verdict::Dead,
-                    Judgement::Superseded(by) => {
-                        items.push(*by);
-                        Verdict::Superseded
+                Work::OpenRanges => self.open_ranges().await?,
+                Work::Judge(claims) => self.judge(claims).await?,
+                Work::Absorb { frontier, floors, settled, drop } => {
+                    let (reply, absorbed) = oneshot::channel();
+                    let namespace = self.namespace.clone();
+                    let absorb = StorageMsg::Absorb { namespace, frontier, floors, settled, drop, reply };
+                    self.society.storage.cast(absorb);
+                    match absorbed.await.map_err(|_| Broken::Closing)?? {
+                        Absorbed::Done => Input::Absorbed,
+                        Absorbed::Late(late) => Input::Late(late),
+                        Absorbed::DoesNotAddUp => return Err(Broken::DoesNotAddUp),
                     }
-                };
-                let (judgements, floors_now) = judged.await.map_err(|_| Broken::Closing)??;
-                let verdicts: Vec<_> = judgements.into_iter().map(verdict).collect();
-                if verdicts.contains(&Verdict::Dead) && floors_now != *floors {
-                    return Err(Broken::Forgotten);
                 }
-                Input::Judged { verdicts, items: Items::fitted(items) }
-            }
-            Work::Absorb { frontier, floors, settled, drop } => {
-                let (reply, absorbed) = oneshot::channel();
-                let namespace = namespace.clone();
-                storage.cast(StorageMsg::Absorb { namespace, frontier, floors, settled, drop, reply });
-                match absorbed.await.map_err(|_| Broken::Closing)?? {
-                    Absorbed::Done => Input::Absorbed,
-                    Absorbed::Late(late) => Input::Late(late),
-                    Absorbed::DoesNotAddUp => return Err(Broken::DoesNotAddUp),
-                }
+            };
+            let _conversation_is_over = own.send(done);
+        }
+        futures::future::pending().await
+    }
+
+    async fn apply(&self, page: Page) -> Result<Input, Broken> {
+        let (count, last) = (page.versions.len(), page.versions.last().map(|version| version.dot));
+        let set_aside =
+            apply(self.society, self.peer, self.namespace, page.versions, Source::Exchange).await?;
+        let stored = (count - set_aside.len()) as u64;
+        self.versions_in.fetch_add(stored, Ordering::Relaxed);
+        if let Some((fill, last)) = self.fill.get().zip(last)
+            && !fill.stored(stored, last)
+        {
+            let other = self.society.fills.other_than(&self.peer, self.namespace);
+            return Err(other.map_or(Broken::Stalled, Broken::Elsewhere));
+        }
+        Ok(Input::Applied { set_aside })
+    }
+
+    async fn open_ranges(&self) -> Result<Input, Broken> {
+        let whole = snapshot(self.society, self.namespace, true).await?;
+        let watch = Watch { society: self.society.clone(), number: whole.watch };
+        // Known when the exchange began, and digests are never unlearned.
+        let digests = whole.digests.ok_or(Broken::Closing)?;
+        let _first = self.ranges.set((whole.view, watch));
+        Ok(Input::RangesOpened(digests))
+    }
+
+    async fn judge(&self, claims: Vec<(Dot, Key)>) -> Result<Input, Broken> {
+        let (reply, judged) = oneshot::channel();
+        let namespace = self.namespace.clone();
+        self.society.storage.cast(StorageMsg::Judge { namespace, claims, reply });
+        let mut items = Vec::new();
+        let verdict = |judgement| match judgement {
+            Judgement::Want => Verdict::Want,
+            Judgement::Held => Verdict::Held,
+            Judgement::Dead => Verdict::Dead,
+            Judgement::Superseded(by) => {
+                items.push(*by);
+                Verdict::Superseded
             }
         };
-        let _conversation_is_over = own.send(done);
+        let (judgements, floors_now) = judged.await.map_err(|_| Broken::Closing)??;
+        let verdicts: Vec<_> = judgements.into_iter().map(verdict).collect();
+        if verdicts.contains(&Verdict::Dead) && floors_now != *self.floors {
+            return Err(Broken::Forgotten);
+        }
+        Ok(Input::Judged { verdicts, items: Items::fitted(items) })
     }
-    futures::future::pending().await
 }
 
 /// What Storage holds of a namespace, all of one moment.
@@ -480,9 +543,12 @@ impl Talk<'_> {
             match effect {
                 Effect::Send(frame) => {
                     let page = matches!(frame, ExchangeFrame::Page(_));
+                    if matches!(frame, ExchangeFrame::End(_)) {
+                        self.forget_view();
+                    }
                     self.out.send((frame.to_bytes(), page)).map_err(|_| Broken::Closing)?;
                 }
-                Effect::PeerSeen(seen) => self.on_peer_seen(&seen).await,
+                Effect::PeerSeen(seen) => self.on_peer_seen(&seen).await?,
                 Effect::ReadPage { missing, after } => {
                     let input = self.read_page(&missing, after)?;
                     self.own.send(input).map_err(|_| Broken::Closing)?;
@@ -495,6 +561,7 @@ impl Talk<'_> {
                     self.work(Work::Absorb { frontier, floors, settled, drop })?;
                 }
                 Effect::OpenRanges => {
+                    self.forget_view();
                     self.society.metrics.ranges.inc();
                     self.work(Work::OpenRanges)?;
                 }
@@ -520,7 +587,7 @@ impl Talk<'_> {
 
     /// Rule 7: a peer that has seen more of our own writes than we have tells that our past is
     /// missing.
-    async fn on_peer_seen(&self, theirs: &SeenSet) {
+    async fn on_peer_seen(&self, theirs: &SeenSet) -> Result<(), Broken> {
         let now = self.society.clock.wall_ms();
         self.stand(|standing| {
             standing.show(theirs);
@@ -541,6 +608,28 @@ impl Talk<'_> {
             self.society.storage.cast(StorageMsg::PeerKnowsMore { origin: me, reply });
             let _storage_is_gone = begun.await;
         }
+        self.begin_to_fill(theirs.difference(self.seen))
+    }
+
+    /// Where much is to come, only one peer sends it at a time.
+    fn begin_to_fill(&self, missing: SeenSet) -> Result<(), Broken> {
+        if missing.count() < FILL_WRITES_MIN {
+            return Ok(());
+        }
+        match Fill::begin(self.society.clone(), self.namespace.clone(), self.peer, missing) {
+            Some(fill) => {
+                let _only_once = self.fill.set(fill);
+                Ok(())
+            }
+            None => {
+                let other = self.society.fills.other_than(&self.peer, self.namespace);
+                Err(Broken::Elsewhere(other.unwrap_or(self.peer)))
+            }
+        }
+    }
+
+    fn forget_view(&self) {
+        drop(self.view.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn work(&self, work: Work) -> Result<(), Broken> {
@@ -563,10 +652,16 @@ impl Talk<'_> {
         }
     }
 
-    fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, StoreError> {
-        let page = self.view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
+    fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, Broken> {
+        let pages = self.pages_read.fetch_add(1, Ordering::Relaxed);
+        if pages >= PAGES_LEAST && self.began.elapsed() > SENDING_MAX {
+            return Err(Broken::Long);
+        }
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = view.as_ref().ok_or(Broken::Closing)?;
+        let page = view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
         let last = page.next.is_none();
-        let lost = if last { self.view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
+        let lost = if last { view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
         if !lost.is_empty() {
             let (namespace, suspects) = (self.namespace.clone(), lost.clone());
             self.society.storage.cast(StorageMsg::Lost { namespace, suspects });
@@ -575,6 +670,9 @@ impl Talk<'_> {
     }
 
     fn on_done(&self, report: &Report) {
+        if let Some(fill) = self.fill.get() {
+            fill.complete();
+        }
         let now = self.society.clock.wall_ms();
         match report.outcome {
             Outcome::Equal => self.stand(|standing| match self.tag.filter(|_| report.roots_matched) {
