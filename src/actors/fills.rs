@@ -246,12 +246,13 @@ mod tests {
         let (fills, [ant, bat]) = (Fills::default(), [1, 2].map(|n| NodeId([n; 32])));
         let number = fills.begin(&ns(), ant, 5_000).expect("nobody was there");
         let began = Instant::now();
+        let space = ns();
         let (_, ()) = tokio::join!(
             async {
                 time::sleep(Duration::from_secs(1)).await;
                 fills.end(&ns(), number)
             },
-            fills.until_free_for(&bat, &ns())
+            fills.until_free_for(&bat, &space)
         );
         assert_eq!(began.elapsed(), Duration::from_secs(1));
         fills.begin(&ns(), ant, 5_000).expect("it ended");

@@ -23,6 +23,7 @@ mod namespaces;
 mod program;
 #[cfg(feature = "cli")]
 mod programs;
+mod newcomers;
 mod repair;
 mod support;
 mod topologies;

@@ -47,6 +47,23 @@ const SENDING_MAX: Duration = Duration::from_secs(60);
 /// … but not before so many pages are read, or a slow peer would get nowhere.
 const PAGES_LEAST: u64 = 16;
 
+/// How long, and how many pages, a snapshot was sent from.
+struct Sending {
+    began: Instant,
+    pages: AtomicU64,
+}
+
+impl Sending {
+    fn begin() -> Self {
+        Self { began: Instant::now(), pages: AtomicU64::new(0) }
+    }
+
+    fn read_one_more(&self) -> Result<(), Broken> {
+        let read = self.pages.fetch_add(1, Ordering::Relaxed);
+        if read >= PAGES_LEAST && self.began.elapsed() > SENDING_MAX { Err(Broken::Long) } else { Ok(()) }
+    }
+}
+
 /// Why an exchange ended before its end.
 #[derive(Debug, Error)]
 pub enum Broken {
@@ -160,8 +177,7 @@ struct Talk<'a> {
     namespace: &'a Namespace,
     /// The snapshot that is sent from, until that is done: it keeps all memory and files of its time.
     view: Mutex<Option<View>>,
-    began: Instant,
-    pages_read: AtomicU64,
+    sending: Sending,
     fill: &'a OnceCell<Fill>,
     seen: &'a SeenSet,
     /// The second snapshot, on which ranges are compared.
@@ -249,8 +265,7 @@ impl Conversation {
             peer,
             namespace: &namespace,
             view: Mutex::new(Some(view)),
-            began: Instant::now(),
-            pages_read: AtomicU64::new(0),
+            sending: Sending::begin(),
             fill: &fill,
             seen: &seen,
             ranges: &ranges,
@@ -653,10 +668,7 @@ impl Talk<'_> {
     }
 
     fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, Broken> {
-        let pages = self.pages_read.fetch_add(1, Ordering::Relaxed);
-        if pages >= PAGES_LEAST && self.began.elapsed() > SENDING_MAX {
-            return Err(Broken::Long);
-        }
+        self.sending.read_one_more()?;
         let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let view = view.as_ref().ok_or(Broken::Closing)?;
         let page = view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
@@ -727,4 +739,21 @@ async fn next_input(
         return next.await;
     }
     time::timeout(ANSWER_PATIENCE * 2, next).await.map_err(|_| Broken::Stalled)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_is_sent_from_for_so_long_and_never_without_getting_on() {
+        let sending = Sending::begin();
+        time::advance(SENDING_MAX * 2).await;
+        for _ in 0..PAGES_LEAST {
+            assert!(sending.read_one_more().is_ok(), "a slow peer gets some pages all the same");
+        }
+        assert!(matches!(sending.read_one_more(), Err(Broken::Long)));
+        let quick = Sending::begin();
+        assert!((0..PAGES_LEAST * 1_000).all(|_| quick.read_one_more().is_ok()));
+    }
 }
