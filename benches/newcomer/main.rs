@@ -64,5 +64,7 @@ fn newcomer(path: &std::path::Path, peers: &[&Process], keys: usize) -> (Process
 fn tell(table: &mut Table, how: &str, filled: &Filled, keys: usize) {
     table.figure(&format!("keys taken in, {how}"), filled.rate(keys), "/s", Target::AtLeast(40_000.0));
     table.figure(&format!("memory of the newcomer, {how}"), filled.peak_mb, "MB", Target::AtMost(300.0));
+    let each = filled.busy * 1e6 / keys as f64;
+    table.figure(&format!("processor time for each key, {how}"), each, "µs", Target::None);
     table.figure(&format!("bytes for each key, {how}"), filled.bytes / keys as f64, "B", Target::None);
 }

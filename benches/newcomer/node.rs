@@ -12,7 +12,7 @@ use tidings::{
 };
 use tokio::{sync::mpsc, task::JoinSet, time};
 
-use super::shared::{mixed, quantile};
+use super::shared::{busy_ticks, mixed, quantile};
 
 pub const DIRECTORY: &str = "TIDINGS_BENCH_STORE";
 pub const PEERS: &str = "TIDINGS_BENCH_PEERS";
@@ -105,7 +105,7 @@ async fn fill(node: &Node, keys: u64, started: Instant) {
         time::sleep(Duration::from_millis(50)).await;
         bytes = metric(node, "tidings_exchange_in_bytes");
     }
-    println!("{seconds} {} {bytes}", peak_mb());
+    println!("{seconds} {} {bytes} {}", peak_mb(), busy_ticks() as f64 / 100.0);
 }
 
 fn metric(node: &Node, name: &str) -> f64 {

@@ -21,6 +21,8 @@ pub struct Filled {
     pub seconds: f64,
     pub peak_mb: f64,
     pub bytes: f64,
+    /// How long the newcomer computed, in seconds.
+    pub busy: f64,
 }
 
 impl Filled {
@@ -64,8 +66,8 @@ impl Process {
     /// Waits until it holds so many keys.
     pub fn fill(&mut self, keys: usize) -> Filled {
         self.order(&format!("fill {keys}"));
-        let [seconds, peak_mb, bytes] = self.numbers()[..] else { panic!("three numbers") };
-        Filled { seconds, peak_mb, bytes }
+        let [seconds, peak_mb, bytes, busy] = self.numbers()[..] else { panic!("four numbers") };
+        Filled { seconds, peak_mb, bytes, busy }
     }
 
     /// Live writes per second, and the p99 of their latency in milliseconds.

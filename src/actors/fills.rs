@@ -83,10 +83,11 @@ impl Fills {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the place for `namespace`: the number of the fill; none if another is under way and moves.
+    /// Takes the place for `namespace`: the number of the fill; none if another peer has it and moves. A
+    /// peer that begins anew has given up what it had begun before.
     fn begin(&self, namespace: &Namespace, from: NodeId, expected: u64) -> Option<u64> {
         let mut table = self.table();
-        if table.fills.get(namespace).is_some_and(|fill| !fill.stands_still()) {
+        if table.fills.get(namespace).is_some_and(|fill| fill.from != from && !fill.stands_still()) {
             return None;
         }
         table.begun += 1;
@@ -227,7 +228,7 @@ mod tests {
     async fn one_peer_fills_at_a_time_until_it_ends_or_stands_still() {
         let (fills, [ant, bat]) = (Fills::default(), [1, 2].map(|n| NodeId([n; 32])));
         let first = fills.begin(&ns(), ant, 5_000).expect("nobody was there");
-        assert!(fills.begin(&ns(), bat, 5_000).is_none() && fills.begin(&ns(), ant, 5_000).is_none());
+        assert!(fills.begin(&ns(), bat, 5_000).is_none());
         assert_eq!(fills.other_than(&bat, &ns()), Some(ant));
         assert_eq!(fills.other_than(&ant, &ns()), None, "it may go on");
         time::advance(STANDSTILL / 2).await;
@@ -238,7 +239,9 @@ mod tests {
         let second = fills.begin(&ns(), bat, 5_000).expect("the first stands still");
         assert!(!fills.update(&ns(), first, |_| ()), "its place is taken");
         assert!(fills.end(&ns(), first).is_none() && fills.is_filling(&ns()));
-        assert!(fills.end(&ns(), second).is_some() && !fills.is_filling(&ns()));
+        let again = fills.begin(&ns(), bat, 5_000).expect("the same peer begins anew");
+        assert!(!fills.update(&ns(), second, |_| ()), "it has given that one up");
+        assert!(fills.end(&ns(), again).is_some() && !fills.is_filling(&ns()));
     }
 
     #[tokio::test(start_paused = true)]

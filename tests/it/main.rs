@@ -19,11 +19,11 @@ mod lives;
 mod mesh;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod namespaces;
+mod newcomers;
 #[cfg(feature = "cli")]
 mod program;
 #[cfg(feature = "cli")]
 mod programs;
-mod newcomers;
 mod repair;
 mod support;
 mod topologies;

@@ -12,9 +12,7 @@ use bytes::Bytes;
 use tidings::{
     Key, Node, Value,
     node::{BatchOp, NodeEvent},
-    storage::{
-        Batch, Durability, Pairs, Snapshot, Store, StoreError, life::Surroundings, memory::Memory,
-    },
+    storage::{Batch, Durability, Pairs, Snapshot, Store, StoreError, life::Surroundings, memory::Memory},
 };
 
 use crate::support::{
