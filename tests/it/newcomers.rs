@@ -14,6 +14,7 @@ use tidings::{
     node::{BatchOp, NodeEvent},
     storage::{Batch, Durability, Pairs, Snapshot, Store, StoreError, life::Surroundings, memory::Memory},
 };
+use tokio::task::JoinSet;
 
 use crate::support::{
     address, cut, event, link, mend, mesh_name, metric, node, node_on_disk, until, until_equal,
@@ -43,10 +44,11 @@ async fn until_filling(node: &Node, from: &Node) {
 }
 
 /// Writes the same hundred keys again and again, and counts what was acknowledged.
-fn write_on(node: &Node, enough: Arc<AtomicBool>) -> (Arc<AtomicU64>, tokio::task::JoinHandle<()>) {
+fn write_on(node: &Node, enough: Arc<AtomicBool>) -> (Arc<AtomicU64>, JoinSet<()>) {
     let (node, acknowledged) = (node.clone(), Arc::new(AtomicU64::new(0)));
     let count = acknowledged.clone();
-    let writes = tokio::spawn(async move {
+    let mut writes = JoinSet::new();
+    writes.spawn(async move {
         while !enough.load(Ordering::SeqCst) {
             let n = count.load(Ordering::SeqCst);
             node.put(format!("live/{}", n % 100), format!("{n}")).await.unwrap();
@@ -63,7 +65,7 @@ async fn a_newcomer_fills_while_live_writes_flow_goes_on_after_a_cut_and_ends_eq
     fill(&ant, KEYS).await;
     let bat = node_on_disk(&mesh, "bat", directory.path()).start().await.unwrap();
     let enough = Arc::new(AtomicBool::new(false));
-    let (acknowledged, writes) = write_on(&ant, enough.clone());
+    let (acknowledged, mut writes) = write_on(&ant, enough.clone());
     until("live writes flow", || async { (acknowledged.load(Ordering::SeqCst) > 0).then_some(()) }).await;
     bat.connect(&address(&ant).to_string()).await.unwrap();
     until_filling(&bat, &ant).await;
@@ -85,7 +87,7 @@ async fn a_newcomer_fills_while_live_writes_flow_goes_on_after_a_cut_and_ends_eq
     mend(&ant, &bat).await;
     until("the newcomer holds all", || async { (bat.status().await.keys >= KEYS).then_some(()) }).await;
     enough.store(true, Ordering::SeqCst);
-    writes.await.unwrap();
+    writes.join_next().await.unwrap().unwrap();
     until_equal(&[ant.clone(), bat.clone()]).await;
     let again = metric(&bat, "tidings_repeated_total");
     let live = acknowledged.load(Ordering::SeqCst);
