@@ -8,6 +8,7 @@ mod frames;
 mod gaps;
 mod link;
 mod needs;
+mod storing;
 
 use std::{sync::Arc, time::Duration};
 
