@@ -18,7 +18,8 @@
 pub(crate) mod admission;
 pub(crate) mod anti_entropy;
 pub(crate) mod clock;
-pub(crate) mod linger;
+pub(crate) mod fills;
+mod linger;
 pub(crate) mod mailbox;
 pub(crate) mod mesh;
 pub(crate) mod metrics;

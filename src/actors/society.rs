@@ -15,6 +15,7 @@ use super::{
     admission::Admission,
     anti_entropy::AntiEntropyMsg,
     clock::{ClockHandle, ClockMsg},
+    fills::Fills,
     mailbox::Mailbox,
     mesh::MeshMsg,
     metrics::Metrics,
@@ -94,6 +95,8 @@ pub struct Society {
     pub(crate) issued: Option<Issued>,
     pub(crate) admission: Admission,
     pub(crate) peers: Peers,
+    /// The namespaces that are being filled.
+    pub(crate) fills: Fills,
     pub(crate) events: Events,
     pub(crate) epoch: AtomicU64,
     /// Random bits of this process: another one with the same identity has others.

@@ -564,7 +564,9 @@ impl StorageState {
                 self.gaps.insert((from, namespace.clone(), dot.origin));
             }
         }
-        self.learned |= source != Source::Gossip && merged.fresh > 0;
+        // A fill tells in the end: each page would have all neighbours compare.
+        let fills = source == Source::Exchange && self.society.fills.is_filling(namespace);
+        self.learned |= source != Source::Gossip && !fills && merged.fresh > 0;
         Ok(merged)
     }
 

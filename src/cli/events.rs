@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::output;
+use super::{bar::Bar, output};
 use crate::node::{Node, NodeEvent};
 
-/// Tells where the node listens, then what happens, until the node is gone.
+/// Tells where the node listens, then what happens, until the node is gone; in between, on a terminal, a
+/// bar of what is being filled.
 ///
 /// `events` must be older than the node's addresses are read, or one could be missed.
 pub(super) async fn tell(node: &Node, mut events: Receiver<NodeEvent>) {
@@ -15,8 +16,20 @@ pub(super) async fn tell(node: &Node, mut events: Receiver<NodeEvent>) {
     for address in node.status().await.listen {
         listening(&mut told, address);
     }
+    let mut bar = Bar::new();
     loop {
-        match events.recv().await {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = bar.due() => {
+                bar.draw(&node.filling());
+                continue;
+            }
+        };
+        bar.clear();
+        if matches!(event, Ok(NodeEvent::FillBegan { .. })) {
+            bar.begin();
+        }
+        match event {
             Ok(NodeEvent::Listening(address)) => listening(&mut told, address),
             Ok(event) => output::say(&line(&event)),
             Err(RecvError::Lagged(missed)) => output::say(&format!("{missed} events were not shown")),
@@ -45,6 +58,14 @@ fn line(event: &NodeEvent) -> String {
             format!("peer not reached: {peer_id}: {}", one_line(reason))
         }
         NodeEvent::DialFailed { peer_id: None, reason } => format!("peer not reached: {}", one_line(reason)),
+        NodeEvent::FillBegan { from, expected, namespace } => {
+            format!("filling {namespace} from {from}: {expected} writes")
+        }
+        NodeEvent::FillEnded { from, versions, elapsed, complete, namespace } => format!(
+            "{} {namespace} from {from}: {versions} versions in {:.1} s",
+            if *complete { "filled" } else { "broke off filling" },
+            elapsed.as_secs_f64()
+        ),
         NodeEvent::Warning(text) => format!("warning: {}", one_line(text)),
     }
 }
@@ -68,5 +89,9 @@ mod tests {
         assert_eq!(line(&found), "peer found: 12D3 (b at [2J) at /ip4/10.0.0.1/tcp/1");
         let lost = NodeEvent::PeerLost { peer_id: "12D3".into(), name: None, reason: "gone".into() };
         assert_eq!(line(&lost), "peer lost: 12D3: gone");
+        let (namespace, from) = (Default::default(), "12D3".to_owned());
+        let elapsed = std::time::Duration::from_millis(12_340);
+        let ended = NodeEvent::FillEnded { namespace, from, versions: 5_000, elapsed, complete: true };
+        assert_eq!(line(&ended), "filled default from 12D3: 5000 versions in 12.3 s");
     }
 }

@@ -5,6 +5,7 @@
 //! 3 when nobody answered.
 
 mod args;
+mod bar;
 mod client;
 mod completions;
 mod config;

@@ -39,7 +39,20 @@ struct Exchange {
 struct Status {
     lacks: Option<bool>,
     missing: u64,
+    /// Older nodes do not tell.
+    #[serde(default)]
+    filling: Vec<Fill>,
     peers: Vec<Standing>,
+}
+
+#[derive(Deserialize)]
+struct Fill {
+    namespace: String,
+    from: String,
+    passed: u64,
+    expected: u64,
+    per_second: u64,
+    seconds_left: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -65,11 +78,20 @@ pub(super) fn status(client: &Client, json: bool) -> Result<(), Failure> {
     let header = ["PEER", "NAME", "CONNECTED", "STATE", "BEHIND", "AHEAD", "MATCHED"].as_slice();
     let rows = status.peers.iter().map(|peer| standing(peer, now)).collect();
     output::line(&table(Some(header), rows))?;
+    for fill in &status.filling {
+        output::line(&filling(fill))?;
+    }
     output::line(&match status.lacks {
         Some(false) => "This node knows of nothing that it lacks.".to_owned(),
         Some(true) => format!("This node lacks {} writes that it knows of.", status.missing),
         None => "This node does not know yet what it holds.".to_owned(),
     })
+}
+
+fn filling(fill: &Fill) -> String {
+    let Fill { namespace, from, passed, expected, per_second, seconds_left } = fill;
+    let left = seconds_left.map(|left| format!(", {} left", span(left))).unwrap_or_default();
+    format!("Filling {namespace} from {from}: {passed} of {expected} writes, {per_second} a second{left}.")
 }
 
 fn standing(peer: &Standing, now_ms: u64) -> Vec<String> {

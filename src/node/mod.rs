@@ -16,8 +16,8 @@ pub use wait::WaitError;
 
 pub use crate::network::libp2p::swarm_key::SwarmKeyError;
 pub use crate::report::{
-    Agreement, Digest, ExchangeKind, ExchangeReport, Frontier, Health, NamespaceSync, NodeEvent, OriginGap,
-    PeerInfo, PeerSync, Queue, Status, SyncReport, SyncStatus,
+    Agreement, Digest, ExchangeKind, ExchangeReport, Filling, Frontier, Health, NamespaceSync, NodeEvent,
+    OriginGap, PeerInfo, PeerSync, Queue, Status, SyncReport, SyncStatus,
 };
 pub use crate::storage::doctor;
 /// What the signatures of a node name, so that a program needs no other module.

@@ -28,6 +28,7 @@ use crate::{
     actors::{
         admission::Admission,
         clock::ClockHandle,
+        fills::Fills,
         mailbox::Mailbox,
         mesh::StartNetwork,
         metrics::Metrics,
@@ -242,6 +243,7 @@ fn society(
         issued,
         admission: Admission::default(),
         peers: Peers::default(),
+        fills: Fills::default(),
         events,
         epoch: AtomicU64::new(epoch),
         instance: builder.entropy.bits(),

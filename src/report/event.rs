@@ -1,5 +1,9 @@
 //! What a person at a terminal wants to know of.
 
+use std::time::Duration;
+
+use crate::types::Namespace;
+
 /// Something that happened to a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,6 +34,28 @@ pub enum NodeEvent {
         peer_id: Option<String>,
         /// Why.
         reason: String,
+    },
+    /// A peer begins to send more than a thousand writes that were not seen here.
+    FillBegan {
+        /// Where they belong.
+        namespace: Namespace,
+        /// The peer's id.
+        from: String,
+        /// How many; those that nobody needs any more will not come.
+        expected: u64,
+    },
+    /// It has ended, or broke off: then another peer goes on, or the same.
+    FillEnded {
+        /// Where they belong.
+        namespace: Namespace,
+        /// The peer's id.
+        from: String,
+        /// How many came and are stored.
+        versions: u64,
+        /// How long it took.
+        elapsed: Duration,
+        /// Whether that was all.
+        complete: bool,
     },
     /// Something that a person should look into.
     Warning(String),

@@ -1,9 +1,11 @@
 //! What a node tells of itself: values without behaviour, made by the actors and shown by the faces.
 
 mod event;
+mod filling;
 mod sync;
 mod tell;
 
 pub use event::NodeEvent;
+pub use filling::Filling;
 pub use sync::{Agreement, NamespaceSync, OriginGap, PeerSync, SyncStatus};
 pub use tell::{Digest, ExchangeKind, ExchangeReport, Frontier, Health, PeerInfo, Queue, Status, SyncReport};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Filling;
 use crate::types::Namespace;
 
 /// What can be said of the agreement with a peer.
@@ -51,6 +52,8 @@ pub struct SyncStatus {
     pub gaps: Vec<OriginGap>,
     /// Deletes were forgotten elsewhere that this node has not seen all of.
     pub floors_unreached: bool,
+    /// The namespaces that are being filled, each from one peer.
+    pub filling: Vec<Filling>,
     /// The peers that are connected, or once were.
     pub peers: Vec<PeerSync>,
 }

@@ -19,6 +19,7 @@ mod lives;
 mod mesh;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod namespaces;
+mod newcomers;
 #[cfg(feature = "cli")]
 mod program;
 #[cfg(feature = "cli")]

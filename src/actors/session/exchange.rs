@@ -3,7 +3,7 @@
 use std::{
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,27 +18,47 @@ use tokio::{
 };
 
 use super::{
-    blobs,
     frames::{ANSWER_PATIENCE, StreamBroken, read_frame, send_frame},
+    storing::{Storing, Watch, Work},
 };
 use crate::{
     actors::{
+        fills::{FILL_WRITES_MIN, Fill},
         society::Society,
         standing::{Mark, Standing},
-        storage::{Absorbed, MergeRequest, Source, StorageMsg, Whole},
+        storage::{StorageMsg, Whole},
     },
     causality::{Dot, Floors, NodeId, Origin, SeenSet},
-    conflict::Version,
     network::Stream,
     reconcile::{Effect, Exchange, Input, Outcome, Report, Violation},
     report::{ExchangeKind, ExchangeReport},
-    storage::{Judgement, StoreError, View},
-    types::{Key, Namespace},
-    wire::{ExchangeFrame, Items, PAGE_BYTES, PAGE_VERSIONS, Page, Verdict},
+    storage::{StoreError, View},
+    types::Namespace,
+    wire::{ExchangeFrame, Items, PAGE_BYTES, PAGE_VERSIONS, Page},
 };
 
-/// Large values are asked for twice more, for they are there as long as their version is.
-const BLOB_TRY_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+/// A snapshot keeps all memory and files of its time. Who sends more than fits in so long breaks off, and
+/// the exchange that follows goes on from there …
+const SENDING_MAX: Duration = Duration::from_secs(60);
+/// … but not before so many pages are read, or a slow peer would get nowhere.
+const PAGES_LEAST: u64 = 16;
+
+/// How long, and how many pages, a snapshot was sent from.
+struct Sending {
+    began: Instant,
+    pages: AtomicU64,
+}
+
+impl Sending {
+    fn begin() -> Self {
+        Self { began: Instant::now(), pages: AtomicU64::new(0) }
+    }
+
+    fn read_one_more(&self) -> Result<(), Broken> {
+        let read = self.pages.fetch_add(1, Ordering::Relaxed);
+        if read >= PAGES_LEAST && self.began.elapsed() > SENDING_MAX { Err(Broken::Long) } else { Ok(()) }
+    }
+}
 
 /// Why an exchange ended before its end.
 #[derive(Debug, Error)]
@@ -61,6 +81,12 @@ pub enum Broken {
     /// Something that was seen here is lost, or is not counted yet.
     #[error("what is stored here does not add up (yet)")]
     DoesNotAddUp,
+    /// Another peer sends all that is missing here.
+    #[error("{0} fills this node just now: this peer's turn is after that")]
+    Elsewhere(NodeId),
+    /// The snapshot that is sent from is old.
+    #[error("it took so long that it goes on with a new snapshot")]
+    Long,
     /// The node is closing, or a part of it was started again.
     #[error("this node is busy with itself")]
     Closing,
@@ -77,6 +103,8 @@ pub enum End {
     Busy,
     /// The peer does not carry the namespace.
     NotCarried,
+    /// Another peer fills this node, and this one has to wait.
+    Elsewhere,
     /// It broke off.
     Broken,
 }
@@ -103,7 +131,13 @@ impl Broken {
         match self {
             Self::Stream(broken) => broken.is_refusal(),
             Self::Violation(_) => true,
-            Self::Stalled | Self::Store(_) | Self::Closing | Self::Forgotten | Self::DoesNotAddUp => false,
+            Self::Stalled
+            | Self::Store(_)
+            | Self::Closing
+            | Self::Forgotten
+            | Self::DoesNotAddUp
+            | Self::Elsewhere(_)
+            | Self::Long => false,
         }
     }
 }
@@ -130,14 +164,19 @@ pub struct Conversation {
 struct Counted {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    /// Versions stored.
+    versions_in: AtomicU64,
 }
 
 /// The parts of a conversation that its loops share.
 struct Talk<'a> {
-    society: &'a Society,
+    society: &'a Arc<Society>,
     peer: NodeId,
     namespace: &'a Namespace,
-    view: &'a View,
+    /// The snapshot that is sent from, until that is done: it keeps all memory and files of its time.
+    view: Mutex<Option<View>>,
+    sending: Sending,
+    fill: &'a OnceCell<Fill>,
     seen: &'a SeenSet,
     /// The second snapshot, on which ranges are compared.
     ranges: &'a OnceCell<(View, Watch)>,
@@ -148,27 +187,6 @@ struct Talk<'a> {
     out: mpsc::UnboundedSender<(Bytes, bool)>,
     pages: mpsc::UnboundedSender<Work>,
     own: mpsc::UnboundedSender<Input>,
-}
-
-/// What Storage is to do, in order.
-enum Work {
-    Apply(Page),
-    Absorb { frontier: SeenSet, floors: Floors, settled: Option<(u64, SeenSet)>, drop: Vec<(Dot, Key)> },
-    OpenRanges,
-    Judge(Vec<(Dot, Key)>),
-    Settle(Items),
-}
-
-/// Storage watches what becomes live while ranges are compared, until this is dropped.
-struct Watch {
-    society: Arc<Society>,
-    number: u64,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.society.storage.cast(StorageMsg::CloseRanges(self.number));
-    }
 }
 
 impl Conversation {
@@ -187,7 +205,7 @@ impl Conversation {
             error: None,
             bytes_in: counted.bytes_in.into_inner(),
             bytes_out: counted.bytes_out.into_inner(),
-            versions_in: 0,
+            versions_in: counted.versions_in.into_inner(),
             versions_out: 0,
             rounds: 0,
             elapsed: started.elapsed(),
@@ -199,7 +217,7 @@ impl Conversation {
             Err(broken) => {
                 metrics.frames_refused.inc_by(broken.is_refusal().into());
                 report.error = Some(broken.to_string());
-                End::Broken
+                if matches!(broken, Broken::Elsewhere(_)) { End::Elsewhere } else { End::Broken }
             }
         };
         let counter = if report.how.is_some() { &metrics.exchanges } else { &metrics.exchanges_failed };
@@ -215,7 +233,7 @@ impl Conversation {
         let tag = society.reader().tag(&namespace).filter(|after| after.1 && before == Some(*after));
         let tag = tag.map(|(tag, _)| tag);
         let root = digests.map(|digests| digests.root().hash());
-        let ranges = OnceCell::new();
+        let (ranges, fill) = (OnceCell::new(), OnceCell::new());
         let (out, mut outbox) = mpsc::unbounded_channel();
         let (pages, worklist) = mpsc::unbounded_channel();
         let (own, mut inputs) = mpsc::unbounded_channel();
@@ -225,7 +243,9 @@ impl Conversation {
             society: &society,
             peer,
             namespace: &namespace,
-            view: &view,
+            view: Mutex::new(Some(view)),
+            sending: Sending::begin(),
+            fill: &fill,
             seen: &seen,
             ranges: &ranges,
             tag,
@@ -236,7 +256,16 @@ impl Conversation {
         };
         let read = read_all(&mut reader, &counted.bytes_in, frames_in);
         let mut write = pin!(write_all(&mut writer, &counted.bytes_out, &mut outbox, own.clone()));
-        let work = apply_all(&society, peer, &namespace, worklist, own, &ranges, &floors);
+        let store = Storing {
+            society: &society,
+            peer,
+            namespace: &namespace,
+            ranges: &ranges,
+            fill: &fill,
+            versions_in: &counted.versions_in,
+            floors: &floors,
+        };
+        let work = store.work_off(worklist, own);
         let converse = talk.converse(first, (floors.clone(), root), &mut frames, &mut inputs);
         let done = tokio::select! {
             biased;
@@ -311,143 +340,11 @@ async fn write_all(
     Ok(())
 }
 
-async fn apply_all(
-    society: &Arc<Society>,
-    peer: NodeId,
-    namespace: &Namespace,
-    mut worklist: mpsc::UnboundedReceiver<Work>,
-    own: mpsc::UnboundedSender<Input>,
-    ranges: &OnceCell<(View, Watch)>,
-    floors: &Floors,
-) -> Result<(), Broken> {
-    while let Some(work) = worklist.recv().await {
-        let storage = &society.storage;
-        let done = match work {
-            Work::Apply(page) => {
-                let versions = page.versions;
-                Input::Applied {
-                    set_aside: apply(society, peer, namespace, versions, Source::Exchange).await?,
-                }
-            }
-            Work::Settle(items) => {
-                apply(society, peer, namespace, items.versions, Source::Ranges).await?;
-                Input::Settled
-            }
-            Work::OpenRanges => {
-                let whole = snapshot(society, namespace, true).await?;
-                let watch = Watch { society: society.clone(), number: whole.watch };
-                // Known when the exchange began, and digests are never unlearned.
-                let digests = whole.digests.ok_or(Broken::Closing)?;
-                let _first = ranges.set((whole.view, watch));
-                Input::RangesOpened(digests)
-            }
-            Work::Judge(claims) => {
-                let (reply, judged) = oneshot::channel();
-                storage.cast(StorageMsg::Judge { namespace: namespace.clone(), claims, reply });
-                let mut items = Vec::new();
-                let verdict = |judgement| match judgement {
-                    Judgement::Want => Verdict::Want,
-                    Judgement::Held => Verdict::Held,
-                    Judgement::Dead => Verdict::Dead,
-                    Judgement::Superseded(by) => {
-                        items.push(*by);
-                        Verdict::Superseded
-                    }
-                };
-                let (judgements, floors_now) = judged.await.map_err(|_| Broken::Closing)??;
-                let verdicts: Vec<_> = judgements.into_iter().map(verdict).collect();
-                if verdicts.contains(&Verdict::Dead) && floors_now != *floors {
-                    return Err(Broken::Forgotten);
-                }
-                Input::Judged { verdicts, items: Items::fitted(items) }
-            }
-            Work::Absorb { frontier, floors, settled, drop } => {
-                let (reply, absorbed) = oneshot::channel();
-                let namespace = namespace.clone();
-                storage.cast(StorageMsg::Absorb { namespace, frontier, floors, settled, drop, reply });
-                match absorbed.await.map_err(|_| Broken::Closing)?? {
-                    Absorbed::Done => Input::Absorbed,
-                    Absorbed::Late(late) => Input::Late(late),
-                    Absorbed::DoesNotAddUp => return Err(Broken::DoesNotAddUp),
-                }
-            }
-        };
-        let _conversation_is_over = own.send(done);
-    }
-    futures::future::pending().await
-}
-
 /// What Storage holds of a namespace, all of one moment.
-async fn snapshot(society: &Society, namespace: &Namespace, watch: bool) -> Result<Whole, Broken> {
+pub async fn snapshot(society: &Society, namespace: &Namespace, watch: bool) -> Result<Whole, Broken> {
     let (reply, taken) = oneshot::channel();
     society.storage.cast(StorageMsg::Snapshot { namespace: namespace.clone(), watch, reply });
     Ok(taken.await.map_err(|_| Broken::Closing)??)
-}
-
-/// Has a page stored, and answers with the versions whose large values were not to be had.
-async fn apply(
-    society: &Society,
-    peer: NodeId,
-    namespace: &Namespace,
-    versions: Vec<Version>,
-    source: Source,
-) -> Result<Vec<Dot>, Broken> {
-    let bytes = versions.iter().map(Version::size_hint).sum();
-    let permit = society.admission.pages.admit(bytes, ANSWER_PATIENCE).await.ok_or(Broken::Stalled)?;
-    let permit = permit.heard_of(&society.admission.waiting, namespace);
-    let mut request = MergeRequest {
-        namespace: namespace.clone(),
-        versions,
-        blobs: std::collections::BTreeMap::new(),
-        from: peer,
-        source,
-        permit,
-        reply: None,
-    };
-    let mut set_aside = Vec::new();
-    // One version at a time, for a page of large values is larger than memory should be.
-    let (large, small): (Vec<_>, Vec<_>) = request.versions.into_iter().partition(Version::is_large);
-    request.versions = small;
-    if request.versions.is_empty() {
-        drop(request);
-    } else {
-        merge(society, request).await?;
-    }
-    for version in large {
-        let dot = version.dot;
-        // Gossip may have brought it meanwhile.
-        if source == Source::Exchange
-            && society.reader().with_seen(namespace, |seen| seen.contains(dot)) == Some(true)
-        {
-            continue;
-        }
-        let unit = [version];
-        match blobs::fetch_all(society, peer, namespace, &unit, &BLOB_TRY_AGAIN).await {
-            Some((blobs, permit)) => {
-                let [version] = unit;
-                let request = MergeRequest {
-                    namespace: namespace.clone(),
-                    versions: vec![version],
-                    blobs,
-                    from: peer,
-                    source,
-                    permit,
-                    reply: None,
-                };
-                merge(society, request).await?;
-            }
-            None => set_aside.push(dot),
-        }
-    }
-    Ok(set_aside)
-}
-
-async fn merge(society: &Society, mut request: MergeRequest) -> Result<(), Broken> {
-    let (reply, merged) = oneshot::channel();
-    request.reply = Some(reply);
-    society.storage.cast(StorageMsg::Merge(request));
-    merged.await.map_err(|_| Broken::Closing)??;
-    Ok(())
 }
 
 impl Talk<'_> {
@@ -492,9 +389,12 @@ impl Talk<'_> {
             match effect {
                 Effect::Send(frame) => {
                     let page = matches!(frame, ExchangeFrame::Page(_));
+                    if matches!(frame, ExchangeFrame::End(_)) {
+                        self.forget_view();
+                    }
                     self.out.send((frame.to_bytes(), page)).map_err(|_| Broken::Closing)?;
                 }
-                Effect::PeerSeen(seen) => self.on_peer_seen(&seen).await,
+                Effect::PeerSeen(seen) => self.on_peer_seen(&seen).await?,
                 Effect::ReadPage { missing, after } => {
                     let input = self.read_page(&missing, after)?;
                     self.own.send(input).map_err(|_| Broken::Closing)?;
@@ -507,6 +407,7 @@ impl Talk<'_> {
                     self.work(Work::Absorb { frontier, floors, settled, drop })?;
                 }
                 Effect::OpenRanges => {
+                    self.forget_view();
                     self.society.metrics.ranges.inc();
                     self.work(Work::OpenRanges)?;
                 }
@@ -532,7 +433,7 @@ impl Talk<'_> {
 
     /// Rule 7: a peer that has seen more of our own writes than we have tells that our past is
     /// missing.
-    async fn on_peer_seen(&self, theirs: &SeenSet) {
+    async fn on_peer_seen(&self, theirs: &SeenSet) -> Result<(), Broken> {
         let now = self.society.clock.wall_ms();
         self.stand(|standing| {
             standing.show(theirs);
@@ -553,6 +454,28 @@ impl Talk<'_> {
             self.society.storage.cast(StorageMsg::PeerKnowsMore { origin: me, reply });
             let _storage_is_gone = begun.await;
         }
+        self.begin_to_fill(theirs.difference(self.seen))
+    }
+
+    /// Where much is to come, only one peer sends it at a time.
+    fn begin_to_fill(&self, missing: SeenSet) -> Result<(), Broken> {
+        if missing.count() < FILL_WRITES_MIN {
+            return Ok(());
+        }
+        match Fill::begin(self.society.clone(), self.namespace.clone(), self.peer, missing) {
+            Some(fill) => {
+                let _only_once = self.fill.set(fill);
+                Ok(())
+            }
+            None => {
+                let other = self.society.fills.other_than(&self.peer, self.namespace);
+                Err(Broken::Elsewhere(other.unwrap_or(self.peer)))
+            }
+        }
+    }
+
+    fn forget_view(&self) {
+        drop(self.view.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn work(&self, work: Work) -> Result<(), Broken> {
@@ -575,10 +498,13 @@ impl Talk<'_> {
         }
     }
 
-    fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, StoreError> {
-        let page = self.view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
+    fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, Broken> {
+        self.sending.read_one_more()?;
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = view.as_ref().ok_or(Broken::Closing)?;
+        let page = view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
         let last = page.next.is_none();
-        let lost = if last { self.view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
+        let lost = if last { view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
         if !lost.is_empty() {
             let (namespace, suspects) = (self.namespace.clone(), lost.clone());
             self.society.storage.cast(StorageMsg::Lost { namespace, suspects });
@@ -587,6 +513,9 @@ impl Talk<'_> {
     }
 
     fn on_done(&self, report: &Report) {
+        if let Some(fill) = self.fill.get() {
+            fill.complete();
+        }
         let now = self.society.clock.wall_ms();
         match report.outcome {
             Outcome::Equal => self.stand(|standing| match self.tag.filter(|_| report.roots_matched) {
@@ -644,4 +573,21 @@ async fn next_input(
         return next.await;
     }
     time::timeout(ANSWER_PATIENCE * 2, next).await.map_err(|_| Broken::Stalled)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_is_sent_from_for_so_long_and_never_without_getting_on() {
+        let sending = Sending::begin();
+        time::advance(SENDING_MAX * 2).await;
+        for _ in 0..PAGES_LEAST {
+            assert!(sending.read_one_more().is_ok(), "a slow peer gets some pages all the same");
+        }
+        assert!(matches!(sending.read_one_more(), Err(Broken::Long)));
+        let quick = Sending::begin();
+        assert!((0..PAGES_LEAST * 1_000).all(|_| quick.read_one_more().is_ok()));
+    }
 }

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     SessionMsg,
-    exchange::{Conversation, End, Ended},
+    exchange::{Broken, Conversation, End, Ended},
     frames::{ANSWER_PATIENCE, send_frame},
 };
 use crate::{
@@ -62,6 +62,8 @@ pub struct Exchanges {
     replies: BTreeMap<Namespace, Vec<Reply>>,
     compared: BTreeSet<Namespace>,
     trying_again: BTreeSet<Namespace>,
+    /// Filled from another peer just now; each is looked at again when that is over.
+    held: BTreeSet<Namespace>,
     next: u64,
     failures: u32,
 }
@@ -78,6 +80,7 @@ impl Exchanges {
             replies: BTreeMap::new(),
             compared: BTreeSet::new(),
             trying_again: BTreeSet::new(),
+            held: BTreeSet::new(),
             next: 0,
             failures: 0,
         }
@@ -113,12 +116,39 @@ impl Exchanges {
         if self.running.is_some() {
             return;
         }
-        let Some(namespace) = self.waiting.pop_front() else { return };
+        self.hold_what_others_fill(myself);
+        let next = self.waiting.iter().position(|namespace| !self.held.contains(namespace));
+        let Some(namespace) = next.and_then(|place| self.waiting.remove(place)) else { return };
         let replies = self.replies.remove(&namespace).unwrap_or_default();
         let (number, scope) = self.run(namespace.clone(), true, replies);
         let (society, peer) = (self.society.clone(), self.peer);
         let teller = Teller::new(myself, number, peer, &namespace);
         scope.spawn(async move { teller.tell(outgoing(society, peer, namespace).await) });
+    }
+
+    /// Another peer sends all there is: a second one would send the same. Who asked is told so.
+    fn hold_what_others_fill(&mut self, myself: &ActorRef<SessionMsg>) {
+        for namespace in self.waiting.clone() {
+            let Some(other) = self.society.fills.other_than(&self.peer, &namespace) else { continue };
+            for reply in self.replies.remove(&namespace).unwrap_or_default() {
+                let error = Broken::Elsewhere(other).to_string();
+                let report = ExchangeReport::failed(self.peer.to_string(), namespace.clone(), error);
+                let _asker_is_gone = reply.send(report);
+            }
+            if self.held.insert(namespace.clone()) {
+                let (society, peer, myself) = (self.society.clone(), self.peer, myself.clone());
+                self.scope.spawn(async move {
+                    society.fills.until_free_for(&peer, &namespace).await;
+                    let _session_is_ending = myself.cast(SessionMsg::FillEnded(namespace));
+                });
+            }
+        }
+    }
+
+    /// What another peer filled is free again.
+    pub fn on_fill_ended(&mut self, myself: &ActorRef<SessionMsg>, namespace: &Namespace) {
+        self.held.remove(namespace);
+        self.start_next(myself);
     }
 
     fn run(&mut self, namespace: Namespace, outgoing: bool, replies: Vec<Reply>) -> (u64, Scope) {
@@ -148,6 +178,9 @@ impl Exchanges {
         }
         // Also if it is refused: it was said.
         let mark = self.society.peers.stand(self.peer, &namespace, Standing::hello_unasked);
+        if self.society.fills.other_than(&self.peer, &namespace).is_some() {
+            return self.refuse(stream, ExchangeFrame::Busy, place);
+        }
         let ours_wins = |running: &Running| !running.outgoing || self.society.node < self.peer;
         if self.running.as_ref().is_some_and(ours_wins) {
             return self.refuse(stream, ExchangeFrame::Busy, place);
@@ -231,7 +264,14 @@ impl Exchanges {
         match end {
             End::Equal | End::Delta => self.failures = 0,
             End::NotCarried => {}
-            End::Broken => self.try_again_later(myself, namespace),
+            End::Elsewhere => self.waiting.push_back(namespace),
+            End::Broken => {
+                if report.versions_in > 0 {
+                    // It goes on from there, and soon.
+                    self.failures = 0;
+                }
+                self.try_again_later(myself, namespace);
+            }
             End::Busy => {
                 // Both began at once, or it talks to others: whoever waits is told of the next one.
                 self.reply_later(namespace.clone(), std::mem::take(&mut replies));

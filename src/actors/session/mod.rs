@@ -8,6 +8,7 @@ mod frames;
 mod gaps;
 mod link;
 mod needs;
+mod storing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -97,6 +98,8 @@ pub enum SessionMsg {
     Compared(u64, Ended),
     /// An exchange that ended early may be tried again.
     TryAgain(Namespace),
+    /// Another peer no longer fills it.
+    FillEnded(Namespace),
     /// The end with the greater id compares, if nobody has yet.
     CompareUnlessDone,
     /// Send a beacon.
@@ -228,6 +231,7 @@ impl Actor for Session {
                 }
             }
             SessionMsg::TryAgain(namespace) => state.exchanges.try_again(&myself, namespace),
+            SessionMsg::FillEnded(namespace) => state.exchanges.on_fill_ended(&myself, &namespace),
             SessionMsg::CompareUnlessDone => state.compare_unless_done(&myself),
             SessionMsg::Beacon => state.send_beacon(),
             SessionMsg::Gap { namespace, origin } => {

@@ -1,0 +1,214 @@
+//! Newcomers to a mesh that holds much.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tidings::{
+    Key, Node, Value,
+    node::{BatchOp, NodeEvent},
+    storage::{Batch, Durability, Pairs, Snapshot, Store, StoreError, life::Surroundings, memory::Memory},
+};
+use tokio::task::JoinSet;
+
+use crate::support::{
+    address, cut, event, link, mend, mesh_name, metric, node, node_on_disk, until, until_equal,
+};
+
+const KEYS: u64 = 30_000;
+/// What may be under way when an exchange breaks off, in versions.
+const UNDER_WAY: u64 = 5_000;
+
+fn put(n: u64) -> BatchOp {
+    BatchOp::Put(Key::new(format!("k/{n:06}")).unwrap(), Value::octets(vec![b'x'; 100]))
+}
+
+async fn fill(node: &Node, keys: u64) {
+    for n in (0..keys).step_by(1_000) {
+        node.batch((n..keys.min(n + 1_000)).map(put).collect()).await.unwrap();
+    }
+}
+
+/// Waits until `node` is being filled by `from`, and has stored something of it.
+async fn until_filling(node: &Node, from: &Node) {
+    let from = from.id().to_string();
+    until("a newcomer takes in what there is", || async {
+        node.filling().iter().any(|one| one.versions > 0 && one.from == from).then_some(())
+    })
+    .await;
+}
+
+/// Writes the same hundred keys again and again, and counts what was acknowledged.
+fn write_on(node: &Node, enough: Arc<AtomicBool>) -> (Arc<AtomicU64>, JoinSet<()>) {
+    let (node, acknowledged) = (node.clone(), Arc::new(AtomicU64::new(0)));
+    let count = acknowledged.clone();
+    let mut writes = JoinSet::new();
+    writes.spawn(async move {
+        while !enough.load(Ordering::SeqCst) {
+            let n = count.load(Ordering::SeqCst);
+            node.put(format!("live/{}", n % 100), format!("{n}")).await.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (acknowledged, writes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_fills_while_live_writes_flow_goes_on_after_a_cut_and_ends_equal() {
+    let (mesh, directory) = (mesh_name(), tempfile::tempdir().unwrap());
+    let ant = node(&mesh, "ant").start().await.unwrap();
+    fill(&ant, KEYS).await;
+    let bat = node_on_disk(&mesh, "bat", directory.path()).start().await.unwrap();
+    let enough = Arc::new(AtomicBool::new(false));
+    let (acknowledged, mut writes) = write_on(&ant, enough.clone());
+    until("live writes flow", || async { (acknowledged.load(Ordering::SeqCst) > 0).then_some(()) }).await;
+    bat.connect(&address(&ant).to_string()).await.unwrap();
+    until_filling(&bat, &ant).await;
+    let before = acknowledged.load(Ordering::SeqCst);
+    until("live writes flow while it fills", || async {
+        let more = acknowledged.load(Ordering::SeqCst) > before;
+        (more && bat.filling().iter().any(|one| one.versions > KEYS / 4)).then_some(())
+    })
+    .await;
+    for queue in bat.status().await.queues.values().chain(ant.status().await.queues.values()) {
+        assert!(queue.depth <= queue.max, "{queue:?}");
+    }
+    let told = bat.sync_status().await;
+    assert!(told.lacks == Some(true) && told.filling.iter().all(|one| one.expected >= KEYS), "{told:?}");
+    cut(&ant, &bat).await;
+    let kept = bat.status().await.keys;
+    assert!((KEYS / 4..KEYS).contains(&kept), "{kept} of {KEYS} when it was cut");
+    assert!(bat.filling().is_empty());
+    mend(&ant, &bat).await;
+    until("the newcomer holds all", || async { (bat.status().await.keys >= KEYS).then_some(()) }).await;
+    enough.store(true, Ordering::SeqCst);
+    writes.join_next().await.unwrap().unwrap();
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    let again = metric(&bat, "tidings_repeated_total");
+    let live = acknowledged.load(Ordering::SeqCst);
+    assert!(again <= UNDER_WAY + live, "{again} came twice, {live} of which were live writes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cut_leaves_missing_is_all_that_comes_after_it_from_another_neighbour() {
+    let mesh = mesh_name();
+    let ant = node(&mesh, "ant").start().await.unwrap();
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    fill(&ant, KEYS).await;
+    link(&ant, &bat).await;
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    let cat = node(&mesh, "cat").start().await.unwrap();
+    cat.connect(&address(&ant).to_string()).await.unwrap();
+    until_filling(&cat, &ant).await;
+    cut(&ant, &cat).await;
+    let (kept, sent_by_bat) = (cat.status().await.keys, metric(&bat, "tidings_exchange_out_bytes_total"));
+    link(&cat, &bat).await;
+    until_equal(&[ant.clone(), bat.clone(), cat.clone()]).await;
+    assert!(kept < KEYS, "it was cut before the end");
+    assert_eq!(metric(&cat, "tidings_repeated_total"), 0, "nothing that was stored came again");
+    // A version of these is some 200 bytes.
+    let bytes = metric(&bat, "tidings_exchange_out_bytes_total") - sent_by_bat;
+    assert!(bytes <= (KEYS - kept) * 220 + 10_000, "{bytes} bytes for {} keys", KEYS - kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_neighbours_bring_a_newcomer_little_more_than_one_copy() {
+    let mesh = mesh_name();
+    let ant = node(&mesh, "ant").start().await.unwrap();
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    fill(&ant, KEYS).await;
+    link(&ant, &bat).await;
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    let cat = node(&mesh, "cat").peers([address(&ant), address(&bat)]).start().await.unwrap();
+    let mut events = cat.events();
+    until_equal(&[ant.clone(), bat.clone(), cat.clone()]).await;
+    let again = metric(&cat, "tidings_repeated_total");
+    assert!(again <= KEYS / 10, "{again} of {KEYS} came twice");
+    let ended = event(&mut events, |event| match event {
+        NodeEvent::FillEnded { complete: true, versions, .. } => Some(versions),
+        _ => None,
+    });
+    assert_eq!(ended.await, KEYS);
+    assert!(cat.filling().is_empty());
+    until("both neighbours are known to agree", || async {
+        let peers = cat.sync_status().await.peers;
+        (peers.len() == 2 && peers.iter().all(|peer| peer.in_sync == Some(true))).then_some(())
+    })
+    .await;
+}
+
+/// A disk in memory that counts the snapshots of it that are kept.
+struct CountingDisk {
+    disk: Memory,
+    kept: Arc<AtomicI64>,
+}
+
+struct Counted {
+    snapshot: Box<dyn Snapshot>,
+    kept: Arc<AtomicI64>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.kept.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Snapshot for Counted {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.snapshot.get(key)
+    }
+
+    fn range<'a>(&'a self, from: &[u8], to: &[u8], reverse: bool) -> Pairs<'a> {
+        self.snapshot.range(from, to, reverse)
+    }
+}
+
+impl Store for CountingDisk {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.disk.get(key)
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        self.kept.fetch_add(1, Ordering::SeqCst);
+        Box::new(Counted { snapshot: self.disk.snapshot(), kept: self.kept.clone() })
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        self.disk.commit(batch, durability)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.disk.sync()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.disk.size_bytes()
+    }
+}
+
+/// A snapshot keeps in memory all that the store writes from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_keeps_no_snapshot_while_it_fills() {
+    let mesh = mesh_name();
+    let ant = node(&mesh, "ant").start().await.unwrap();
+    fill(&ant, KEYS).await;
+    let kept = Arc::new(AtomicI64::new(0));
+    let disk = CountingDisk { disk: Memory::new(), kept: kept.clone() };
+    let builder = node(&mesh, "bat").scrub_interval(Duration::ZERO);
+    let bat = builder.store(Arc::new(disk), Surroundings::default(), [7; 32]).start().await.unwrap();
+    bat.connect(&address(&ant).to_string()).await.unwrap();
+    // Reads take one for a moment, so one look in which there is none tells.
+    until("there is no snapshot while it fills", || async {
+        assert!(bat.status().await.keys < KEYS, "a snapshot was there all the time");
+        let filling = bat.filling().iter().any(|one| one.versions > 0);
+        (filling && kept.load(Ordering::SeqCst) == 0).then_some(())
+    })
+    .await;
+    until_equal(&[ant, bat]).await;
+}
