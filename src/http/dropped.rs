@@ -23,7 +23,9 @@ pub(super) async fn dropped(State(app): State<App>, uri: Uri) -> Answer {
     }
     let dropped = params.space(&app.node)?.dropped(limit).await?;
     let values: Vec<Option<Value>> = dropped.iter().map(value).collect();
-    Ok(json(&List { dropped: dropped.iter().zip(&values).map(|(one, value)| view(one, value)).collect() }))
+    Ok(json(&List {
+        dropped: dropped.iter().zip(&values).map(|(one, value)| view(one, value.as_ref())).collect(),
+    }))
 }
 
 /// What it was, where its bytes are still there.
@@ -35,11 +37,11 @@ fn value(dropped: &Dropped) -> Option<Value> {
     }
 }
 
-fn view<'a>(dropped: &'a Dropped, value: &'a Option<Value>) -> View<'a> {
+fn view<'a>(dropped: &'a Dropped, value: Option<&'a Value>) -> View<'a> {
     let version = &dropped.version;
     View {
         key: version.key.as_str(),
-        value: value.as_ref().map_or_else(Shown::nothing, Shown::of),
+        value: value.map_or_else(Shown::nothing, Shown::of),
         content_type: version.put().map(|put| put.content_type.as_str()),
         size: version.put().map(|put| put.payload.size()),
         origin: version.dot.origin.to_string(),
