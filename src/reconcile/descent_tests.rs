@@ -95,6 +95,12 @@ proptest! {
 }
 
 #[test]
+fn where_nothing_was_ever_seen_nothing_differs() {
+    let ([one, other], _) = descend([&Contents::new(), &Contents::new()]);
+    assert_eq!((one.mine.count(), other.mine.count()), (0, 0));
+}
+
+#[test]
 fn a_million_writes_of_ten_origins_take_five_steps() {
     let all: Contents =
         (0..10).flat_map(|n| (1..100_000).map(move |seq| (Dot::new(origin(n), seq), 0))).collect();

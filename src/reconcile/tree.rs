@@ -56,7 +56,7 @@ impl Tree {
             Range::Origins { level, index } => {
                 (1..=8).contains(&level)
                     && u64::from(index).saturating_mul(GROUP.saturating_pow(level))
-                        < self.origins.len() as u64
+                        < (self.origins.len() as u64).max(1)
             }
             Range::Blocks { origin, level, index } => self
                 .origins
