@@ -9,7 +9,7 @@ use super::{
     reply::{Answer, json},
     router::App,
 };
-use crate::{conflict::Payload, storage::Dropped, types::Value};
+use crate::{node::Dropped, types::Value};
 
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
@@ -22,19 +22,10 @@ pub(super) async fn dropped(State(app): State<App>, uri: Uri) -> Answer {
         return Err(params::bad("limit", &format!("1 to {LIMIT_MAX}")).with("limit", LIMIT_MAX));
     }
     let dropped = params.space(&app.node)?.dropped(limit).await?;
-    let values: Vec<Option<Value>> = dropped.iter().map(value).collect();
+    let values: Vec<Option<Value>> = dropped.iter().map(Dropped::value).collect();
     Ok(json(&List {
         dropped: dropped.iter().zip(&values).map(|(one, value)| view(one, value.as_ref())).collect(),
     }))
-}
-
-/// What it was, where its bytes are still there.
-fn value(dropped: &Dropped) -> Option<Value> {
-    let put = dropped.version.put()?;
-    match &put.payload {
-        Payload::Inline(bytes) => Some(Value::new(put.content_type.clone(), bytes.clone())),
-        Payload::Blob { .. } => None,
-    }
 }
 
 fn view<'a>(dropped: &'a Dropped, value: Option<&'a Value>) -> View<'a> {

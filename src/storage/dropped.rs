@@ -2,7 +2,12 @@
 //! so that a person can look at it and write it anew.
 
 use super::{Ledger, StoreError, View, layout, layout::NsNo};
-use crate::{causality::Hlc, conflict::Version, types::Namespace, wire};
+use crate::{
+    causality::Hlc,
+    conflict::{Payload, Version},
+    types::{Namespace, Value},
+    wire,
+};
 
 /// A version that a peer knew to be dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +16,18 @@ pub struct Dropped {
     pub at: Hlc,
     /// What it was. The bytes of a large value are gone; their hash and size are in it.
     pub version: Version,
+}
+
+impl Dropped {
+    /// The value, where its bytes are still there.
+    #[must_use]
+    pub fn value(&self) -> Option<Value> {
+        let put = self.version.put()?;
+        match &put.payload {
+            Payload::Inline(bytes) => Some(Value::new(put.content_type.clone(), bytes.clone())),
+            Payload::Blob { .. } => None,
+        }
+    }
 }
 
 fn decode(bytes: &[u8]) -> Result<Dropped, StoreError> {
