@@ -89,13 +89,6 @@ pub enum StorageMsg {
         /// Told at once.
         reply: oneshot::Sender<Result<Whole, StoreError>>,
     },
-    /// What is held, in one hash.
-    Digest {
-        /// Of what.
-        namespace: Namespace,
-        /// Told at once.
-        reply: oneshot::Sender<Result<Held, StoreError>>,
-    },
     /// A comparison of ranges is over.
     CloseRanges(u64),
     /// Versions that only a peer holds are judged by what is held here now (rule 6).
@@ -158,17 +151,6 @@ pub struct Whole {
     pub digests: Option<Digests>,
     /// The watch, if one was asked for.
     pub watch: u64,
-}
-
-/// What is held at one moment, in short.
-#[derive(Debug)]
-pub struct Held {
-    /// The root of the digests; nothing while they are still being made.
-    pub root: Option<[u8; 32]>,
-    /// How many keys have a value.
-    pub keys: u64,
-    /// What had been seen.
-    pub seen: SeenSet,
 }
 
 impl std::fmt::Debug for Whole {
@@ -361,9 +343,6 @@ impl Actor for Storage {
             }
             StorageMsg::Snapshot { namespace, watch, reply } => {
                 let _asker_is_gone = reply.send(state.snapshot(&namespace, watch));
-            }
-            StorageMsg::Digest { namespace, reply } => {
-                let _asker_is_gone = reply.send(state.digest(&namespace));
             }
             StorageMsg::CloseRanges(watch) => state.ledger.close_ranges(watch),
             StorageMsg::Judge { namespace, claims, reply } => {
@@ -708,16 +687,6 @@ impl StorageState {
             floors: self.ledger.floors(namespace),
             digests: self.ledger.digests(namespace),
             watch: if watch { self.ledger.open_ranges(namespace) } else { 0 },
-        })
-    }
-
-    fn digest(&mut self, namespace: &Namespace) -> Result<Held, StoreError> {
-        self.flush()?;
-        let reader = self.ledger.reader();
-        Ok(Held {
-            root: self.ledger.root(namespace).map(|root| root.hash()),
-            keys: reader.keys(namespace),
-            seen: reader.with_seen(namespace, SeenSet::clone).unwrap_or_default(),
         })
     }
 

@@ -403,22 +403,6 @@ impl Space {
         Ok(page)
     }
 
-    /// What the node holds of this namespace, in one hash: two nodes with equal roots hold the same
-    /// data. Answered from what is kept in memory; in the first moments after a start of a large store,
-    /// until that is made, by reading everything.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub async fn digest(&self) -> Result<super::Digest, ReadError> {
-        self.check_open()?;
-        let (reply, told) = oneshot::channel();
-        self.society().storage.cast(StorageMsg::Digest { namespace: self.namespace.clone(), reply });
-        let held = told.await.map_err(|_| ReadError::Closed)??;
-        let Some(root) = held.root else { return self.full_digest().await };
-        let root = blake3::Hash::from(root).to_hex().to_string();
-        Ok(super::Digest { root, keys: held.keys, frontier: Frontier(held.seen) })
-    }
-
     /// What this node held and a peer knew to be deleted or superseded, with whatever did it forgotten
     /// since: the latest first, `limit` at most. It is kept as long as a delete is remembered; a `put`
     /// brings one back.
@@ -430,11 +414,12 @@ impl Space {
         Ok(self.open_reader()?.view().dropped(&self.namespace, limit)?)
     }
 
-    /// The same as [`Self::digest`], from every record: slow, and independent of what is kept.
+    /// What the node holds of this namespace, in one hash: two nodes with equal roots hold the same
+    /// data. Reads everything, and so asks nobody: a node whose disk takes no writes answers, too.
     ///
     /// # Errors
     /// See [`ReadError`].
-    pub async fn full_digest(&self) -> Result<super::Digest, ReadError> {
+    pub async fn digest(&self) -> Result<super::Digest, ReadError> {
         let view = self.open_reader()?.view();
         let mut root = Sum::ZERO;
         let mut keys = 0;
