@@ -208,9 +208,9 @@ mod tests {
             let links = vec![(ANT, BAT)];
             let kind = FaultKind::Cut { links, how: crate::plan::How::Freeze, one_way: true };
             if held_up {
-                fixture.during(kind, trip)
+                fixture.during(kind, trip);
             } else {
-                trip(&mut fixture)
+                trip(&mut fixture);
             }
             let matched = fixture.now;
             says(&mut fixture, matched);
