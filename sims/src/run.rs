@@ -27,7 +27,7 @@ const QUIET_INTERVALS: u32 = 3;
 /// Every timer that a forgotten task may hold has fired by then.
 const LEFT_BEHIND: Duration = Duration::from_secs(60 * 60);
 /// So often are nodes measured in a run, about.
-const SAMPLES: u32 = 200;
+const SAMPLES: u32 = 100;
 /// They are not measured more often than this.
 const SAMPLING_LEAST: Duration = Duration::from_millis(500);
 

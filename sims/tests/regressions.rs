@@ -50,3 +50,23 @@ fn a_link_that_froze_with_more_under_way_than_fits_is_given_up_and_made_anew() {
     plan.expect.agree_within = Duration::from_secs(20);
     all_holds(&plan);
 }
+
+/// A write that superseded two siblings, the stamp of one of them further ahead than is followed, was not
+/// stamped later than the other.
+#[test]
+fn a_stamp_is_later_than_each_of_those_superseded_that_may_be_followed() {
+    holds("any-weather", 806);
+}
+
+/// The oracle of reads took a write for outranked only by what outranks it, though it was superseded by a
+/// write with an earlier stamp.
+#[test]
+fn what_outranks_the_write_that_superseded_ones_own_may_be_read() {
+    holds("any-weather", 997);
+}
+
+/// The simulator did not ask for what was due at the moment a node was to die that was down already.
+#[test]
+fn operations_due_when_a_node_dies_that_is_down_are_refused() {
+    holds("any-weather", 426);
+}

@@ -32,8 +32,8 @@ impl ClockHandle {
         self.hlc.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new stamp, later than `superseded` as far as the drift allows.
-    pub fn tick(&self, superseded: Hlc) -> Hlc {
+    /// A new stamp, later than each of `superseded` that lies within the drift allowed.
+    pub fn tick(&self, superseded: impl IntoIterator<Item = Hlc>) -> Hlc {
         let wall = self.wall.now_ms();
         self.lock().tick(wall, superseded)
     }

@@ -423,7 +423,9 @@ impl StorageState {
         let mut versions = Vec::with_capacity(writes.len());
         for (index, write) in writes.into_iter().enumerate() {
             let clock = self.society.clock.clone();
-            match self.ledger.write(namespace, write, |superseded| clock.tick(superseded))? {
+            match self.ledger.write(namespace, write, |superseded| {
+                clock.tick(superseded.iter().map(|version| version.hlc))
+            })? {
                 Ok(version) => versions.push(version),
                 // Only a single write may carry a precondition, so nothing is half done.
                 Err(refused) => return Ok(Err(WriteFailure::Refused { index, refused })),
@@ -557,7 +559,7 @@ impl StorageState {
         }
         let blob = if lost.is_large() { self.ledger.reader().blob(namespace, lost.dot)? } else { None };
         self.begin_epoch(lost.dot.origin, TWIN)?;
-        let stamp = self.society.clock.tick(lost.hlc);
+        let stamp = self.society.clock.tick([lost.hlc]);
         let version = self.ledger.write_again(namespace, lost, blob, stamp)?;
         self.durability = self.society.settings.durability;
         self.rewritten.push((namespace.clone(), version));

@@ -83,15 +83,15 @@ impl HlcClock {
         Hlc(Hlc::from_millis(wall_ms.saturating_add(self.max_drift_ms)).0 | 0xffff)
     }
 
-    /// A new stamp: at least the wall's, later than the last one, and later than `superseded` where
+    /// A new stamp: at least the wall's, later than the last one, and later than each of `superseded`
     /// that lies within the drift allowed; never beyond the [`horizon`](Self::horizon).
     ///
     /// A clock that had run ahead by more than that (the wall was wrong, and was put right) starts
     /// from the wall again, so that its writer is not ahead of everybody for ever.
-    pub fn tick(&mut self, wall_ms: u64, superseded: Hlc) -> Hlc {
+    pub fn tick(&mut self, wall_ms: u64, superseded: impl IntoIterator<Item = Hlc>) -> Hlc {
         let horizon = self.horizon(wall_ms);
         let mut stamp = Hlc::from_millis(wall_ms);
-        for earlier in [self.last, superseded] {
+        for earlier in superseded.into_iter().chain([self.last]) {
             if earlier < horizon {
                 stamp = stamp.max(earlier.next());
             }
@@ -121,14 +121,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stamp_is_later_than_what_it_supersedes_within_the_drift(
-            last in 0..200_000_u64, wall in 0..200_000_u64, superseded in 0..400_000_u64, counter in any::<u16>(),
+        fn a_stamp_is_later_than_all_that_it_supersedes_within_the_drift(
+            last in 0..200_000_u64, wall in 0..200_000_u64,
+            superseded in proptest::collection::vec((0..400_000_u64, any::<u16>()), 0..4),
         ) {
             let mut clock = HlcClock::new(Hlc::from_millis(last), DRIFT);
-            let superseded = Hlc(Hlc::from_millis(superseded).0 | u64::from(counter));
+            let stamp_of = |(millis, counter)| Hlc(Hlc::from_millis(millis).0 | u64::from(counter));
+            let superseded: Vec<Hlc> = superseded.into_iter().map(stamp_of).collect();
             let horizon = clock.horizon(wall);
-            let stamp = clock.tick(wall, superseded);
-            prop_assert!(stamp > superseded || superseded >= horizon);
+            let stamp = clock.tick(wall, superseded.iter().copied());
+            prop_assert!(superseded.iter().all(|earlier| stamp > *earlier || *earlier >= horizon));
             prop_assert!(stamp >= Hlc::from_millis(wall) && stamp <= horizon, "{stamp} {horizon}");
             prop_assert!(stamp > Hlc::from_millis(last) || last > wall + 60_000);
             prop_assert_eq!(clock.last(), stamp);
@@ -143,7 +145,7 @@ mod tests {
             for (step, remote, write) in steps {
                 wall += step;
                 if write {
-                    let stamp = clock.tick(wall, Hlc::from_millis(remote));
+                    let stamp = clock.tick(wall, [Hlc::from_millis(remote)]);
                     prop_assert!(stamp > last, "{stamp} after {last}");
                     last = stamp;
                 } else {
@@ -158,7 +160,7 @@ mod tests {
         fn no_stamp_and_no_wall_makes_the_clock_fail(last: u64, wall: u64, superseded: u64, drift: u64) {
             let mut clock = HlcClock::new(Hlc(last), Duration::from_millis(drift));
             clock.observe(wall, Hlc(superseded));
-            clock.tick(wall, Hlc(superseded));
+            clock.tick(wall, [Hlc(superseded)]);
         }
     }
 
@@ -166,16 +168,16 @@ mod tests {
     fn the_clock_stays_at_its_horizon_instead_of_falling_back_from_it() {
         let mut clock = HlcClock::new(Hlc::default(), DRIFT);
         clock.observe(1_000, Hlc::from_millis(61_000));
-        let first = clock.tick(1_000, Hlc::default());
-        assert!(clock.tick(1_000, Hlc::default()) > first);
+        let first = clock.tick(1_000, []);
+        assert!(clock.tick(1_000, []) > first);
     }
 
     #[test]
     fn stamps_rise_while_the_wall_stands_still_or_steps_back() {
         let mut clock = HlcClock::new(Hlc::default(), DRIFT);
-        let first = clock.tick(1_000, Hlc::default());
-        let second = clock.tick(1_000, Hlc::default());
-        let third = clock.tick(500, Hlc::default());
+        let first = clock.tick(1_000, []);
+        let second = clock.tick(1_000, []);
+        let third = clock.tick(500, []);
         assert!(first < second && second < third, "{first} {second} {third}");
         assert_eq!(third.millis(), 1_000);
     }
@@ -184,17 +186,17 @@ mod tests {
     fn a_stamp_from_far_ahead_does_not_move_the_clock() {
         let mut clock = HlcClock::new(Hlc::default(), DRIFT);
         assert_eq!(clock.observe(1_000, Hlc::from_millis(100_000)), 99_000);
-        assert_eq!(clock.tick(1_000, Hlc::from_millis(u64::MAX >> 16)).millis(), 1_000);
+        assert_eq!(clock.tick(1_000, [Hlc::from_millis(u64::MAX >> 16)]).millis(), 1_000);
         clock.observe(1_000, Hlc::from_millis(61_000));
-        assert_eq!(clock.tick(1_000, Hlc::default()).millis(), 61_000);
+        assert_eq!(clock.tick(1_000, []).millis(), 61_000);
     }
 
     #[test]
     fn a_clock_that_was_ten_days_ahead_comes_back_when_the_wall_is_put_right() {
         let day = 86_400_000;
         let mut clock = HlcClock::new(Hlc::default(), DRIFT);
-        clock.tick(20 * day, Hlc::default());
-        assert_eq!(clock.tick(10 * day, Hlc::default()).millis(), 10 * day);
+        clock.tick(20 * day, []);
+        assert_eq!(clock.tick(10 * day, []).millis(), 10 * day);
     }
 
     #[test]

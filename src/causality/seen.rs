@@ -108,6 +108,8 @@ impl SeenSet {
         let mut out = BTreeMap::new();
         for (origin, seqs) in &self.0 {
             let rest = match other.0.get(origin) {
+                // Replicas mostly differ in few origins.
+                Some(theirs) if theirs == seqs => continue,
                 Some(theirs) => seqs.difference(theirs),
                 None => seqs.clone(),
             };

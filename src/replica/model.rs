@@ -79,7 +79,10 @@ impl TestReplica {
             Mutation::WriteWithoutContext if value.is_some() => None,
             _ => self.records.get(key),
         };
-        let stamp = |latest: Hlc| latest.next().max(Hlc::from_millis(now));
+        let stamp = |superseded: &[Version]| {
+            let latest = superseded.iter().map(|version| version.hlc).max().unwrap_or_default();
+            latest.next().max(Hlc::from_millis(now))
+        };
         let planned = plan_write(current, key.clone(), dot, body, Precondition::None, None, stamp).ok()?;
         self.written = dot.seq;
         self.apply(dot, key.clone(), planned.plan);

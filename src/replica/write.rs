@@ -50,7 +50,8 @@ pub struct WritePlan {
 
 /// Plans a write of `body` to `key` under the name `dot`.
 ///
-/// `base` is what was forgotten here (rule 1). `stamp` is given the greatest stamp that the write supersedes and answers with a new one.
+/// `base` is what was forgotten here (rule 1). `stamp` is given the siblings that the write
+/// supersedes and answers with a new stamp: later than each of theirs that is not too far ahead.
 ///
 /// # Errors
 /// [`Refused`] when a delete finds nothing, the precondition does not hold, or more than
@@ -62,7 +63,7 @@ pub fn plan_write(
     body: Body,
     precondition: Precondition,
     base: Option<Base>,
-    stamp: impl FnOnce(Hlc) -> Hlc,
+    stamp: impl FnOnce(&[Version]) -> Hlc,
 ) -> Result<WritePlan, Refused> {
     let visible = current.is_some_and(|record| record.visible(Strategy::default()).is_some());
     let holds = match precondition {
@@ -86,8 +87,7 @@ pub fn plan_write(
         return Err(Refused::TooManyWriters);
     }
     let siblings = current.map_or(&[][..], Record::siblings);
-    let latest = siblings.iter().map(|sibling| sibling.hlc).max().unwrap_or_default();
-    let version = Version { dot, hlc: stamp(latest), base, context, key, body };
+    let version = Version { dot, hlc: stamp(siblings), base, context, key, body };
     let mut record = current.cloned().unwrap_or_default();
     let merged = record.merge(version.clone());
     debug_assert!(merged.added, "a fresh dot is covered by no context");

@@ -203,8 +203,7 @@ impl Ledger {
         !self.draft.is_empty()
     }
 
-    /// Rule 1: plans a local write. `stamp` is given the greatest stamp superseded and answers with
-    /// a new one.
+    /// Rule 1: plans a local write. `stamp` is given what is superseded and answers with a new stamp.
     ///
     /// # Errors
     /// The outer error when the store cannot be read, the inner one when the write is refused.
@@ -215,7 +214,7 @@ impl Ledger {
         &mut self,
         namespace: &Namespace,
         write: Write,
-        stamp: impl FnOnce(Hlc) -> Hlc,
+        stamp: impl FnOnce(&[Version]) -> Hlc,
     ) -> Result<Result<Version, Refused>, StoreError> {
         let space = self.space(namespace);
         let at = self.look(space.no, &write.key)?;

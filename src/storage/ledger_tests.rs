@@ -71,7 +71,11 @@ impl Replica {
         };
         let write = Write { key: Key::new(key).unwrap(), body, blob: None, precondition: Precondition::None };
         let clock = &mut self.clock;
-        match self.ledger.write(&ns(), write, |superseded| clock.tick(1_000, superseded)).unwrap() {
+        match self
+            .ledger
+            .write(&ns(), write, |superseded| clock.tick(1_000, superseded.iter().map(|version| version.hlc)))
+            .unwrap()
+        {
             Ok(version) => self.written.push(version),
             Err(refused) => assert_eq!(refused, Refused::NothingThere),
         }
@@ -221,7 +225,7 @@ fn a_large_value_is_stored_beside_its_version_and_goes_with_it() {
     let put = Body::Put(Put { content_type: ContentType::octets(), payload });
     let key = Key::new("big").unwrap();
     let write = Write { key, body: put, blob: Some(bytes.clone()), precondition: Precondition::None };
-    let version = ant.ledger.write(&ns(), write, Hlc::next).unwrap().unwrap();
+    let version = ant.ledger.write(&ns(), write, |_| Hlc(1)).unwrap().unwrap();
     ant.commit(&mut Vec::new());
     assert_eq!(ant.ledger.reader().blob(&ns(), version.dot).unwrap(), Some(bytes.clone()));
     assert_eq!(bat.ledger.receive(&ns(), version.clone(), None).unwrap(), Received::NeedsBlob);

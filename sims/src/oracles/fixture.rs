@@ -210,6 +210,17 @@ impl Fixture {
         }
     }
 
+    /// Its writer's clock had shown something else.
+    pub(super) fn restamp(&mut self, dot: Dot, hlc: Hlc) {
+        self.versions.get_mut(&dot).expect("written").hlc = hlc;
+        let held = self.stores.iter_mut().flat_map(|store| store.records.values_mut()).flatten();
+        let said = self.history.events.iter_mut().filter_map(|event| match &mut event.what {
+            What::Applied { version, .. } => Some(version),
+            _ => None,
+        });
+        held.chain(said).filter(|version| version.dot == dot).for_each(|version| version.hlc = hlc);
+    }
+
     /// It arrives wherever it is not yet, 20 ms a link.
     pub(super) fn spread(&mut self, dot: Dot) {
         for node in 0..self.plan.nodes {

@@ -30,14 +30,14 @@ type Place<'a> = (NodeNo, &'a Key);
 struct State<'a> {
     /// The last acknowledged write of each key at each node, in its present life.
     wrote: BTreeMap<Place<'a>, (&'a Seen, Duration)>,
-    /// The deletes of each key that each node has applied.
-    deletes: HashMap<Place<'a>, Vec<(&'a Seen, Duration)>>,
+    /// What each node has applied of each key, with the times: a reader may see one before the observer does.
+    applied: HashMap<Place<'a>, Vec<(&'a Seen, Duration)>>,
     /// Reads under way, and the write each must see.
     reads: HashMap<usize, (Place<'a>, &'a Seen, Duration)>,
 }
 
 fn find(index: &Index<'_>, findings: &mut Findings) {
-    let mut state = State { deletes: deletes(index), ..State::default() };
+    let mut state = State { applied: applied(index), ..State::default() };
     for event in &index.history.events {
         let at = event.at;
         if let Some(node) = dies(&event.what) {
@@ -65,17 +65,14 @@ fn find(index: &Index<'_>, findings: &mut Findings) {
     }
 }
 
-/// The deletes that nodes applied, with their times: a reader may see one before the observer does.
-fn deletes<'a>(index: &Index<'a>) -> HashMap<Place<'a>, Vec<(&'a Seen, Duration)>> {
-    let mut deletes: HashMap<Place<'_>, Vec<_>> = HashMap::new();
+fn applied<'a>(index: &Index<'a>) -> HashMap<Place<'a>, Vec<(&'a Seen, Duration)>> {
+    let mut applied: HashMap<Place<'_>, Vec<_>> = HashMap::new();
     for event in &index.history.events {
-        if let What::Applied { node, version, .. } = &event.what
-            && version.value.is_none()
-        {
-            deletes.entry((*node, &version.key)).or_default().push((version, event.at));
+        if let What::Applied { node, version, .. } = &event.what {
+            applied.entry((*node, &version.key)).or_default().push((version, event.at));
         }
     }
-    deletes
+    applied
 }
 
 impl<'a> State<'a> {
@@ -107,23 +104,29 @@ impl<'a> State<'a> {
         found: Option<Dot>,
         at: Duration,
     ) -> bool {
-        let outranks = |version: &Seen| supersedes(version, own.dot) || rank(version) > rank(own);
+        let applied = self.applied.get(&place).into_iter().flatten();
+        let applied: Vec<&Seen> =
+            applied.filter(|(_, time)| *time <= at).map(|(version, _)| *version).collect();
+        // What superseded the write may have an earlier stamp (its writer's clock was too far behind to follow):
+        // then less is needed to outrank it.
+        let superseding = applied.iter().filter(|version| supersedes(version, own.dot));
+        let least = superseding.map(|version| rank(version)).chain([rank(own)]).min();
+        let outranks = |version: &Seen| supersedes(version, own.dot) || Some(rank(version)) > least;
         match found {
             Some(dot) if dot == own.dot => true,
             Some(dot) => index.known(dot).is_none_or(|known| {
                 known.version.key == own.key && outranks(known.version) && !supersedes(own, dot)
             }),
             None if own.value.is_none() => true,
-            None => {
-                let mut deletes = self.deletes.get(&place).into_iter().flatten();
-                deletes.any(|(delete, applied)| *applied <= at && outranks(delete))
-            }
+            None => applied.iter().any(|version| version.value.is_none() && outranks(version)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tidings::causality::Hlc;
+
     use super::*;
     use crate::oracles::fixture::{ANT, BAT, CAT, Fixture};
 
@@ -163,6 +166,26 @@ mod tests {
         lawful.read(ANT, "nest");
         lawful.doctored(&ORACLE, "found None", |doctored| {
             doctored.forget(|what| matches!(what, What::Applied { version, .. } if version.value.is_none()));
+        });
+    }
+
+    #[test]
+    fn a_reader_may_see_what_outranks_the_earlier_stamp_that_superseded_his_write() {
+        let mut lawful = Fixture::new();
+        let other = lawful.put(CAT, "nest");
+        let own = lawful.put(ANT, "nest");
+        lawful.apply(BAT, own, false);
+        let slow = lawful.put(BAT, "nest");
+        lawful.restamp(slow, Hlc::from_millis(1));
+        lawful.apply(ANT, other, false);
+        lawful.apply(ANT, slow, false);
+        lawful.read(ANT, "nest");
+        find(Some(other))(&mut lawful);
+        assert_eq!(lawful.judge(&ORACLE), vec![]);
+        lawful.doctored(&ORACLE, "was acknowledged there", |doctored| {
+            doctored.forget(
+                |what| matches!(what, What::Applied { node: ANT, version, .. } if version.dot == slow),
+            );
         });
     }
 

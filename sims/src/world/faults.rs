@@ -89,8 +89,10 @@ impl World {
         self.machines[node].held_down += 1;
         let alive = self.node(node).is_some();
         if alive {
-            self.last_words(fault, node).await;
+            // Before its last words, for it waits for the node to come to rest.
+            self.retire(node).await;
         }
+        self.last_words(fault).await;
         if matches!(death, Death::Power) {
             // First, or the destructors of what dies would say goodbye.
             self.net.power_off(address(node));
@@ -116,10 +118,9 @@ impl World {
         }
     }
 
-    /// The node takes on its last work and gets some way with it: it dies between any two awaits.
-    async fn last_words(&mut self, fault: usize, node: NodeNo) {
-        // Before, for it waits for the node to come to rest.
-        self.retire(node).await;
+    /// The node takes on its last work and gets some way with it: it dies between any two awaits. One that
+    /// is down already refuses.
+    async fn last_words(&mut self, fault: usize) {
         for operation in timeline::last_words(&self.plan, fault).collect::<Vec<_>>() {
             self.operate(operation);
         }
