@@ -57,7 +57,8 @@ impl<'a> End<'a> {
         let reader = replica.ledger.reader();
         let (view, seen) = (reader.view(), reader.with_seen(&ns(), SeenSet::clone).unwrap());
         let (root, floors) = (Some(replica.root()), replica.ledger.floors(&ns()));
-        let (exchange, effects) = Exchange::new(ns(), seen, floors, root, nonce);
+        let parting = replica.parting.take();
+        let (exchange, effects) = Exchange::after(parting, ns(), seen, floors, root, nonce);
         let (out, inputs, reader) = (vec![], VecDeque::new(), FrameReader::new());
         let mut end = Self { replica, exchange, view, ranges: None, out, inputs, reader, report: None };
         effects.into_iter().for_each(|effect| end.carry_out(effect, cost));
@@ -209,6 +210,7 @@ pub fn run(a: &mut Replica, b: &mut Replica, nonces: (u64, u64)) -> Cost {
             end.replica.ledger.close_ranges(watch);
         }
         cost.report = end.report.expect("both came to an end");
+        end.replica.parting = end.exchange.into_parting();
     }
     cost
 }

@@ -6,6 +6,7 @@ use tidings::{
     ContentType, Key, Namespace,
     causality::{Context, Dot, Floors, Hlc, NodeId, Origin, SeenSet},
     conflict::{Body, Payload, Put, Version},
+    reconcile::Parting,
     storage::{Batch, Durability, Ledger, Store, layout, memory::Memory},
 };
 
@@ -15,6 +16,8 @@ pub struct Replica {
     store: Memory,
     pub ledger: Ledger,
     me: Origin,
+    /// What both had seen when the last exchange ended.
+    pub parting: Option<Parting>,
 }
 
 pub fn ns() -> Namespace {
@@ -45,7 +48,7 @@ impl Replica {
     pub fn new(n: usize) -> Self {
         let (store, me) = (Memory::new(), origin(n));
         let (ledger, _) = Ledger::open(Arc::new(store.clone()), me, &[ns()]).unwrap();
-        Self { store, ledger, me }
+        Self { store, ledger, me, parting: None }
     }
 
     /// Merges `versions`, and takes what else is in `frontier` for superseded.

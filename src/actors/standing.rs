@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     causality::SeenSet,
+    reconcile::Parting,
     report::{Agreement, NamespaceSync},
     types::Namespace,
 };
@@ -37,6 +38,7 @@ pub struct Standing {
     since_ms: Option<u64>,
     matched: Option<(u64, Instant)>,
     shown: Option<Arc<SeenSet>>,
+    parting: Option<Parting>,
     /// Rises with whatever changes the word.
     words: u64,
 }
@@ -119,12 +121,23 @@ impl Standing {
     /// Whether anything that it has shown is kept.
     #[must_use]
     pub fn has_shown(&self) -> bool {
-        self.shown.is_some()
+        self.shown.is_some() || self.parting.is_some()
     }
 
     /// What it has shown is not kept any more.
     pub fn forget_shown(&mut self) {
-        self.shown = None;
+        (self.shown, self.parting) = (None, None);
+    }
+
+    /// An exchange ended so.
+    pub fn part(&mut self, parting: Option<Parting>) {
+        self.parting = parting;
+    }
+
+    /// What both had seen when the last exchange ended; it is forgotten, and remembered again when the
+    /// one that begins has ended, too: one that breaks off may have gone wrong for it.
+    pub fn take_parting(&mut self) -> Option<Parting> {
+        self.parting.take()
     }
 
     /// What the peer has shown that is not in `ours`.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 use proptest::{collection, prelude::*};
 
-use super::{Effect, Exchange, Input, Outcome, Report};
+use super::{Effect, Exchange, Input, Outcome, Parting, Report};
 use crate::{
     causality::{Dot, Floors, SeenSet},
     conflict::Version,
@@ -14,7 +14,7 @@ use crate::{
         model::{TestReplica, agree},
     },
     types::Namespace,
-    wire::{ExchangeFrame, FrameReader, Page},
+    wire::{ExchangeFrame, FrameReader, Page, encode},
 };
 
 /// How many bytes are under way in one direction: less than a page, so that whoever only writes
@@ -45,9 +45,10 @@ struct Pipe {
 }
 
 impl End {
-    fn new(replica: &TestReplica, lost: SeenSet) -> Self {
+    fn new(replica: &TestReplica, parting: Option<Parting>) -> Self {
+        let seen = replica.seen.clone();
         let (exchange, effects) =
-            Exchange::new(Namespace::default(), replica.seen.clone(), Floors::new(), None, 1);
+            Exchange::after(parting, Namespace::default(), seen, Floors::new(), None, 1);
         let mut end = Self {
             exchange,
             snapshot: replica.clone(),
@@ -57,7 +58,7 @@ impl End {
             pages: VecDeque::new(),
             absorbs: VecDeque::new(),
             report: None,
-            lost,
+            lost: SeenSet::new(),
         };
         end.carry_out(effects);
         end
@@ -109,9 +110,23 @@ impl End {
 
 impl Pipe {
     fn new(play: &Play, lost: [SeenSet; 2], set_aside: usize) -> Self {
-        let [a, b] = lost;
+        let mut pipe = Self::after([None, None], play);
+        for (end, lost) in pipe.ends.iter_mut().zip(lost) {
+            end.lost = lost;
+        }
+        Self { set_aside, ..pipe }
+    }
+
+    /// One whose ends remember these partings.
+    fn after(partings: [Option<Parting>; 2], play: &Play) -> Self {
+        let [a, b] = partings;
         let ends = [End::new(&play.replicas[0], a), End::new(&play.replicas[1], b)];
-        Self { ends, inflight: [VecDeque::new(), VecDeque::new()], bytes: 0, set_aside }
+        Self { ends, inflight: [VecDeque::new(), VecDeque::new()], bytes: 0, set_aside: 0 }
+    }
+
+    /// What its ends remember when it is over.
+    fn partings(self) -> [Option<Parting>; 2] {
+        self.ends.map(|end| end.exchange.into_parting())
     }
 
     /// One thing that one end's driver may do next; false if there is nothing of that sort to do.
@@ -272,6 +287,105 @@ proptest! {
         play.check().map_err(TestCaseError::fail)?;
         agree(&play.replicas[..2]).map_err(TestCaseError::fail)?;
     }
+}
+
+proptest! {
+    #[test]
+    fn what_two_remember_of_their_last_exchange_changes_nothing_but_the_bytes(
+        history in history(40), events in collection::vec(event(), 0..30), choices in choices(), which in 0..4_usize,
+    ) {
+        let mut play = Play::after(&history);
+        let early = exchange(&mut play).partings();
+        prop_assert_eq!(&early[0], &early[1]);
+        prop_assert!(early[0].is_some());
+        let local: Vec<_> =
+            events.iter().filter(|event| matches!(event, Event::Write { .. } | Event::Arrive { .. })).collect();
+        let (first, second) = local.split_at(local.len() / 2);
+        for event in first {
+            play.step(event).map_err(TestCaseError::fail)?;
+        }
+        let late = exchange(&mut play).partings();
+        for event in second {
+            play.step(event).map_err(TestCaseError::fail)?;
+        }
+        let partings = match which {
+            0 => late,
+            1 => [late[0].clone(), None],
+            2 => [late[0].clone(), early[1].clone()],
+            _ => early,
+        };
+        let mut pipe = Pipe::after(partings, &play);
+        pipe.run(&mut play, &choices);
+        play.check().map_err(TestCaseError::fail)?;
+        agree(&play.replicas[..2]).map_err(TestCaseError::fail)?;
+        let partings = pipe.partings();
+        prop_assert_eq!(&partings[0], &partings[1]);
+    }
+}
+
+#[test]
+fn a_write_after_the_last_exchange_costs_little_more_than_itself() {
+    let (mut a, mut b) = (TestReplica::new(1, Default::default()), TestReplica::new(2, Default::default()));
+    let mut writers: Vec<_> = (3..13).map(|n| TestReplica::new(n, Default::default())).collect();
+    for (n, writer) in (0..).zip(&mut writers) {
+        let version = writer.write(&format!("key/{n}").parse().expect("lawful"), Some(1), n).expect("a put");
+        a.receive(version.clone());
+        b.receive(version);
+    }
+    let first = a.write(&"first".parse().expect("lawful"), Some(1), 98).expect("a put");
+    b.receive(first);
+    let parting = Parting::of(&a.seen, &b.seen);
+    let put = a.write(&"last".parse().expect("lawful"), Some(1), 99).expect("a put");
+    let seen = |replica: &TestReplica| replica.seen.clone();
+    let begin = |seen, nonce| {
+        Exchange::after(
+            parting.clone(),
+            Namespace::default(),
+            seen,
+            Floors::new(),
+            Some([nonce as u8; 32]),
+            nonce,
+        )
+    };
+    let ((mut ant, first), (mut bat, second)) = (begin(seen(&a), u64::MAX), begin(seen(&b), u64::MAX - 1));
+    let mut bytes = 0;
+    let mut under_way: VecDeque<(usize, Effect)> = first
+        .into_iter()
+        .map(|effect| (0, effect))
+        .chain(second.into_iter().map(|effect| (1, effect)))
+        .collect();
+    while let Some((side, effect)) = under_way.pop_front() {
+        let end = if side == 0 { &mut ant } else { &mut bat };
+        let (to, input) = match effect {
+            Effect::Send(frame) => {
+                bytes += frame.to_bytes().len();
+                if matches!(frame, ExchangeFrame::Page(_)) {
+                    let effects = end.handle(Input::PageSent).expect("lawful");
+                    under_way.extend(effects.into_iter().map(|effect| (side, effect)));
+                }
+                (1 - side, Input::Frame(frame))
+            }
+            Effect::ReadPage { .. } => (
+                side,
+                Input::PageRead {
+                    page: Page { versions: vec![put.clone()] },
+                    lost: SeenSet::new(),
+                    last: true,
+                },
+            ),
+            Effect::Apply(_) => (side, Input::Applied { set_aside: vec![] }),
+            Effect::Absorb { .. } => (side, Input::Absorbed),
+            Effect::PeerSeen(_) | Effect::Done(_) => continue,
+            other => panic!("no ranges are compared here: {other:?}"),
+        };
+        let end = if to == 0 { &mut ant } else { &mut bat };
+        let effects = end.handle(input).expect("lawful");
+        under_way.extend(effects.into_iter().map(|effect| (to, effect)));
+    }
+    assert!(ant.is_over() && bat.is_over());
+    let version = encode(&put).len();
+    let most = version + version * 3 / 100 + 256 + 12;
+    assert!(bytes <= most, "{bytes} bytes for a version of {version}; {most} are aimed at");
 }
 
 #[test]

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::{
-    ABSORB_DOTS_MAX, Effect, Exchange, Input, Outcome, PAGES_UNAPPLIED_MAX, SEEN_PART_BYTES, Violation, parts,
+    ABSORB_DOTS_MAX, Effect, Exchange, Input, Outcome, PAGES_UNAPPLIED_MAX, Parting, SEEN_PART_BYTES,
+    Violation, parts,
 };
 use crate::{
     causality::{Context, Dot, Floors, Hlc, Intervals, NodeId, Origin, SEQ_MAX, SeenSet},
     conflict::{Body, Version},
     types::Namespace,
-    wire::{End, ExchangeFrame, Hello, PAGE_VERSIONS, Page, SeenPart, encode},
+    wire::{End, ExchangeFrame, Hello, PAGE_VERSIONS, Page, SeenPart, SeenSince, encode},
 };
 
 fn origin(n: u8) -> Origin {
@@ -40,6 +41,10 @@ fn hello(seen: &SeenSet) -> ExchangeFrame {
 
 fn seen(set: SeenSet) -> ExchangeFrame {
     ExchangeFrame::Seen(SeenPart { set, more: false, floors: Some(Floors::new()) })
+}
+
+fn since() -> ExchangeFrame {
+    ExchangeFrame::SeenSince(SeenSince { fresh: up_to(2, 5_000), ..SeenSince::default() })
 }
 
 fn end() -> ExchangeFrame {
@@ -88,10 +93,48 @@ fn what_breaks_the_rules_is_named() {
         (then(&[page(&[5_001])]), Violation::Unannounced(dot(5_001))),
         (then(&[ExchangeFrame::End(End { lost: up_to(3, 1) })]), Violation::LostUnannounced),
         (then(&[ExchangeFrame::Busy]), Violation::LateRefusal("that it is busy")),
+        (vec![hello(&peer()), since()], Violation::NoParting),
+        (then(&[since()]), Violation::SecondSeen),
     ];
     for (frames, expected) in cases {
         assert_eq!(violation(frames), expected);
     }
+}
+
+#[test]
+fn what_differs_from_a_parting_must_come_to_what_the_hello_said() {
+    let parting = Parting::of(&up_to(2, 9), &up_to(3, 9)).expect("little");
+    let peer = || up_to(2, 12);
+    let lawful = parting.since(&peer()).expect("little");
+    let begin = |tag: Option<[u8; 8]>, since: SeenSince| {
+        let (mut exchange, _) = Exchange::after(
+            Some(parting.clone()),
+            Namespace::default(),
+            SeenSet::new(),
+            Floors::new(),
+            None,
+            2,
+        );
+        let hello =
+            Hello { parting: tag, ..Hello::new(Namespace::default(), &peer(), &Floors::new(), None, 1) };
+        let sent = exchange.handle(Input::Frame(ExchangeFrame::Hello(hello)))?;
+        let told = matches!(sent[..], [Effect::Send(ExchangeFrame::SeenSince(_))]);
+        assert_eq!(
+            told,
+            tag == Some(parting.tag()),
+            "everything is shown where both do not remember the same"
+        );
+        exchange.handle(Input::Frame(ExchangeFrame::SeenSince(since)))
+    };
+    let both = Some(parting.tag());
+    let effects = begin(both, lawful.clone()).expect("lawful");
+    assert!(matches!(&effects[0], Effect::PeerSeen(seen) if **seen == peer()));
+    assert_eq!(begin(None, lawful.clone()), Err(Violation::NoParting));
+    assert_eq!(begin(Some([9; 8]), lawful.clone()), Err(Violation::NoParting));
+    let elsewhere = SeenSince { more: vec![(2, Intervals::up_to(1))], ..lawful.clone() };
+    assert_eq!(begin(both, elsewhere), Err(Violation::NoParting));
+    let wrong = SeenSince { fresh: up_to(4, 1), ..lawful };
+    assert_eq!(begin(both, wrong), Err(Violation::SeenMismatch));
 }
 
 #[test]

@@ -32,6 +32,12 @@ pub enum Violation {
     /// The peer's seen set has more pieces than a replica of ours ever shows.
     #[error("what the peer has seen comes in more than {0} intervals")]
     SeenTooLarge(usize),
+    /// The peer says how far it differs from a parting that it, or this side, does not remember.
+    #[error("the peer refers to what it had seen before, which the hellos do not agree on")]
+    NoParting,
+    /// What comes of what the peer says it has seen is not what its hello said.
+    #[error("what the peer says it has seen does not match its hello")]
+    SeenMismatch,
     /// A page that holds nothing.
     #[error("the peer sent an empty page")]
     EmptyPage,

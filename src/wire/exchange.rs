@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Claims, Descent, Frame, FrameError, Items, Verdicts, decode, encode, write_frame};
+use super::{Claims, Descent, Frame, FrameError, Items, Verdicts, bounds, decode, encode, write_frame};
 use crate::{
-    causality::{Floors, SeenSet},
+    causality::{Floors, Intervals, SeenSet},
     conflict::Version,
     types::Namespace,
 };
@@ -42,6 +42,8 @@ pub enum ExchangeFrame {
     Claimed,
     /// The sender has what it came for.
     Bye,
+    /// What the sender has seen, as it differs from what both had when they last parted.
+    SeenSince(SeenSince),
 }
 
 /// What is compared, and the hash of what the sender has seen of it.
@@ -57,6 +59,9 @@ pub struct Hello {
     pub root: Option<[u8; 32]>,
     /// Drawn for this exchange: digests are keyed with it.
     pub nonce: u64,
+    /// The tag of what the two had seen between them when they last parted, if the sender remembers
+    /// that. Where both remember the same, each says how far it differs; else it shows everything.
+    pub parting: Option<[u8; 8]>,
 }
 
 /// A part of what the sender has seen: all parts together are its seen set.
@@ -67,6 +72,26 @@ pub struct SeenPart {
     /// Whether another part follows.
     pub more: bool,
     /// With the last part: what is left of the deletes that the sender has forgotten.
+    pub floors: Option<Floors>,
+}
+
+/// The most origins that either list of [`SeenSince`] may name.
+const SINCE_ORIGINS_MAX: usize = 1_024;
+
+/// What the sender has seen, as it differs from what both had seen between them when they last parted.
+/// An origin that stands there is named by its place, counted from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenSince {
+    /// What was seen besides.
+    #[serde(deserialize_with = "bounds::list::<_, _, SINCE_ORIGINS_MAX>")]
+    pub more: Vec<(u32, Intervals)>,
+    /// What was not seen, though it stands there.
+    #[serde(deserialize_with = "bounds::list::<_, _, SINCE_ORIGINS_MAX>")]
+    pub fewer: Vec<(u32, Intervals)>,
+    /// What was seen of origins that do not stand there.
+    pub fresh: SeenSet,
+    /// What is left of the deletes that the sender has forgotten; absent where the hellos say that it is
+    /// the same at both.
     pub floors: Option<Floors>,
 }
 
@@ -86,7 +111,7 @@ pub struct End {
 }
 
 impl Hello {
-    /// The hello of a replica that has seen `seen`.
+    /// The hello of a replica that has seen `seen`, and remembers no parting.
     #[must_use]
     pub fn new(
         namespace: Namespace,
@@ -97,7 +122,7 @@ impl Hello {
     ) -> Self {
         let mut seen_hash = [0; 16];
         seen_hash.copy_from_slice(&seen.hash()[..16]);
-        Self { namespace, seen_hash, floors_hash: floors.hash(), root, nonce }
+        Self { namespace, seen_hash, floors_hash: floors.hash(), root, nonce, parting: None }
     }
 }
 
@@ -118,6 +143,7 @@ impl ExchangeFrame {
             Self::Items(_) => "items",
             Self::Claimed => "that all is claimed",
             Self::Bye => "a bye",
+            Self::SeenSince(_) => "a seen set",
         }
     }
 
@@ -137,6 +163,7 @@ impl ExchangeFrame {
             Self::Items(items) => write_frame(9, &encode(items)),
             Self::Claimed => write_frame(10, &[]),
             Self::Bye => write_frame(11, &[]),
+            Self::SeenSince(since) => write_frame(12, &encode(since)),
         }
     }
 
@@ -159,6 +186,7 @@ impl ExchangeFrame {
             9 => Self::Items(decode(payload)?),
             10 => decode(payload).map(|()| Self::Claimed)?,
             11 => decode(payload).map(|()| Self::Bye)?,
+            12 => Self::SeenSince(decode(payload)?),
             kind => return Err(FrameError::Kind(kind)),
         })
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    causality::{Context, Dot, Floors, Hlc, NodeId, Origin, SeenSet},
+    causality::{Context, Dot, Floors, Hlc, Intervals, NodeId, Origin, SeenSet},
     conflict::{Base, Body, Payload, Put, Record, Version},
     types::{ContentType, Key, Namespace},
 };
@@ -138,6 +138,15 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
         ("sync-9-items", ExchangeFrame::Items(Items { versions: vec![large(), put()] })),
         ("sync-10-claimed", ExchangeFrame::Claimed),
         ("sync-11-bye", ExchangeFrame::Bye),
+        (
+            "sync-12-seen-since",
+            ExchangeFrame::SeenSince(SeenSince {
+                more: vec![(1, Intervals::from_range(7, 9))],
+                fewer: vec![(0, Intervals::up_to(1))],
+                fresh: seen(),
+                floors: Some(floors()),
+            }),
+        ),
     ];
     let request = BlobRequest { namespace, dot: large().dot, hash: [0xcc; 32] };
     let blob = [

@@ -28,7 +28,7 @@ mod hostile;
 pub use blob::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest};
 pub use codec::{DecodeError, decode, decode_stored, encode, encode_into};
 pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, EnvelopeError, SignedEnvelope};
-pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart};
+pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart, SeenSince};
 pub use frame::{
     FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Frame, FrameError, FrameHead, FrameReader, PROTOCOL_VERSION,
     read_head, write_frame,

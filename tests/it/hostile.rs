@@ -19,7 +19,8 @@ use tidings::{
     types::{ContentType, Namespace},
     wire::{
         Answer, Beacon, Envelope, ExchangeFrame, FRAME_BYTES_MAX, FRAME_HEAD_BYTES, Hello, LinkFrame,
-        LinkHello, Needed, PROTOCOL_VERSION, Page, SeenPart, SignedEnvelope, encode, read_head, write_frame,
+        LinkHello, Needed, PROTOCOL_VERSION, Page, SeenPart, SeenSince, SignedEnvelope, encode, read_head,
+        write_frame,
     },
 };
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
@@ -364,9 +365,11 @@ async fn who_breaks_the_rules_of_an_exchange_is_cut_off_and_counted() {
     let seen = |set: SeenSet| ExchangeFrame::Seen(SeenPart { set, more: false, floors: Some(Floors::new()) });
     let page = |versions| ExchangeFrame::Page(Page { versions });
     let forged = version(Origin { node: bat.id(), epoch: 7 }, 1, "forged", b"x");
-    let attacks: [Vec<ExchangeFrame>; 5] = [
+    let since = ExchangeFrame::SeenSince(SeenSince::default());
+    let attacks: [Vec<ExchangeFrame>; 6] = [
         vec![hello.clone(), hello.clone()],
         vec![hello.clone(), page(vec![eve.version(1, "early")])],
+        vec![hello.clone(), since],
         vec![hello.clone(), seen(SeenSet::new()), page(vec![])],
         vec![hello.clone(), seen(SeenSet::new()), page(vec![forged])],
         vec![hello.clone(), seen([eve.version(1, "a").dot].into_iter().collect()), seen(SeenSet::new())],

@@ -356,11 +356,10 @@ impl Talk<'_> {
         inputs: &mut mpsc::UnboundedReceiver<Input>,
     ) -> Result<Report, Broken> {
         let nonce = self.society.entropy.bits();
+        let parting = self.stand(Standing::take_parting);
         let (mut exchange, effects) =
-            Exchange::new(self.namespace.clone(), self.seen.clone(), floors, root, nonce);
-        if let Some(report) = self.carry_out(effects).await? {
-            return Ok(report);
-        }
+            Exchange::after(parting, self.namespace.clone(), self.seen.clone(), floors, root, nonce);
+        self.carry_out(effects).await?;
         let mut first = first;
         let mut unapplied = 0_usize;
         loop {
@@ -379,6 +378,8 @@ impl Talk<'_> {
             let begun = |effect: &&Effect| is_work(effect);
             unapplied += effects.iter().filter(begun).count();
             if let Some(report) = self.carry_out(effects).await? {
+                let parting = exchange.into_parting();
+                self.stand(|standing| standing.part(parting));
                 return Ok(report);
             }
         }
