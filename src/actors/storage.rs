@@ -749,6 +749,7 @@ impl StorageState {
             }
         }
         self.flush()?;
+        again |= self.ledger.collect_bases(SWEEP_RECORDS)?;
         if again {
             // Behind what waits in the mailbox.
             let _stopping = myself.cast(StorageMsg::Upkeep);

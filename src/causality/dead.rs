@@ -114,6 +114,21 @@ impl DeadSet {
         }
     }
 
+    /// The first and the last of the blocks around number `index` of `origin` that are dead to the last
+    /// bit; nothing if that one is not.
+    #[must_use]
+    pub fn full_around(&self, origin: &Origin, index: u64) -> Option<(u64, u64)> {
+        let (start, end) = self.0.get(origin)?.full.around(index + 1)?;
+        Some((start - 1, end - 1))
+    }
+
+    /// Marks all blocks `first..=last` of `origin` dead to the last bit.
+    pub fn set_full(&mut self, origin: Origin, first: u64, last: u64) {
+        let blocks = self.0.entry(origin).or_default();
+        blocks.full.insert_range(first.saturating_add(1), last.saturating_add(1));
+        blocks.partial.retain(|index, _| !(first..=last).contains(index));
+    }
+
     /// Marks all of `first..=last` dead, calling `changed` with each block that was not all dead
     /// before, and its new bits.
     ///

@@ -74,6 +74,13 @@ impl Intervals {
         inside.map(move |(start, end)| ((*start).max(first), (*end).min(last)))
     }
 
+    /// The interval that `n` lies in.
+    #[must_use]
+    pub fn around(&self, n: u64) -> Option<(u64, u64)> {
+        let at = self.0.partition_point(|(_, end)| *end < n);
+        self.0.get(at).copied().filter(|(start, _)| *start <= n)
+    }
+
     /// How many intervals there are.
     #[must_use]
     pub fn fragments(&self) -> usize {

@@ -14,7 +14,8 @@
 //! y <ns u16> <hlc u64> <origin u32> <seq u64>  versions dropped on a peer's word: when, and what
 //! c <ns u16> <part u32>    the digests, as they were when the store was closed
 //! h <hash>                 a base: what it covers
-//! x <ns u16> <origin u32> <block u64>  dead: 64 bits
+//! x <ns u16> <origin u32> <block u64>  dead: 64 bits; or the last of the blocks that are dead to the
+//!                          last bit from here on
 //! ```
 //!
 //! Numbers in keys are big-endian, so that they sort. Namespaces and origins are numbered per
@@ -23,7 +24,7 @@
 use bytes::{BufMut, Bytes};
 
 /// The format that this program writes, and the newest it reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The number of a namespace in one store.
 pub type NsNo = u16;

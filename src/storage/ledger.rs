@@ -10,7 +10,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Durability, Store, StoreError, chunks,
+    Durability, Store, StoreError,
+    bases::Marking,
+    chunks, dead_runs,
     draft::{Change, Draft, Grown, Item, Place, Records},
     known::Known,
     layout::{self, NsNo, OriginNo},
@@ -70,12 +72,16 @@ pub struct Committed {
 pub struct Ledger {
     pub(super) store: Arc<dyn Store>,
     pub(super) shared: Arc<Shared>,
-    me: Origin,
+    pub(super) me: Origin,
     pub(super) dead: BTreeMap<NsNo, DeadSet>,
     /// What was seen and lost (rule 3), and is taken back whatever a context says.
     pub(super) lost: BTreeMap<NsNo, SeenSet>,
     /// The base of local writes, as long as it holds.
-    bases: BTreeMap<NsNo, Base>,
+    pub(super) bases: BTreeMap<NsNo, Base>,
+    /// The search for bases that no version has any more, while it is under way.
+    pub(super) marking: Option<Marking>,
+    /// It begins when there are more bases than so many.
+    pub(super) bases_enough: usize,
     /// What became live since the snapshots that ranges are compared on.
     pub(super) watches: BTreeMap<u64, RangeWatch>,
     pub(super) next_watch: u64,
@@ -119,7 +125,7 @@ impl Ledger {
         namespaces: &[Namespace],
     ) -> Result<(Self, Hlc), StoreError> {
         let loaded = super::load::load(&*store)?;
-        super::migrate::migrate(&*store, &loaded.shared)?;
+        super::migrate::migrate(&*store, &loaded.shared, &loaded.dead)?;
         let known = Known::open(&*store)?;
         let shared = Arc::new(loaded.shared);
         let mut ledger = Self {
@@ -129,6 +135,8 @@ impl Ledger {
             dead: loaded.dead,
             lost: loaded.lost,
             bases: BTreeMap::new(),
+            marking: None,
+            bases_enough: loaded.bases_enough,
             watches: BTreeMap::new(),
             next_watch: 0,
             tally: Tally::default(),
@@ -264,6 +272,9 @@ impl Ledger {
             context.insert(Dot::new(lost.dot.origin, lost.dot.seq - 1));
         }
         let dot = Dot::new(self.me, self.last_seq(&space) + 1);
+        if let Some(base) = &lost.base {
+            self.intern(base);
+        }
         let context = context.without(&self.me);
         let version = Version { dot, hlc, base: lost.base, context, key: lost.key, body: lost.body };
         let at = self.look(space.no, &version.key)?;
@@ -419,16 +430,13 @@ impl Ledger {
         {
             let origins = self.shared.origins();
             for (at, record) in records.changed() {
+                self.marking.iter_mut().for_each(|marking| marking.mark(record));
                 match record {
                     Some(record) => batch.insert(at.clone(), stored::encode_record(record, &origins)),
                     None => batch.remove(at.clone()),
                 }
             }
-            for (ns, origin, block) in dead_blocks {
-                let no = origins.number(&origin).expect("numbered when its dot died");
-                let bits = self.dead.get(&ns).map_or(0, |dead| dead.block(&origin, block));
-                batch.insert(layout::dead(ns, no, block), Bytes::copy_from_slice(&bits.to_le_bytes()));
-            }
+            dead_runs::write(&mut batch, &dead_blocks, &self.dead, &origins);
         }
         let mut unions = Vec::new();
         for Grown { space, fresh, floors, keys } in spaces.values() {
@@ -537,59 +545,6 @@ impl Ledger {
             },
         };
         Ok(self.record(ns, &key)?.and_then(|record| record.get(dot).cloned()))
-    }
-
-    /// Rule 1: the base of the next local write: what was forgotten here, if anything was.
-    fn base(&mut self, space: &SpaceState) -> Option<Base> {
-        let floors = space.floors();
-        if floors.is_empty() {
-            return None;
-        }
-        if let Some(base) = self.bases.get(&space.no) {
-            return Some(base.clone());
-        }
-        let seen = space.seen();
-        let covers = floors.base_for(&self.me, &seen);
-        let capped = !floors
-            .covered
-            .iter()
-            .chain(floors.deletes.iter())
-            .all(|(origin, seq)| origin == self.me || covers.get(&origin) >= seq);
-        drop((seen, floors));
-        let base = Base::new(Arc::new(covers));
-        self.intern(&base);
-        if !capped {
-            self.bases.insert(space.no, base.clone());
-        }
-        Some(base)
-    }
-
-    /// Stores a base that is new here, with the draft.
-    fn intern(&mut self, base: &Base) {
-        if self.shared.base(&base.hash()).is_some() {
-            return;
-        }
-        if let Some(covers) = base.covers() {
-            self.draft.batch.insert(layout::base(&base.hash()), wire::encode(&**covers));
-            self.shared.add_base(base.clone());
-        }
-    }
-
-    /// Finds out what stands behind the hash of the base of `version`. False if nobody told.
-    pub(super) fn resolve(&mut self, version: &mut Version) -> bool {
-        let Some(base) = &version.base else { return true };
-        if version.is_resolved() {
-            let base = base.clone();
-            self.intern(&base);
-            return true;
-        }
-        match self.shared.base(&base.hash()) {
-            Some(known) if known.covers().is_some_and(|c| c.get(&version.dot.origin) < version.dot.seq) => {
-                version.base = Some(known);
-                true
-            }
-            _ => false,
-        }
     }
 
     pub(super) fn join_floors(&mut self, space: &Arc<SpaceState>, more: &Floors) {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Snapshot, Store, StoreError, chunks,
+    Snapshot, Store, StoreError, bases, chunks, dead_runs,
     layout::{self, NsNo, OriginNo},
     shared::{Origins, Shared, SpaceState},
 };
@@ -21,6 +21,7 @@ pub(super) struct Loaded {
     pub(super) lost: BTreeMap<NsNo, SeenSet>,
     pub(super) clock: Hlc,
     pub(super) next_namespace: NsNo,
+    pub(super) bases_enough: usize,
 }
 
 impl Loaded {
@@ -66,7 +67,9 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
     }
     load_bases(&*snapshot, &shared)?;
     let clock = Hlc(number(snapshot.get(&layout::fact(super::ledger::CLOCK))?)?);
-    Ok(Loaded { shared, dead, lost, clock, next_namespace })
+    let left = number(snapshot.get(&bases::left_fact())?)?;
+    let bases_enough = bases::enough_after(usize::try_from(left).unwrap_or(usize::MAX));
+    Ok(Loaded { shared, dead, lost, clock, next_namespace, bases_enough })
 }
 
 fn load_bases(snapshot: &dyn Snapshot, shared: &Shared) -> Result<(), StoreError> {
@@ -74,7 +77,7 @@ fn load_bases(snapshot: &dyn Snapshot, shared: &Shared) -> Result<(), StoreError
     for pair in snapshot.range(&from, &to, false) {
         let covers: Context =
             wire::decode_stored(&pair?.1).map_err(|error| damaged(&format!("a base: {error}")))?;
-        shared.add_base(Base::new(Arc::new(covers)));
+        shared.bases_mut().add(Base::new(Arc::new(covers)));
     }
     Ok(())
 }
@@ -139,15 +142,19 @@ fn load_seen(snapshot: &dyn Snapshot, origins: &Origins) -> Result<BTreeMap<NsNo
     Ok(seen)
 }
 
+/// Whose blocks of dead dots a key is about, and which one.
+pub(super) fn dead_key(key: &[u8], origins: &Origins) -> Result<(NsNo, Origin, u64), StoreError> {
+    let (ns, origin) = ns_and_origin(key, origins)?;
+    Ok((ns, origin, u64::from_be_bytes(tail(key, 7)?)))
+}
+
 fn load_dead(snapshot: &dyn Snapshot, origins: &Origins) -> Result<BTreeMap<NsNo, DeadSet>, StoreError> {
     let mut dead: BTreeMap<NsNo, DeadSet> = BTreeMap::new();
     let (from, to) = layout::all(b'x');
     for pair in snapshot.range(&from, &to, false) {
         let (key, value) = pair?;
-        let (ns, origin) = ns_and_origin(&key, origins)?;
-        let block = u64::from_be_bytes(tail(&key, 7)?);
-        let bits = u64::from_le_bytes(tail(&value, 0)?);
-        dead.entry(ns).or_default().set_block(origin, block, bits);
+        let (ns, origin, block) = dead_key(&key, origins)?;
+        dead_runs::read(dead.entry(ns).or_default(), origin, block, &value)?;
     }
     Ok(dead)
 }

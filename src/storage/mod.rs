@@ -8,8 +8,10 @@
 //! takes, what remains is one consistent past.
 
 mod account;
+mod bases;
 mod batch;
 mod chunks;
+mod dead_runs;
 pub mod directory;
 pub mod doctor;
 mod draft;

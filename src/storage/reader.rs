@@ -146,7 +146,7 @@ impl Reader {
     /// A consistent view of the store as it is now.
     #[must_use]
     pub fn view(&self) -> View {
-        View::new(self.store.snapshot(), self.shared.clone())
+        View::new(&*self.store, self.shared.clone())
     }
 
     /// Bytes on disk.

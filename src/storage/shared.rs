@@ -9,10 +9,12 @@ use std::{
     },
 };
 
-use super::layout::{NsNo, OriginNo};
+use super::{
+    bases::Bases,
+    layout::{NsNo, OriginNo},
+};
 use crate::{
     causality::{Floors, Origin, SeenSet},
-    conflict::{Base, BaseHash},
     digest::Sum,
     types::Namespace,
 };
@@ -125,7 +127,7 @@ impl SpaceState {
 pub(super) struct Shared {
     origins: RwLock<Origins>,
     spaces: RwLock<BTreeMap<Namespace, Arc<SpaceState>>>,
-    bases: RwLock<BTreeMap<BaseHash, Base>>,
+    bases: RwLock<Bases>,
 }
 
 impl Shared {
@@ -137,13 +139,12 @@ impl Shared {
         self.origins.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The base with this hash, if it is known here.
-    pub(super) fn base(&self, hash: &BaseHash) -> Option<Base> {
-        self.bases.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+    pub(super) fn bases(&self) -> RwLockReadGuard<'_, Bases> {
+        self.bases.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add_base(&self, base: Base) {
-        self.bases.write().unwrap_or_else(PoisonError::into_inner).insert(base.hash(), base);
+    pub(super) fn bases_mut(&self) -> RwLockWriteGuard<'_, Bases> {
+        self.bases.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn space(&self, name: &Namespace) -> Option<Arc<SpaceState>> {

@@ -4,6 +4,8 @@
 //! context where that follows from the siblings, as it nearly always does. Values are slices of
 //! the bytes read: nothing is copied.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +118,13 @@ pub(super) fn decode_record(key: &Key, bytes: &Bytes, shared: &Shared) -> Result
     Ok(record)
 }
 
+/// Adds the bases that the versions of a record have to `met`.
+pub(super) fn bases_of(bytes: &[u8], met: &mut BTreeSet<BaseHash>) -> Result<(), StoreError> {
+    let stored: StoredRecord<'_> = decode(bytes, "record")?;
+    met.extend(stored.siblings.iter().filter_map(|version| version.base));
+    Ok(())
+}
+
 /// How a [`StoredRecord`] begins when it has one sibling and no context of its own.
 const ONE_SIBLING: [u8; 2] = [0, 1];
 
@@ -175,7 +184,7 @@ fn read_version(
         hlc: Hlc(stored.hlc),
         base: stored
             .base
-            .map(|hash| shared.base(&hash).ok_or_else(|| damaged("a base is unknown")))
+            .map(|hash| shared.bases().get(&hash).cloned().ok_or_else(|| damaged("a base is unknown")))
             .transpose()?,
         context: read_context(&stored.context, origins)?,
         key: key.clone(),

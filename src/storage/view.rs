@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Pair, Snapshot, Store, StoreError, chunks,
+    Pair, Snapshot, Store, StoreError,
+    bases::Age,
+    chunks, dead_runs,
     layout::{self, NsNo},
     load,
     reader::Found,
@@ -22,6 +24,8 @@ use crate::{
 pub struct View {
     snapshot: Box<dyn Snapshot>,
     shared: Arc<Shared>,
+    /// Bases that the snapshot may name are kept that long.
+    _age: Arc<Age>,
 }
 
 /// Versions of one origin and more, in dot order.
@@ -38,8 +42,9 @@ fn damaged(what: &str) -> StoreError {
 }
 
 impl View {
-    pub(super) fn new(snapshot: Box<dyn Snapshot>, shared: Arc<Shared>) -> Self {
-        Self { snapshot, shared }
+    pub(super) fn new(store: &dyn Store, shared: Arc<Shared>) -> Self {
+        let age = shared.bases().age();
+        Self { snapshot: store.snapshot(), shared, _age: age }
     }
 
     /// A view of a store that no node has open, or that nobody writes to meanwhile: what a node would
@@ -49,7 +54,7 @@ impl View {
     /// When the store cannot be read or is damaged.
     pub fn open(store: &dyn Store) -> Result<Self, StoreError> {
         let shared = load::load(store)?.shared;
-        Ok(Self { snapshot: store.snapshot(), shared: Arc::new(shared) })
+        Ok(Self::new(store, Arc::new(shared)))
     }
 
     pub(super) fn number_of(&self, namespace: &Namespace) -> Option<NsNo> {
@@ -286,17 +291,14 @@ impl View {
         dead: &mut Intervals,
     ) -> Result<(), StoreError> {
         let Some(no) = self.shared.origins().number(origin) else { return Ok(()) };
-        let to = [&layout::dead(ns, no, last / 64)[..], &[0]].concat();
-        for pair in self.snapshot.range(&layout::dead(ns, no, first / 64), &to, false) {
-            let (key, bits) = pair?;
-            let block = seq_of(&key)?;
-            let bits = bits[..].try_into().map(u64::from_le_bytes).map_err(|_| damaged("a dead block"))?;
-            let seqs = (0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit| block * 64 + bit);
-            seqs.for_each(|seq| {
-                dead.insert(seq);
-            });
-        }
-        Ok(())
+        dead_runs::within(&*self.snapshot, (ns, no), (first / 64, last / 64), |block, bits| {
+            if bits == u64::MAX {
+                return dead.insert_range(block * 64, block * 64 + 63);
+            }
+            for bit in (0..64).filter(|bit| bits >> bit & 1 == 1) {
+                dead.insert(block * 64 + bit);
+            }
+        })
     }
 }
 

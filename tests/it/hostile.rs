@@ -26,7 +26,8 @@ use tidings::{
 use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 
 use crate::support::{
-    PATIENCE, address, event, link, mesh_name, metric, metric_of, node, text, until, until_equal, until_text,
+    PATIENCE, address, event, link, mesh_name, metric, metric_of, node, synced, text, until, until_equal,
+    until_text,
 };
 
 /// The hostile peer.
@@ -510,6 +511,40 @@ async fn a_gap_is_asked_for_at_the_neighbour_it_came_from() {
     eve.publish_versions(vec![eve.version(5, "k/5")]).await;
     until_text(&ant, "k/5", "from eve").await;
     assert_eq!(ant.digest().await.unwrap().frontier.0.count(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_and_repeated_batches_change_no_cursor_and_cursors_never_move_back() {
+    let mesh = mesh_name();
+    let (ant, bat) = ant_and_bat(&mesh).await;
+    let both = [ant.clone(), bat.clone()];
+    let eve = Eve::connect(&ant, &mesh).await;
+    let _link = eve.meet().await;
+    let versions: Vec<Version> = (1..=3).map(|seq| eve.version(seq, &format!("k/{seq}"))).collect();
+    eve.publish_versions(versions.clone()).await;
+    until_text(&bat, "k/3", "from eve").await;
+    until_equal(&both).await;
+    let before = ant.digest().await.unwrap().frontier.0;
+    let known = || metric_of(&ant, "tidings_network_network_gossip_ignored_total", "");
+    let ignored = known();
+    // Each another message, none of them with anything new.
+    for again in [vec![2], vec![0], vec![1, 0], vec![2, 1], vec![0, 1, 2, 0]] {
+        eve.publish_versions(again.iter().map(|n: &usize| versions[*n].clone()).collect()).await;
+    }
+    until("all that was known is known to be", || async { (known() >= ignored + 5).then_some(()) }).await;
+    eve.publish_versions(Vec::new()).await;
+    for node in &both {
+        synced(node).await;
+        assert_eq!(node.digest().await.unwrap().frontier.0, before, "{}", node.name());
+    }
+    // Over a gap the cursor stays, and what lies above is counted for itself.
+    eve.publish_versions(vec![eve.version(5, "k/5")]).await;
+    until_text(&ant, "k/5", "from eve").await;
+    let after = ant.digest().await.unwrap().frontier.0;
+    assert!(after.includes(&before));
+    let seqs = after.get(&versions[0].dot.origin).unwrap();
+    assert_eq!((seqs.base(), seqs.max()), (3, 5));
+    all_is_well(&ant, &bat).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,6 +122,67 @@ async fn a_copied_directory_begins_a_new_life_and_no_dot_is_used_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restored_old_copy_begins_a_new_life_takes_back_what_came_after_it_and_uses_no_dot_twice() {
+    let (mesh, homes) = (mesh_name(), tempfile::tempdir().unwrap());
+    let (home, old) = (homes.path().join("home"), homes.path().join("old"));
+    let build = || node_on_disk(&mesh, "ant", &home);
+    let ant = build().start().await.unwrap();
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    link(&ant, &bat).await;
+    let mut dots = BTreeSet::new();
+    for n in 0..20 {
+        assert!(dots.insert(ant.put(format!("k/{n}"), "before").await.unwrap().dot));
+    }
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    let (id, life) = (ant.id(), epoch(&ant).await);
+    ant.close().await;
+    drop(ant);
+    copy(&home, &old);
+
+    let ant = until("the node goes on", || async { build().start().await.ok() }).await;
+    assert_eq!(epoch(&ant).await, life);
+    link(&ant, &bat).await;
+    for n in 10..30 {
+        assert!(dots.insert(ant.put(format!("k/{n}"), "after").await.unwrap().dot));
+    }
+    for n in 0..5 {
+        assert!(dots.insert(ant.delete(format!("k/{n}")).await.unwrap().dot));
+    }
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    ant.close().await;
+    drop(ant);
+
+    until("the directory is free", || async { fs::remove_dir_all(&home).ok() }).await;
+    copy(&old, &home);
+    let ant = until("the old copy starts", || async { build().start().await.ok() }).await;
+    assert_eq!(ant.id(), id);
+    assert_ne!(epoch(&ant).await, life, "before anybody told it");
+    assert_eq!((text(&ant, "k/0").await.as_deref(), text(&ant, "k/29").await), (Some("before"), None));
+    // It writes before it meets anybody.
+    for n in 5..8 {
+        assert!(dots.insert(ant.put(format!("k/{n}"), "restored").await.unwrap().dot), "a dot is used twice");
+    }
+    link(&ant, &bat).await;
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    for n in 8..12 {
+        assert!(dots.insert(ant.put(format!("k/{n}"), "restored").await.unwrap().dot), "a dot is used twice");
+    }
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    for node in [&ant, &bat] {
+        for n in 0..30 {
+            let value = match n {
+                0..5 => None,
+                5..12 => Some("restored"),
+                _ => Some("after"),
+            };
+            assert_eq!(text(node, &format!("k/{n}")).await.as_deref(), value, "k/{n} at {}", node.name());
+        }
+        assert_eq!(metric(node, "tidings_collisions_total"), 0);
+        assert_eq!(node.digest().await.unwrap().frontier.0.count(), dots.len() as u64);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_processes_with_one_identity_are_found_by_who_is_connected_to_both() {
     // Whichever of the two ends has the lesser id.
     for hub in ["hub", "hut", "hat", "hit"] {

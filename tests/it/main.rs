@@ -12,6 +12,7 @@ mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
 mod events;
+mod halves;
 mod hostile;
 #[cfg(feature = "http")]
 mod http;
@@ -25,5 +26,8 @@ mod program;
 #[cfg(feature = "cli")]
 mod programs;
 mod repair;
+#[cfg(feature = "cli")]
+mod stalls;
 mod support;
 mod topologies;
+mod upkeep;

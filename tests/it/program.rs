@@ -19,7 +19,7 @@ use crate::support::{PATIENCE, mesh_name};
 /// Where the processes of one test live: a mesh and directories of their own.
 pub struct Site {
     home: Arc<TempDir>,
-    mesh: String,
+    pub mesh: String,
     /// What every process is started through, such as `ip netns exec NAME`.
     pub through: Vec<String>,
 }

@@ -59,7 +59,7 @@ fn variations_of_the_counter_examples_with_damage_end_well() {
 }
 
 #[test]
-#[ignore = "takes a minute in a release build, several in another"]
+#[ignore = "takes a minute: cargo test --release --test model a_hundred_thousand -- --ignored"]
 fn a_hundred_thousand_histories_of_each_kind_end_well() {
     for damage in [false, true] {
         all_end_well(100_000, damage);

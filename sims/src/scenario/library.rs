@@ -33,6 +33,7 @@ const LIBRARY: &[Listed] = listed![
     "hot-key",
     "large-values",
     "stalled-disk",
+    "stalled-ten-minutes",
     "year-away",
     "forgetful",
     "any-weather",
