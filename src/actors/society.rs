@@ -108,6 +108,7 @@ pub struct Society {
     /// Something was committed: told to whoever waits for a frontier.
     pub(crate) committed: Notify,
     pub(crate) subscribers: AtomicUsize,
+    pub(crate) next_subscriber: AtomicU64,
     pub(crate) listen: Mutex<BTreeSet<String>>,
     /// Who was asked for while the node ran: a network that is started again dials them, too.
     pub(crate) kept: Mutex<BTreeSet<Multiaddr>>,

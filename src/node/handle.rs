@@ -439,5 +439,8 @@ fn queue_metrics(out: &mut String, society: &Society) -> std::fmt::Result {
     for (name, queue) in &queues {
         writeln!(out, "tidings_shed_total{{queue=\"{name}\"}} {}", queue.shed)?;
     }
+    let subscribers = society.subscribers.load(Ordering::Relaxed);
+    writeln!(out, "# HELP tidings_subscribers Followers of changes.\n# TYPE tidings_subscribers gauge")?;
+    writeln!(out, "tidings_subscribers {subscribers}")?;
     Ok(())
 }

@@ -137,6 +137,12 @@ impl Shared {
         self.origins.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The namespace of this number.
+    pub(super) fn name(&self, no: NsNo) -> Option<Namespace> {
+        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+        spaces.iter().find(|(_, space)| space.no == no).map(|(name, _)| name.clone())
+    }
+
     /// The base with this hash, if it is known here.
     pub(super) fn base(&self, hash: &BaseHash) -> Option<Base> {
         self.bases.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()

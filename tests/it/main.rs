@@ -27,3 +27,4 @@ mod programs;
 mod repair;
 mod support;
 mod topologies;
+mod watch;
