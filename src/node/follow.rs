@@ -99,7 +99,9 @@ impl Follower {
         match news.next {
             Some(last) => {
                 if self.cursor.is_kept() || self.cursor.is_fragmented() {
-                    self.end = Some(End::Kept { passed: up_to(&wanted, last), me });
+                    let passed = up_to(&wanted, last);
+                    let lost = view.unaccounted(&self.namespace, &passed)?;
+                    self.end = Some(End::Kept { passed: passed.difference(&lost), me });
                 }
                 Ok(Page::Part)
             }

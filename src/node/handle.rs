@@ -166,6 +166,12 @@ impl Node {
         }
     }
 
+    /// The time on the node's wall clock, in milliseconds since 1970.
+    #[cfg(feature = "http")]
+    pub(crate) fn wall_ms(&self) -> u64 {
+        self.inner.society.clock.wall_ms()
+    }
+
     pub(super) fn default_space(&self) -> Space {
         Space { node: self.clone(), namespace: Namespace::default() }
     }

@@ -6,6 +6,7 @@ mod changes;
 mod error;
 mod follow;
 mod handle;
+mod put_new;
 mod space;
 mod start;
 mod wait;

@@ -63,6 +63,17 @@ pub struct Entry {
     pub etag: Etag,
 }
 
+impl Entry {
+    /// The writes that the record accounts for: whoever has seen this much has seen the value.
+    #[must_use]
+    pub fn frontier(&self) -> Frontier {
+        let context = self.etag.context();
+        let mut seen: SeenSet = context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
+        seen.insert(self.dot);
+        Frontier(seen)
+    }
+}
+
 /// What a write became.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {

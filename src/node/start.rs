@@ -252,6 +252,7 @@ fn society(
         committed: tokio::sync::Notify::new(),
         subscribers: AtomicUsize::new(0),
         next_subscriber: 0.into(),
+        last_uuid: Mutex::default(),
         listen: Mutex::default(),
         kept: Mutex::default(),
         reader: RwLock::new(reader),

@@ -75,3 +75,64 @@ impl Sight {
         self.key.as_bytes().len() + inline + size_of::<Self>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{
+        Durability,
+        ledger_tests::{Replica, ns},
+    };
+
+    fn sights(replica: &mut Replica) -> Sights {
+        let clock = replica.clock.last();
+        replica.ledger.commit(Durability::Fsync, clock).expect("a store in memory commits").sights
+    }
+
+    /// What each write meant: whether it was news, what readers see, and whether it was seen before.
+    fn told(sights: &Sights) -> Vec<(bool, bool, bool)> {
+        sights.keys.iter().map(|sight| (sight.news, sight.shown.is_some(), sight.again)).collect()
+    }
+
+    #[test]
+    fn what_readers_see_changes_or_does_not() {
+        let mut ant = Replica::new(1);
+        ant.write("k", Some("nobody watches"));
+        assert_eq!(sights(&mut ant), Sights::default());
+        ant.ledger.set_watched(true);
+        ant.write("k", Some("a"));
+        ant.write("k", Some("a"));
+        ant.write("k", Some("b"));
+        ant.write("k", None);
+        let sights = sights(&mut ant);
+        let (put, same, delete) = ((true, true, false), (false, true, false), (true, false, false));
+        assert_eq!(told(&sights), [put, same, put, delete]);
+        let fresh: Vec<u64> = sights.fresh.iter().map(|(_, seen)| seen.count()).collect();
+        assert_eq!(fresh, [4]);
+    }
+
+    #[test]
+    fn what_loses_is_no_news_and_what_is_dropped_is() {
+        let (mut ant, mut bat) = (Replica::new(1), Replica::new(2));
+        ant.write("k", Some("first"));
+        bat.write("k", Some("second"));
+        bat.write("k", Some("third"));
+        bat.ledger.set_watched(true);
+        let (first, third) = (ant.written[0].clone(), bat.written[1].clone());
+        assert!(first.rank() < third.rank());
+        bat.ledger.receive(&ns(), first.clone(), None).expect("received");
+        let told_of = told(&sights(&mut bat));
+        assert_eq!(
+            told_of.last(),
+            Some(&(false, true, false)),
+            "it stands beside, and readers see no difference"
+        );
+        let now = Hlc::from_millis(5_000);
+        assert!(bat.ledger.drop_dead(&ns(), first.dot, &first.key, now).expect("dropped"));
+        assert!(sights(&mut bat).keys.is_empty(), "nobody saw it");
+        assert!(bat.ledger.drop_dead(&ns(), third.dot, &third.key, now).expect("dropped"));
+        let sights = sights(&mut bat);
+        assert_eq!(told(&sights), [(true, false, true)]);
+        assert_eq!(sights.keys[0].dot, third.dot);
+    }
+}

@@ -12,6 +12,8 @@ mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
 mod events;
+#[cfg(feature = "http")]
+mod follow;
 mod hostile;
 #[cfg(feature = "http")]
 mod http;
