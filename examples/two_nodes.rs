@@ -5,8 +5,8 @@
 use std::error::Error;
 
 use tidings::{
-    Namespace, Node, Prefix,
-    node::{Builder, Notice},
+    Node, Prefix,
+    node::{Builder, WatchEvent},
 };
 
 /// A node in memory, on a free port of the loopback address.
@@ -22,28 +22,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Written before the two know of each other: it comes by comparison.
     ant.put("nests/ant", "three eggs").await?;
-    let mut changes = bat.space(&Namespace::default())?.subscribe(Prefix::new("nests")?)?;
+    let mut changes = bat.watch(Prefix::new("nests")?).await?;
     bat.connect(&format!("{}/p2p/{}", ant.listen()[0], ant.id())).await?;
-    tell(&bat, changes.recv().await).await?;
+    tell(&bat, changes.next().await.transpose()?);
 
     // Written while they are connected: it comes by gossip.
     ant.put("nests/wasp", "none of our business").await?;
-    tell(&bat, changes.recv().await).await?;
+    tell(&bat, changes.next().await.transpose()?);
 
     ant.close().await;
     bat.close().await;
     Ok(())
 }
 
-async fn tell(node: &Node, notice: Option<Notice>) -> Result<(), Box<dyn Error>> {
-    match notice {
-        Some(Notice::Change(change)) => {
-            let key = change.version.key;
-            let value = node.get(key.clone()).await?.map(|entry| entry.value.bytes).unwrap_or_default();
-            println!("{} reads {key}: {}", node.name(), String::from_utf8_lossy(&value));
+fn tell(node: &Node, event: Option<WatchEvent>) {
+    match event {
+        Some(WatchEvent::Change(change)) => {
+            let value = change.value.map(|value| value.bytes).unwrap_or_default();
+            println!("{} reads {}: {}", node.name(), change.key, String::from_utf8_lossy(&value));
         }
-        Some(Notice::Lagged(missed)) => println!("{missed} changes were missed: a scan shows them"),
+        Some(_) => println!("some changes were missed: what stands there now comes next, or a scan shows it"),
         None => println!("the node is closed"),
     }
-    Ok(())
 }

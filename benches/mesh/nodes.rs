@@ -12,7 +12,7 @@ use tidings::{
     Key, Node, Prefix, Value,
     causality::{Context, Dot, Hlc, NodeId, Origin},
     conflict::{Body, Payload, Put, Version},
-    node::{BatchOp, Notice},
+    node::{BatchOp, WatchEvent},
     wire::{self, Envelope, SignedEnvelope},
 };
 use tokio::{sync::mpsc, task::JoinSet, time};
@@ -83,14 +83,15 @@ impl Mesh for Nodes {
         let (told, arrivals) = mpsc::unbounded_channel();
         let mut listeners = JoinSet::new();
         for (n, node) in nodes.iter().enumerate() {
-            let mut changes = node.space(&Default::default()).unwrap().subscribe(Prefix::all()).unwrap();
+            let mut changes = node.watch(Prefix::all()).await.unwrap();
+            let me = node.id();
             let told = told.clone();
             listeners.spawn(async move {
-                while let Some(notice) = changes.recv().await {
+                while let Some(event) = changes.next().await {
                     let at = Instant::now();
-                    let Notice::Change(change) = notice else { panic!("a subscriber was slow") };
-                    let message = change.version.key.as_str()["bench/".len()..].parse().unwrap();
-                    if !change.local && told.send((message, n, at)).is_err() {
+                    let Ok(WatchEvent::Change(change)) = event else { panic!("a subscriber was slow") };
+                    let message = change.key.as_str()["bench/".len()..].parse().unwrap();
+                    if change.dot.origin.node != me && told.send((message, n, at)).is_err() {
                         return;
                     }
                 }

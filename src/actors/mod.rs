@@ -32,10 +32,11 @@ pub(crate) mod sessions;
 pub(crate) mod society;
 pub(crate) mod standing;
 pub(crate) mod storage;
+pub(crate) mod subscribers;
 pub(crate) mod supervisor;
 pub(crate) mod watch;
 
 pub use runner::{Inline, OwnThread, StorageRunner};
 pub use society::Observer;
+pub use subscribers::{WATCH_BYTES_MAX, WATCH_QUEUE_MAX};
 pub use supervisor::Role;
-pub use watch::{Notice, WATCH_QUEUE_MAX};

@@ -30,7 +30,7 @@ use crate::{
     ports::{Entropy, Scope},
     report::NodeEvent,
     storage::{Change, Durability, Reader, issued::Issued},
-    types::Limits,
+    types::{Limits, Uuid},
 };
 
 /// Is told what a commit changed.
@@ -108,6 +108,9 @@ pub struct Society {
     /// Something was committed: told to whoever waits for a frontier.
     pub(crate) committed: Notify,
     pub(crate) subscribers: AtomicUsize,
+    pub(crate) next_subscriber: AtomicU64,
+    /// The last key that was made here.
+    pub(crate) last_uuid: Mutex<Uuid>,
     pub(crate) listen: Mutex<BTreeSet<String>>,
     /// Who was asked for while the node ran: a network that is started again dials them, too.
     pub(crate) kept: Mutex<BTreeSet<Multiaddr>>,

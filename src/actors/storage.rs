@@ -18,7 +18,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     admission::Permit, anti_entropy::AntiEntropyMsg, linger::stir, mesh::MeshMsg, sessions::SessionsMsg,
-    society::Society, watch::WatchMsg,
+    society::Society, subscribers::Line, watch::WatchMsg,
 };
 use crate::{
     causality::{Dot, Floors, Hlc, NodeId, Origin, SeenSet},
@@ -27,9 +27,10 @@ use crate::{
     replica::Refused,
     report::NodeEvent,
     storage::{
-        Change, Durability, Judgement, Ledger, Received, Store, StoreError, View, Write, issued::Count, life,
+        Change, Durability, Judgement, Ledger, Received, Sights, Store, StoreError, View, Write,
+        issued::Count, life,
     },
-    types::{Key, Namespace},
+    types::{Key, Namespace, Prefix},
 };
 
 /// A batch is committed when it has so many operations …
@@ -88,6 +89,17 @@ pub enum StorageMsg {
         watch: bool,
         /// Told at once.
         reply: oneshot::Sender<Result<Whole, StoreError>>,
+    },
+    /// Somebody wants to be told of changes, from a snapshot on.
+    Watch {
+        /// In which namespace.
+        namespace: Namespace,
+        /// Below which prefix.
+        prefix: Prefix,
+        /// Where to.
+        line: Line,
+        /// Told at once: the snapshot, after which everything is told.
+        reply: oneshot::Sender<Result<View, StoreError>>,
     },
     /// A comparison of ranges is over.
     CloseRanges(u64),
@@ -293,6 +305,7 @@ impl Actor for Storage {
         let (ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
+        society.watch.cast(WatchMsg::WriterRestarted);
         *society.reader.write().unwrap_or_else(PoisonError::into_inner) = ledger.reader();
         let mut state = StorageState {
             durability: Durability::Buffer,
@@ -323,6 +336,7 @@ impl Actor for Storage {
         state: &mut StorageState,
     ) -> Result<(), ActorProcessingErr> {
         stir();
+        state.ledger.set_watched(state.society.subscribers.load(Ordering::Relaxed) > 0);
         let idle = state.waiting.is_empty();
         match message {
             StorageMsg::Write(request) => state.on_write(request)?,
@@ -343,6 +357,9 @@ impl Actor for Storage {
             }
             StorageMsg::Snapshot { namespace, watch, reply } => {
                 let _asker_is_gone = reply.send(state.snapshot(&namespace, watch));
+            }
+            StorageMsg::Watch { namespace, prefix, line, reply } => {
+                let _asker_is_gone = reply.send(state.watch(namespace, prefix, line));
             }
             StorageMsg::CloseRanges(watch) => state.ledger.close_ranges(watch),
             StorageMsg::Judge { namespace, claims, reply } => {
@@ -596,7 +613,7 @@ impl StorageState {
                 self.society.committed.notify_waiters();
                 self.count_commit(started.elapsed());
                 self.note_issued();
-                self.tell(waiting, committed.changes);
+                self.tell(waiting, committed.changes, committed.sights);
                 // A lone writer gains little from it, and would wait for it every time.
                 if shared >= LEARN_SHARED_MIN { self.ledger.learn() } else { Ok(()) }
             }
@@ -628,7 +645,7 @@ impl StorageState {
 
     /// Has others told, then replies: a cast takes a microsecond, and to wake who waits, often on
     /// another thread, takes ten or more, which every hop of the news would come after.
-    fn tell(&mut self, waiting: Vec<Waiting>, changes: Vec<Change>) {
+    fn tell(&mut self, waiting: Vec<Waiting>, changes: Vec<Change>, sights: Sights) {
         if let Some(observer) = &self.society.observer {
             observer(&changes);
         }
@@ -639,12 +656,11 @@ impl StorageState {
         let units: Vec<_> = waiting.iter().filter_map(unit).collect();
         let writes: usize = units.iter().map(|(_, count)| count).sum();
         self.society.metrics.writes.inc_by(writes as u64);
-        let told = (self.society.subscribers.load(Ordering::Relaxed) > 0).then(|| changes.clone());
         if self.society.peers.any_connected() {
             self.announce(units, changes);
         }
-        if let Some(changes) = told.filter(|changes| !changes.is_empty()) {
-            self.society.watch.cast(WatchMsg::Changes(changes));
+        if !sights.fresh.is_empty() || !sights.keys.is_empty() {
+            self.society.watch.cast(WatchMsg::Committed(sights));
         }
         waiting.into_iter().for_each(Waiting::succeed);
         if std::mem::take(&mut self.learned) {
@@ -690,6 +706,19 @@ impl StorageState {
             digests: self.ledger.digests(namespace),
             watch: if watch { self.ledger.open_ranges(namespace) } else { 0 },
         })
+    }
+
+    /// Between two commits, so that the snapshot and what is told after it leave no gap.
+    fn watch(&mut self, namespace: Namespace, prefix: Prefix, line: Line) -> Result<View, StoreError> {
+        self.flush()?;
+        let view = self.ledger.reader().view();
+        let seen = view.seen(&namespace)?;
+        self.society.subscribers.fetch_add(1, Ordering::Relaxed);
+        if !self.society.watch.cast(WatchMsg::Subscribe { namespace, prefix, seen, line }) {
+            // The line is dropped, and so the asker sees that nobody tells it anything.
+            self.society.subscribers.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(view)
     }
 
     /// Whether floors can be merged over what is here; if something was lost, it leaves the seen set.

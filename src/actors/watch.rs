@@ -1,54 +1,43 @@
-//! Watch: fans changes out to subscribers. A subscriber that is slow is told what it missed; it
-//! never slows a write.
+//! Watch: fans changes out to subscribers. One that is slow is let go, and told; it never slows a
+//! write, and goes on from its cursor.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::mpsc;
 
-use super::society::Society;
+use super::{
+    society::Society,
+    subscribers::{Line, Subscribers},
+};
 use crate::{
-    storage::Change,
+    causality::SeenSet,
+    storage::Sights,
     types::{Namespace, Prefix},
 };
-
-/// The most changes that wait for one subscriber.
-pub const WATCH_QUEUE_MAX: usize = 1_024;
-
-/// What a subscriber is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are changes")]
-pub enum Notice {
-    /// Something changed.
-    Change(Change),
-    /// The subscriber was slow; so many changes were not told.
-    Lagged(u64),
-}
 
 /// What Watch is told.
 #[derive(Debug)]
 pub enum WatchMsg {
-    /// These changes were committed.
-    Changes(Vec<Change>),
-    /// Somebody wants to be told of changes below a prefix.
+    /// This was committed.
+    Committed(Sights),
+    /// Somebody wants to be told of changes below a prefix. Storage casts it, so that it stands between
+    /// two commits, and has counted the subscriber.
     Subscribe {
         /// In which namespace.
         namespace: Namespace,
         /// Below which prefix.
         prefix: Prefix,
+        /// What was seen by then.
+        seen: SeenSet,
         /// Where to.
-        to: mpsc::Sender<Notice>,
+        line: Line,
     },
-}
-
-struct Subscriber {
-    namespace: Namespace,
-    prefix: Prefix,
-    to: mpsc::Sender<Notice>,
-    lagged: u64,
+    /// The subscriber of this number wants to be told how far it was told.
+    Mark(u64),
+    /// The subscriber of this number is gone.
+    Unsubscribe(u64),
+    /// The writer was started again: what it had not told yet nobody was told.
+    WriterRestarted,
 }
 
 /// The Watch actor.
@@ -57,8 +46,7 @@ pub struct Watch;
 /// What it keeps.
 pub struct WatchState {
     society: Arc<Society>,
-    subscribers: BTreeMap<u64, Subscriber>,
-    next: u64,
+    subscribers: Subscribers,
 }
 
 #[cfg_attr(feature = "async-trait", ractor::async_trait)]
@@ -74,7 +62,7 @@ impl Actor for Watch {
     ) -> Result<WatchState, ActorProcessingErr> {
         // Subscribers of an earlier life of this actor see their channel end.
         society.subscribers.store(0, Ordering::Relaxed);
-        Ok(WatchState { society, subscribers: BTreeMap::new(), next: 0 })
+        Ok(WatchState { society, subscribers: Subscribers::default() })
     }
 
     async fn handle(
@@ -84,10 +72,27 @@ impl Actor for Watch {
         state: &mut WatchState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            WatchMsg::Changes(changes) => state.on_changes(&changes),
-            WatchMsg::Subscribe { namespace, prefix, to } => {
-                state.subscribers.insert(state.next, Subscriber { namespace, prefix, to, lagged: 0 });
-                state.next += 1;
+            WatchMsg::Committed(sights) => {
+                let lost = state.subscribers.tell(sights).len();
+                state.lag(lost);
+            }
+            WatchMsg::Subscribe { namespace, prefix, seen, line } => {
+                state.subscribers.add(namespace, prefix, seen, line);
+            }
+            WatchMsg::Mark(id) => {
+                if !state.subscribers.mark(id) {
+                    state.lag(1);
+                }
+            }
+            WatchMsg::Unsubscribe(id) => {
+                if state.subscribers.remove(id) {
+                    state.count_less(1);
+                }
+            }
+            WatchMsg::WriterRestarted => {
+                let all = state.subscribers.len();
+                state.subscribers.clear();
+                state.count_less(all);
             }
         }
         Ok(())
@@ -95,40 +100,12 @@ impl Actor for Watch {
 }
 
 impl WatchState {
-    fn on_changes(&mut self, changes: &[Change]) {
-        let lagged = &self.society.metrics.watch_lagged;
-        let before = self.subscribers.len();
-        self.subscribers.retain(|_, subscriber| {
-            let mut listens = true;
-            for change in changes {
-                if !subscriber.wants(change) {
-                    continue;
-                }
-                listens &= subscriber.tell(change.clone(), lagged);
-            }
-            listens
-        });
-        let gone = before - self.subscribers.len();
+    fn lag(&self, lost: usize) {
+        self.society.metrics.watch_lagged.inc_by(lost as u64);
+        self.count_less(lost);
+    }
+
+    fn count_less(&self, gone: usize) {
         self.society.subscribers.fetch_sub(gone, Ordering::Relaxed);
-    }
-}
-
-impl Subscriber {
-    fn wants(&self, change: &Change) -> bool {
-        change.namespace == self.namespace && self.prefix.selects(&change.version.key)
-    }
-
-    /// Tells of a change, or counts it as missed. False if nobody listens any more.
-    fn tell(&mut self, change: Change, missed: &prometheus_client::metrics::counter::Counter) -> bool {
-        if self.lagged > 0 && self.to.try_send(Notice::Lagged(self.lagged)).is_ok() {
-            self.lagged = 0;
-        }
-        let told =
-            if self.lagged > 0 { Err(()) } else { self.to.try_send(Notice::Change(change)).map_err(drop) };
-        if told.is_err() {
-            self.lagged += 1;
-            missed.inc();
-        }
-        !self.to.is_closed()
     }
 }

@@ -38,12 +38,16 @@ pub(super) struct ClientArguments {
     /// Show the API's own JSON.
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// What the API asks for where it has tokens; better given in the environment.
+    #[arg(long, global = true, env = "TIDINGS_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 impl ClientArguments {
     /// A client of the node that is meant.
     pub(super) fn connect(&self) -> Result<Client, Failure> {
-        Client::new(&self.url, self.ns.clone())
+        let token = self.token.clone().filter(|token| !token.is_empty());
+        Ok(Client::new(&self.url, self.ns.clone())?.bearing(token))
     }
 }
 
@@ -59,6 +63,8 @@ pub(super) enum Command {
     Del(Del),
     /// List keys and values in order.
     Scan(Scan),
+    /// Print changes as they happen, a line for each.
+    Watch(Watch),
     /// Say what the node is and does.
     Status,
     /// List the peers of the node, connect it to one, or cut one off.
@@ -95,14 +101,33 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Put {
-    /// Where to store it: segments joined by `/`.
-    pub(super) key: Key,
+    /// Where to store it: segments joined by `/`. With a `/` at the end, a fresh key is made below.
+    #[arg(value_name = "KEY")]
+    pub(super) place: Place,
     /// The value; `-` reads it from stdin.
     #[arg(allow_negative_numbers = true)]
     pub(super) value: String,
     /// Its content type; else JSON if it parses, else text, else octets.
     #[arg(long = "type", value_name = "TYPE", value_parser = ContentType::new)]
     pub(super) content_type: Option<ContentType>,
+}
+
+/// Where a value goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Under this key.
+    Key(Key),
+    /// Under a key that is made below this prefix.
+    Below(Prefix),
+}
+
+impl std::str::FromStr for Place {
+    type Err = crate::types::KeyError;
+
+    /// No key ends in a `/`, so what does can only mean a prefix.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.ends_with('/') { Prefix::new(text).map(Self::Below) } else { Key::new(text).map(Self::Key) }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +168,19 @@ pub(super) struct Scan {
     /// Leave the values out.
     #[arg(long)]
     pub(super) keys_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Watch {
+    /// The key itself and everything below it; everything, if left out.
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(super) prefix: Prefix,
+    /// Go on from here, on any node of the mesh: the `cursor` of `--json`, or a frontier.
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) since: Option<String>,
+    /// Print what stands there now first.
+    #[arg(long, conflicts_with = "since")]
+    pub(super) snapshot: bool,
 }
 
 #[derive(Debug, Args)]
@@ -196,7 +234,7 @@ pub(super) enum Config {
 
 /// `--url` and `--ns` mean nothing to commands that ask no node; said rather than ignored.
 pub(super) fn refuse_client_flags(matches: &clap::ArgMatches) -> Result<(), Failure> {
-    for name in ["url", "ns"] {
+    for name in ["url", "ns", "token"] {
         if matches.value_source(name) == Some(ValueSource::CommandLine) {
             return Err(Failure::usage(format!("--{name} is for the commands that ask a node that runs")));
         }
@@ -255,6 +293,10 @@ mod tests {
             "tidings scan --limit 0",
             "tidings put a 1 --type x",
             "tidings peers block ant",
+            "tidings put a// 1",
+            "tidings put / 1",
+            "tidings watch a//b",
+            "tidings watch --since x --snapshot",
         ] {
             assert_eq!(parse(line).expect_err(line).exit_code(), 2, "{line}");
         }

@@ -1,11 +1,14 @@
 //! Asking a node over HTTP.
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader},
+    time::Duration,
+};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use ureq::{
     Agent,
-    http::{HeaderValue, Method, Request, Uri},
+    http::{HeaderValue, Method, Request, StatusCode, Uri},
 };
 
 use super::failure::Failure;
@@ -19,10 +22,10 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(35);
 const SYNC_TIME_MAX: Duration = Duration::from_secs(125);
 
 /// A client of one node and one namespace.
-#[derive(Debug)]
 pub(super) struct Client {
     base: String,
     namespace: Namespace,
+    token: Option<String>,
 }
 
 /// What is asked.
@@ -91,20 +94,17 @@ impl<'a> Ask<'a> {
 impl Client {
     /// A client of the node whose API is at `url`.
     pub(super) fn new(url: &str, namespace: Namespace) -> Result<Self, Failure> {
-        Ok(Self { base: base(url)?, namespace })
+        Ok(Self { base: base(url)?, namespace, token: None })
+    }
+
+    /// The same, with a token for an API that asks for one.
+    pub(super) fn bearing(self, token: Option<String>) -> Self {
+        Self { token, ..self }
     }
 
     /// Asks, and takes an answer that is no refusal.
     pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Vec<u8>, Failure> {
-        let agent: Agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_connect(Some(CONNECT_TIME_MAX))
-            .timeout_global(Some(ask.patience))
-            .user_agent(concat!("tidings/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
+        let agent = agent(Some(ask.patience));
         let lost = |error: ureq::Error| Failure::no_answer(format!("no answer from {}: {error}", self.base));
         let mut response = match self.request(ask)? {
             request if ask.body.is_empty() && ask.method != Method::PUT => {
@@ -113,16 +113,27 @@ impl Client {
             request => agent.run(request).map_err(lost)?,
         };
         let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(lost)?;
-        if response.status().is_success() {
-            return Ok(body);
+        if response.status().is_success() { Ok(body) } else { Err(self.refusal(&body, response.status())) }
+    }
+
+    /// Asks for an answer that goes on.
+    pub(super) fn stream(&self, ask: &Ask<'_>) -> Result<impl BufRead + use<>, Failure> {
+        let lost = |error: ureq::Error| Failure::no_answer(format!("no answer from {}: {error}", self.base));
+        let mut response = agent(None).run(self.request(ask)?.map(|_| ())).map_err(lost)?;
+        if !response.status().is_success() {
+            let body = response.body_mut().read_to_vec().map_err(lost)?;
+            return Err(self.refusal(&body, response.status()));
         }
-        match serde_json::from_slice::<Refusal>(&body) {
-            Ok(Refusal { detail: Some(detail), code: Some(_) }) => Err(Failure::refused(detail)),
-            _ => Err(Failure::no_answer(format!(
-                "{} answers, but not as a node does (status {})",
+        Ok(BufReader::new(response.into_body().into_reader()))
+    }
+
+    fn refusal(&self, body: &[u8], status: StatusCode) -> Failure {
+        match serde_json::from_slice::<Refusal>(body) {
+            Ok(Refusal { detail: Some(detail), code: Some(_) }) => Failure::refused(detail),
+            _ => Failure::no_answer(format!(
+                "{} answers, but not as a node does (status {status})",
                 self.base,
-                response.status()
-            ))),
+            )),
         }
     }
 
@@ -147,6 +158,11 @@ impl Client {
         if let Some(content_type) = &ask.content_type {
             request = request.header("content-type", content_type.as_str());
         }
+        if let Some(token) = &self.token {
+            let value = HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| Failure::usage("--token cannot stand in a header"))?;
+            request = request.header("authorization", value);
+        }
         for (name, value) in &ask.headers {
             let value = HeaderValue::from_str(value)
                 .map_err(|_| Failure::usage(format!("{value:?} cannot stand in a header")))?;
@@ -154,6 +170,19 @@ impl Client {
         }
         request.body(ask.body).map_err(|error| Failure::usage(format!("--url: {error}")))
     }
+}
+
+/// Without patience, an answer may go on for ever.
+fn agent(patience: Option<Duration>) -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_connect(Some(CONNECT_TIME_MAX))
+        .timeout_global(patience)
+        .user_agent(concat!("tidings/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into()
 }
 
 /// The URL before the routes: `http://HOST[:PORT][/PATH]`; the scheme may be left out.

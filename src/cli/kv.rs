@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use ureq::http::Method;
 
 use super::{
-    args,
-    client::{Ask, Client},
+    args::{self, Place},
+    client::{Ask, Client, encode},
     failure::Failure,
     output,
     table::table,
@@ -16,8 +16,19 @@ use super::{
 /// Stores a value.
 pub(super) fn put(client: &Client, put: &args::Put, json: bool) -> Result<(), Failure> {
     let bytes = if put.value == "-" { stdin()? } else { put.value.clone().into_bytes() };
-    let ask = Ask::key(Method::PUT, &put.key).body(&bytes, put.content_type.clone());
-    done(&client.ask(&ask)?, json)
+    let ask = match &put.place {
+        Place::Key(key) => Ask::key(Method::PUT, key),
+        Place::Below(prefix) => Ask::new(Method::POST, format!("/v1/kv/{}/", encode(prefix.as_str(), true))),
+    };
+    let body = client.ask(&ask.body(&bytes, put.content_type.clone()))?;
+    match &put.place {
+        // The key is what nobody knows yet.
+        Place::Below(_) if !json => {
+            let written: Map<String, Value> = client.parse(&body)?;
+            output::line(&plain(written.get("key").unwrap_or(&Value::Null)))
+        }
+        _ => done(&body, json),
+    }
 }
 
 /// Prints a value as it is, with a line break behind it where a person looks.

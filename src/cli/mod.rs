@@ -23,6 +23,7 @@ mod signals;
 mod status;
 mod sync;
 mod table;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::Get(get) => kv::get(&client.connect()?, &get, client.json)?,
         Command::Del(del) => kv::del(&client.connect()?, &del, client.json)?,
         Command::Scan(scan) => scan::run(&client.connect()?, &scan, client.json)?,
+        Command::Watch(watch) => watch::run(&client.connect()?, &watch, client.json)?,
         Command::Status => status::run(&client.connect()?, client.json)?,
         Command::Peers { action } => peers::run(&client.connect()?, action, client.json)?,
         Command::Doctor(doctor) => return doctor::run(&doctor, client.json),

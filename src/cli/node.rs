@@ -51,7 +51,7 @@ async fn live(settings: &Settings) -> Result<ExitCode, Failure> {
         asked = signals.next() => return Ok(asked.exit_code()),
     };
     let (stop, stopped) = oneshot::channel();
-    let mut answering = std::pin::pin!(answer(node.clone(), listener, stopped));
+    let mut answering = std::pin::pin!(answer(node.clone(), listener, settings.tokens.clone(), stopped));
     let end = tokio::select! {
         end = until_the_end(&node, &mut signals) => end,
         error = &mut answering => {
@@ -100,13 +100,14 @@ async fn until_the_end(node: &Node, signals: &mut Signals) -> End {
 async fn answer(
     node: Node,
     listener: Option<TcpListener>,
+    tokens: Option<http::BearerTokens>,
     stopped: oneshot::Receiver<()>,
 ) -> Option<std::io::Error> {
     let stopped = async {
         let _ = stopped.await;
     };
     match listener {
-        Some(listener) => http::serve(node, listener, stopped).await.err(),
+        Some(listener) => http::serve_with(node, listener, tokens, stopped).await.err(),
         None => {
             stopped.await;
             None

@@ -20,8 +20,9 @@ struct Page {
     next: Option<String>,
 }
 
+/// An entry, as scans and changes show it.
 #[derive(Deserialize)]
-struct Row {
+pub(super) struct Row {
     key: String,
     /// Absent is one thing, `null` is a value.
     #[serde(default, deserialize_with = "present")]
@@ -89,7 +90,7 @@ fn ask(scan: &args::Scan, left: Option<u64>, after: Option<&str>) -> Ask<'static
 }
 
 /// An entry in one line, whatever is in it.
-fn row(row: &Row, keys_only: bool) -> String {
+pub(super) fn row(row: &Row, keys_only: bool) -> String {
     if keys_only {
         return row.key.clone();
     }

@@ -1,5 +1,7 @@
 //! A record as readers need it.
 
+use crate::causality::Context;
+
 use super::{Put, Record, Strategy, Version, VersionHash};
 
 /// What was read of a key: nearly always a record of one version, which then needs no list of
@@ -47,6 +49,23 @@ impl Etag {
         match &self.0 {
             Of::Known(hash) => *hash,
             Of::Reading(reading) => VersionHash::of_siblings(reading.siblings()),
+        }
+    }
+}
+
+impl Etag {
+    /// Which writes the record accounts for, as far as it is known: a name that was only sent says
+    /// nothing of it.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        match &self.0 {
+            Of::Known(_) => Context::new(),
+            Of::Reading(Reading::Many(record)) => record.context().clone(),
+            Of::Reading(Reading::One(only)) => {
+                let mut context = Context::new();
+                only.extend(&mut context);
+                context
+            }
         }
     }
 }

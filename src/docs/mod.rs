@@ -1,4 +1,5 @@
 //! Guides: how to begin, how the program is built, what replicas agree on, what travels between them,
+//! how a program follows what changes, what became of the programs before this one,
 //! how all of it is simulated, and what repair costs.
 
 #[doc = include_str!("getting-started.md")]
@@ -12,6 +13,12 @@ pub mod protocol {}
 
 #[doc = include_str!("wire.md")]
 pub mod wire {}
+
+#[doc = include_str!("following.md")]
+pub mod following {}
+
+#[doc = include_str!("seeds.md")]
+pub mod seeds {}
 
 #[doc = include_str!("simulation.md")]
 pub mod simulation {}

@@ -30,13 +30,19 @@ const TOKENS_MAX: usize = 256;
 /// … and so many bytes of them, as they would stand in a header.
 const TOKEN_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Frontiers that were too long for a header, by their tokens.
-#[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<VecDeque<(String, usize, Frontier)>>);
+/// Frontiers (or cursors) that were too long for a header, by their tokens.
+#[derive(Debug)]
+pub(super) struct Tokens<T = Frontier>(Mutex<VecDeque<(String, usize, T)>>);
 
-impl Tokens {
+impl<T> Default for Tokens<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Tokens<T> {
     /// Keeps `frontier`, which is `text` when written out, and answers with its token.
-    pub(super) fn keep(&self, node: NodeId, text: &str, frontier: &Frontier) -> String {
+    pub(super) fn keep(&self, node: NodeId, text: &str, frontier: &T) -> String {
         let hash = blake3::hash(text.as_bytes()).to_hex();
         let token = format!("{TOKEN}{node}.{}", &hash[..32]);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,30 +56,40 @@ impl Tokens {
         token
     }
 
-    fn get(&self, token: &str) -> Option<Frontier> {
+    fn get(&self, token: &str) -> Option<T> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().find(|(other, ..)| other == token).map(|(.., frontier)| frontier.clone())
     }
 
-    /// The frontier that a header names.
-    fn read(&self, node: NodeId, text: &str) -> Result<Frontier, Problem> {
-        let Some(rest) = text.strip_prefix(TOKEN) else {
-            return text.parse().map_err(|error| malformed(&format!("{error}")));
-        };
+    /// What `text` stands for; nothing if it is no token.
+    pub(super) fn find(&self, node: NodeId, text: &str) -> Result<Option<T>, Problem> {
+        let Some(rest) = text.strip_prefix(TOKEN) else { return Ok(None) };
         let issuer = rest.split('.').next().unwrap_or_default();
         if issuer.parse::<NodeId>().is_err() {
             return Err(malformed("a token that names no node"));
         }
         let detail = if issuer == node.to_string() {
             match self.get(text) {
-                Some(frontier) => return Ok(frontier),
-                None => "this node does not keep this token any more: send the frontier of a newer answer"
-                    .to_owned(),
+                Some(frontier) => return Ok(Some(frontier)),
+                None => "this node does not keep this token any more: send that of a newer answer".to_owned(),
             }
         } else {
-            format!("a token of {issuer}, valid on that node only: ask there, or send a write's own frontier")
+            format!(
+                "a token of {issuer}, valid on that node only: ask there, or send what a shorter answer gave"
+            )
         };
-        Err(Problem::new(Code::ForeignFrontier, detail).with("header", AT_LEAST))
+        Err(Problem::new(Code::ForeignFrontier, detail))
+    }
+}
+
+impl Tokens {
+    /// The frontier that a header names.
+    fn read(&self, node: NodeId, text: &str) -> Result<Frontier, Problem> {
+        match self.find(node, text) {
+            Ok(Some(frontier)) => Ok(frontier),
+            Ok(None) => text.parse().map_err(|error| malformed(&format!("{error}"))),
+            Err(problem) => Err(problem.with("header", AT_LEAST)),
+        }
     }
 }
 

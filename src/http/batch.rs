@@ -15,6 +15,7 @@ use super::{
     problem::{Code, Problem},
     reply::{Answer, WrittenView, json, set_frontier},
     router::App,
+    tokens::Grant,
 };
 use crate::{
     node::{BatchOp, Frontier, WriteError, Written},
@@ -34,6 +35,9 @@ pub(super) async fn batch(State(app): State<App>, request: Request) -> Answer {
     let operations = parse(&upload.bytes)?;
     if operations.is_empty() {
         return Ok(answer(&app, &[]));
+    }
+    if let Some(grant) = head.extensions.get::<Grant>() {
+        operations.iter().try_for_each(|operation| grant.covers(key_of(operation)))?;
     }
     let keys: Vec<Key> = operations.iter().map(|operation| key_of(operation).clone()).collect();
     match space.batch(operations).await {

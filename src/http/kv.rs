@@ -128,7 +128,7 @@ fn no_such_key(key: &Key) -> Problem {
 }
 
 /// A header that would change what the request means is refused where it cannot be honoured.
-fn refuse_header(headers: &HeaderMap, name: &'static str) -> Result<(), Problem> {
+pub(super) fn refuse_header(headers: &HeaderMap, name: &'static str) -> Result<(), Problem> {
     if headers.contains_key(name) {
         let detail = format!("this version does not honour the header {name}");
         return Err(Problem::new(Code::NotSupported, detail).with("header", name));

@@ -100,6 +100,11 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// `value` as one text: base64 where it is none.
+    pub(super) fn text_of(value: &Value) -> String {
+        str::from_utf8(&value.bytes).map_or_else(|_| STANDARD.encode(&value.bytes), str::to_owned)
+    }
+
     /// A value that is left out.
     pub(super) const fn nothing() -> Self {
         Self { value: None, encoding: None }

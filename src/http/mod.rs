@@ -18,6 +18,16 @@
 //!   `application/json` value any JSON, other values base64. Without one, a JSON string is stored
 //!   as text and anything else as JSON, so that a scan shows what the batch was given.
 //!
+//! * Changes are [followed](crate::docs::following) from a cursor; `POST /v1/kv/{prefix}/` makes a key below the prefix.
+//! * `/api` has the routes, bodies and codes of a Node.js server of old; errors there are `{"error": "…"}`, and a value that is no JSON is a
+//!   string. `/api/scan` answers with 1,000 entries unless `limit` says otherwise.
+//!
+//! # Tokens
+//!
+//! With [`BearerTokens`], every request but `/healthz` and `/readyz` bears one (`Authorization: Bearer TOKEN`). A line of their file is
+//! `TOKEN SCOPES [prefix=P,…] [expires=YYYY-MM-DD[THH:MM:SSZ]]`. `read` and `write` are of values, `admin` is of whatever else changes the
+//! node. A token with prefixes reads and writes below them only; routes that say nothing of values are open to it.
+//!
 //! # Invariants
 //!
 //! * No page of a browser can reach a node through a name that it resolves to loopback
@@ -26,14 +36,19 @@
 //!   and not a reset connection.
 //! * Whatever is kept per request is bounded: head, body, time, connections, large bodies at once.
 
+mod api;
 mod at_least;
 mod batch;
 mod body;
+mod changes;
+mod cursor;
 mod deadline;
 mod digest;
 mod drain;
 mod dropped;
 mod etag;
+mod follow;
+mod generate;
 mod guard;
 mod health;
 mod host;
@@ -51,8 +66,10 @@ mod scan;
 mod server;
 mod status;
 mod sync;
+mod tokens;
 
 pub use host::Hosts;
 pub use problem::{Code, Problem};
-pub use router::{router, router_for};
-pub use server::serve;
+pub use router::{router, router_for, router_with};
+pub use server::{serve, serve_with};
+pub use tokens::{BearerTokens, TokensError};

@@ -94,6 +94,16 @@ pub(super) fn prefix(uri: &Uri, base: &str) -> Result<Prefix, Problem> {
     Ok(Prefix::new(str::from_utf8(&bytes).map_err(|_| KeyError::NotUtf8)?)?)
 }
 
+/// The prefix behind `base` in the path of `uri`, which ends in a separator: a key is to be made there.
+pub(super) fn folder(uri: &Uri, base: &str) -> Result<Prefix, Problem> {
+    let bytes = rest(uri, base)?;
+    if bytes.last().is_some_and(|last| *last != b'/') {
+        let detail = "a key is made below a prefix: end the path with `/`, or PUT to this key";
+        return Err(Problem::new(Code::BadKey, detail));
+    }
+    Ok(Prefix::new(str::from_utf8(&bytes).map_err(|_| KeyError::NotUtf8)?)?)
+}
+
 fn rest(uri: &Uri, base: &str) -> Result<Vec<u8>, Problem> {
     let raw = uri.path().strip_prefix(base).unwrap_or("");
     percent::decode(raw, Plus::Plus)

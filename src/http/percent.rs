@@ -24,6 +24,20 @@ pub(super) fn decode(text: &str, plus: Plus) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// `text` as it stands in a path, its separators as they are.
+pub(super) fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                out.push(byte.into())
+            }
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
 fn digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
@@ -39,6 +53,13 @@ mod tests {
         assert_eq!(decode("%2541", Plus::Plus).as_deref(), Some(&b"%41"[..]), "once only");
         assert_eq!(decode("a+b", Plus::Plus).as_deref(), Some(&b"a+b"[..]));
         assert_eq!(decode("a+b", Plus::Space).as_deref(), Some(&b"a b"[..]));
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_again() {
+        for text in ["a/b c", "ä%?#", "plain-._~"] {
+            assert_eq!(decode(&encode(text), Plus::Plus).as_deref(), Some(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

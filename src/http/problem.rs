@@ -84,6 +84,20 @@ pub enum Code {
     NotSeen,
     /// The frontier is a token of another node, or one that this node keeps no more.
     ForeignFrontier,
+    /// The text is no cursor, or not one for what is asked.
+    BadCursor,
+    /// Deletes may have been missed since this cursor: scan, and go on from the `cursor` given.
+    CursorTooOld,
+    /// The request bears no token, and has to.
+    TokenMissing,
+    /// Nobody has this token.
+    TokenUnknown,
+    /// The token is not good any more.
+    TokenExpired,
+    /// The token is not for this.
+    TokenScope,
+    /// The token is not for this key.
+    TokenPrefix,
 }
 
 impl Code {
@@ -104,6 +118,15 @@ impl Code {
             Self::ForeignFrontier => {
                 (S::BAD_REQUEST, "foreign_frontier", "This node does not know the token of a frontier")
             }
+            Self::BadCursor => (S::BAD_REQUEST, "bad_cursor", "This is no cursor for what is asked"),
+            Self::CursorTooOld => {
+                (S::GONE, "cursor_too_old", "Deletes may have been missed since this cursor")
+            }
+            Self::TokenMissing => (S::UNAUTHORIZED, "token_missing", "The request bears no token"),
+            Self::TokenUnknown => (S::UNAUTHORIZED, "token_unknown", "The token is not known"),
+            Self::TokenExpired => (S::UNAUTHORIZED, "token_expired", "The token has expired"),
+            Self::TokenScope => (S::FORBIDDEN, "token_scope", "The token is not for this"),
+            Self::TokenPrefix => (S::FORBIDDEN, "token_prefix", "The token is not for this key"),
             Self::BadJson => (S::BAD_REQUEST, "bad_json", "The body is not the JSON it should be"),
             Self::BadBatch => (S::BAD_REQUEST, "bad_batch", "An operation of the batch is malformed"),
             Self::BadBody => (S::BAD_REQUEST, "bad_body", "The body could not be read"),
@@ -192,6 +215,12 @@ impl Problem {
         self.code
     }
 
+    /// What is particular about this case.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn document(&self) -> Value {
         let (status, code, title) = self.code.parts();
         let mut document = json!({
@@ -215,6 +244,9 @@ impl IntoResponse for Problem {
         let media = HeaderValue::from_static("application/problem+json");
         let body = self.document().to_string();
         let mut response = (self.code.status(), [(header::CONTENT_TYPE, media)], body).into_response();
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));

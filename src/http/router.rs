@@ -11,20 +11,22 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use super::{
+    api,
     at_least::Tokens,
-    batch, body,
+    batch, body, changes,
     deadline::{self, deadline},
     digest,
     drain::drain,
-    dropped,
+    dropped, follow, generate,
     guard::guard,
     health,
     host::Hosts,
     kv, metrics, peers,
     problem::{Code, Problem},
     scan, status, sync,
+    tokens::{BearerTokens, bearer},
 };
-use crate::node::Node;
+use crate::node::{Cursor, Node};
 
 /// What every route has at hand.
 #[derive(Clone)]
@@ -34,6 +36,10 @@ pub(super) struct App {
     pub(super) large: Arc<Semaphore>,
     /// Frontiers that were too long for a header.
     pub(super) tokens: Arc<Tokens>,
+    /// Cursors that were too long for a header.
+    pub(super) cursors: Arc<Tokens<Cursor>>,
+    /// Turns of answers that do not end.
+    pub(super) streams: Arc<Semaphore>,
 }
 
 /// The routes of a node, for requests to `localhost` and loopback addresses only. They can be nested
@@ -55,8 +61,23 @@ pub fn router(node: Node) -> Router {
 
 /// As [`router()`], for requests to `hosts`.
 pub fn router_for(node: Node, hosts: Hosts) -> Router {
-    let app = App { node, large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)), tokens: Arc::default() };
-    dress(quick().merge(slow()).with_state(app), hosts)
+    router_with(node, hosts, None)
+}
+
+/// As [`router()`], for requests to `hosts` that bear one of `tokens`, where there are any.
+pub fn router_with(node: Node, hosts: Hosts, tokens: Option<BearerTokens>) -> Router {
+    let app = App {
+        node: node.clone(),
+        large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)),
+        tokens: Arc::default(),
+        cursors: Arc::default(),
+        streams: Arc::new(Semaphore::new(follow::STREAMS_MAX)),
+    };
+    let mut routes = quick().merge(slow()).merge(endless()).with_state(app);
+    if let Some(tokens) = tokens {
+        routes = routes.layer(from_fn_with_state((node, Arc::new(tokens)), bearer));
+    }
+    dress(routes, hosts)
 }
 
 /// Puts around routes what all of them need.
@@ -69,7 +90,7 @@ fn dress(routes: Router, hosts: Hosts) -> Router {
 }
 
 fn quick() -> Router<App> {
-    let kv = || get(kv::get).put(kv::put).delete(kv::delete);
+    let kv = || get(kv::get).put(kv::put).delete(kv::delete).post(generate::post);
     Router::new()
         .route("/v1/kv/", kv())
         .route("/v1/kv/{*key}", kv())
@@ -77,6 +98,9 @@ fn quick() -> Router<App> {
         .route("/v1/scan", get(scan::scan))
         .route("/v1/scan/", get(scan::scan))
         .route("/v1/scan/{*prefix}", get(scan::scan))
+        .route("/v1/changes", get(changes::changes))
+        .route("/v1/changes/", get(changes::changes))
+        .route("/v1/changes/{*prefix}", get(changes::changes))
         .route("/v1/status", get(status::status))
         .route("/v1/peers", get(peers::list).post(peers::connect))
         .route("/v1/peers/{id}/block", post(peers::block))
@@ -86,6 +110,7 @@ fn quick() -> Router<App> {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
+        .merge(api::routes())
         .route_layer(from_fn_with_state(deadline::REQUEST_TIME_MAX, deadline))
 }
 
@@ -93,6 +118,14 @@ fn slow() -> Router<App> {
     Router::new()
         .route("/v1/sync", get(sync::state).post(sync::round))
         .route_layer(from_fn_with_state(deadline::SYNC_TIME_MAX, deadline))
+}
+
+/// Answers that go on until somebody has enough.
+fn endless() -> Router<App> {
+    Router::new()
+        .route("/v1/watch", get(follow::follow))
+        .route("/v1/watch/", get(follow::follow))
+        .route("/v1/watch/{*prefix}", get(follow::follow))
 }
 
 async fn no_route(uri: Uri) -> Problem {

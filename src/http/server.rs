@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{host::Hosts, router_for};
+use super::{follow::Stopping, host::Hosts, router_with, tokens::BearerTokens};
 use crate::node::Node;
 
 /// The most connections at once; more wait to be accepted.
@@ -38,14 +38,28 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// When the listener does not know its own address.
 pub async fn serve(node: Node, listener: TcpListener, stop: impl Future<Output = ()>) -> std::io::Result<()> {
+    serve_with(node, listener, None, stop).await
+}
+
+/// As [`serve`], for those who bear one of `tokens`, where there are any.
+///
+/// # Errors
+/// When the listener does not know its own address.
+pub async fn serve_with(
+    node: Node,
+    listener: TcpListener,
+    tokens: Option<BearerTokens>,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
     let hosts = Hosts::bound_to(listener.local_addr()?.ip());
-    serve_routes(router_for(node, hosts), listener, stop).await;
+    serve_routes(router_with(node, hosts, tokens), listener, stop).await;
     Ok(())
 }
 
 async fn serve_routes(routes: Router, listener: TcpListener, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     let (stopping, stopped) = watch::channel(false);
+    let routes = routes.layer(Extension(Stopping(stopped.clone())));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {

@@ -166,6 +166,12 @@ impl Node {
         }
     }
 
+    /// The time on the node's wall clock, in milliseconds since 1970.
+    #[cfg(feature = "http")]
+    pub(crate) fn wall_ms(&self) -> u64 {
+        self.inner.society.clock.wall_ms()
+    }
+
     pub(super) fn default_space(&self) -> Space {
         Space { node: self.clone(), namespace: Namespace::default() }
     }
@@ -439,5 +445,8 @@ fn queue_metrics(out: &mut String, society: &Society) -> std::fmt::Result {
     for (name, queue) in &queues {
         writeln!(out, "tidings_shed_total{{queue=\"{name}\"}} {}", queue.shed)?;
     }
+    let subscribers = society.subscribers.load(Ordering::Relaxed);
+    writeln!(out, "# HELP tidings_subscribers Followers of changes.\n# TYPE tidings_subscribers gauge")?;
+    writeln!(out, "tidings_subscribers {subscribers}")?;
     Ok(())
 }

@@ -2,27 +2,34 @@
 
 mod agreement;
 mod builder;
+mod changes;
 mod error;
+mod follow;
 mod handle;
+mod put_new;
 mod space;
 mod start;
 mod wait;
+mod watch;
 
 pub use builder::{Builder, Discovery, Membership};
+pub use changes::{CHANGES_LIMIT_MAX, ChangesPage};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
+pub use follow::Changed;
 pub use handle::Node;
 pub use space::{BatchOp, Entry, Scan, ScanPage, Space, WriteOptions, Written};
 pub use wait::WaitError;
+pub use watch::{SUBSCRIBERS_MAX, Watch, WatchError, WatchEvent, WatchOptions};
 
 pub use crate::network::libp2p::swarm_key::SwarmKeyError;
 pub use crate::report::{
-    Agreement, Digest, ExchangeKind, ExchangeReport, Filling, Frontier, Health, NamespaceSync, NodeEvent,
-    OriginGap, PeerInfo, PeerSync, Queue, Status, SyncReport, SyncStatus,
+    Agreement, Cursor, CursorError, Digest, ExchangeKind, ExchangeReport, Filling, Frontier, Health,
+    NamespaceSync, NodeEvent, OriginGap, PeerInfo, PeerSync, Queue, Status, SyncReport, SyncStatus,
 };
 pub use crate::storage::doctor;
 /// What the signatures of a node name, so that a program needs no other module.
 pub use crate::{
-    actors::{Notice, Observer},
+    actors::Observer,
     causality::{Dot, Hlc, NodeId},
     conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},

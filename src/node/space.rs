@@ -3,14 +3,13 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{Frontier, Node, ReadError, WriteError};
 use crate::{
     actors::{
         society::Society,
         storage::{StorageMsg, WriteFailure, WriteRequest},
-        watch::{Notice, WATCH_QUEUE_MAX, WatchMsg},
     },
     causality::{Dot, Hlc, SeenSet},
     conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
@@ -62,6 +61,17 @@ pub struct Entry {
     pub siblings: usize,
     /// The name of the whole record, all its siblings.
     pub etag: Etag,
+}
+
+impl Entry {
+    /// The writes that the record accounts for: whoever has seen this much has seen the value.
+    #[must_use]
+    pub fn frontier(&self) -> Frontier {
+        let context = self.etag.context();
+        let mut seen: SeenSet = context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
+        seen.insert(self.dot);
+        Frontier(seen)
+    }
 }
 
 /// What a write became.
@@ -319,7 +329,7 @@ impl Space {
 
     /// A reader of the store; taken before the look whether the node is open, for afterwards it may
     /// be one of nothing.
-    fn open_reader(&self) -> Result<Reader, ReadError> {
+    pub(super) fn open_reader(&self) -> Result<Reader, ReadError> {
         let reader = self.society().reader();
         self.check_open()?;
         Ok(reader)
@@ -445,42 +455,6 @@ impl Space {
         }
         let frontier = Frontier(view.seen(&self.namespace)?);
         Ok(super::Digest { root: blake3::Hash::from(root.hash()).to_hex().to_string(), keys, frontier })
-    }
-
-    /// Tells of every version that becomes part of this node's store below `prefix` from now on,
-    /// written here or elsewhere. A receiver that is slow is told how many it missed, and is never
-    /// waited for; dropping it ends the subscription. It ends by itself when the node does, and when
-    /// the actor behind it had to be started again: subscribe anew then, and read what you watch.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
-    /// use tidings::{Namespace, Prefix, node::Notice};
-    ///
-    /// let space = node.space(&Namespace::default())?;
-    /// let mut changes = space.subscribe(Prefix::new("users")?)?;
-    /// space.put("users/ant", "Ant").await?;
-    /// match changes.recv().await {
-    ///     Some(Notice::Change(change)) => assert_eq!(change.version.key.as_str(), "users/ant"),
-    ///     Some(Notice::Lagged(missed)) => println!("{missed} changes were missed: scan"),
-    ///     None => println!("subscribe anew"),
-    /// }
-    /// # node.close().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`ReadError::Closed`] when the node is closed.
-    pub fn subscribe(&self, prefix: Prefix) -> Result<mpsc::Receiver<Notice>, ReadError> {
-        self.check_open()?;
-        let society = self.society();
-        let (to, receiver) = mpsc::channel(WATCH_QUEUE_MAX);
-        society.subscribers.fetch_add(1, Ordering::Relaxed);
-        let namespace = self.namespace.clone();
-        if !society.watch.cast(WatchMsg::Subscribe { namespace, prefix, to }) {
-            return Err(ReadError::Closed);
-        }
-        Ok(receiver)
     }
 
     /// What the node has seen of this namespace.

@@ -251,6 +251,8 @@ fn society(
         ended: watch::Sender::new(None),
         committed: tokio::sync::Notify::new(),
         subscribers: AtomicUsize::new(0),
+        next_subscriber: 0.into(),
+        last_uuid: Mutex::default(),
         listen: Mutex::default(),
         kept: Mutex::default(),
         reader: RwLock::new(reader),

@@ -1,10 +1,12 @@
 //! What a node tells of itself: values without behaviour, made by the actors and shown by the faces.
 
+mod cursor;
 mod event;
 mod filling;
 mod sync;
 mod tell;
 
+pub use cursor::{Cursor, CursorError};
 pub use event::NodeEvent;
 pub use filling::Filling;
 pub use sync::{Agreement, NamespaceSync, OriginGap, PeerSync, SyncStatus};

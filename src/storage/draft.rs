@@ -36,6 +36,8 @@ pub(super) struct Draft {
     pub(super) spaces: BTreeMap<NsNo, Grown>,
     pub(super) dead_blocks: BTreeSet<(NsNo, Origin, u64)>,
     pub(super) changes: Vec<Change>,
+    /// What subscribers are told of, where there are any.
+    pub(super) sights: Vec<super::Sight>,
     /// What the digests learn of when the draft is committed.
     pub(super) items: Vec<(NsNo, Item)>,
     pub(super) record_bytes: usize,

@@ -19,6 +19,7 @@ use super::{
     reader::Reader,
     settle::RangeWatch,
     shared::{Shared, SpaceState},
+    sight::{Sight, Sights, sight},
     stored,
     tally::Tally,
 };
@@ -66,6 +67,8 @@ pub enum Received {
 pub struct Committed {
     /// The versions that are held now and were not before, in the order they were planned.
     pub changes: Vec<Change>,
+    /// What subscribers are told; nothing while the ledger is not [watched](Ledger::set_watched).
+    pub sights: Sights,
 }
 
 /// The single writer of a store.
@@ -93,6 +96,8 @@ pub struct Ledger {
     /// What was found to be lost by that, and nobody was told of yet.
     pub(super) found: Vec<(Namespace, SeenSet)>,
     known: Known,
+    /// Whether anybody subscribes.
+    watched: bool,
     pub(super) draft: Draft,
 }
 
@@ -144,6 +149,7 @@ impl Ledger {
             accounted: false,
             found: Vec::new(),
             known,
+            watched: false,
             draft: Draft::default(),
         };
         ledger.read_checkpoint()?;
@@ -197,6 +203,11 @@ impl Ledger {
     pub fn set_origin(&mut self, me: Origin) {
         self.me = me;
         self.number(me);
+    }
+
+    /// Whether commits say what [subscribers](Sights) are told. The draft must be committed.
+    pub fn set_watched(&mut self, watched: bool) {
+        self.watched = watched;
     }
 
     /// Roughly how many bytes the next commit will write.
@@ -426,7 +437,7 @@ impl Ledger {
         if draft.is_empty() {
             return Ok(Committed::default());
         }
-        let Draft { mut batch, records, spaces, dead_blocks, changes, items, .. } = draft;
+        let Draft { mut batch, records, mut spaces, dead_blocks, changes, sights, items, .. } = draft;
         {
             let origins = self.shared.origins();
             for (at, record) in records.changed() {
@@ -469,6 +480,7 @@ impl Ledger {
         for (space, origin, union) in unions {
             space.seen_mut().apply(origin, union);
         }
+        let sights = if self.watched { self.sights(sights, &mut spaces) } else { Sights::default() };
         for Grown { space, keys, floors, .. } in spaces.into_values() {
             if let Some(floors) = floors {
                 space.set_floors(floors);
@@ -477,7 +489,14 @@ impl Ledger {
             space.set_keys(space.keys().saturating_add_signed(keys));
             self.publish_root(&space);
         }
-        Ok(Committed { changes })
+        Ok(Committed { changes, sights })
+    }
+
+    fn sights(&self, keys: Vec<Sight>, spaces: &mut BTreeMap<NsNo, Grown>) -> Sights {
+        let fresh = spaces.values_mut().filter(|grown| !grown.fresh.is_empty());
+        let fresh = fresh
+            .filter_map(|grown| Some((self.shared.name(grown.space.no)?, std::mem::take(&mut grown.fresh))));
+        Sights { keys, fresh: fresh.collect() }
     }
 
     /// Learns more of what the store held before, if there is more: writes to fresh keys are planned
@@ -579,6 +598,11 @@ impl Ledger {
         }
         let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
         let more = visible(&plan.record) - self.draft.records.get(at).map_or(0, visible);
+        if self.watched {
+            let (held, gone) = (plan.held.as_ref(), plan.superseded.first());
+            let before = self.draft.records.get(at);
+            self.draft.sights.extend(sight(namespace, before, &plan.record, dot, held, gone));
+        }
         if self.draft.records.get(at).is_none() {
             self.known.add(self.draft.records.key(at));
         }

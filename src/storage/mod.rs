@@ -27,11 +27,13 @@ pub mod life;
 mod load;
 pub mod memory;
 mod migrate;
+mod news;
 mod plain;
 mod reader;
 mod scrub;
 mod settle;
 mod shared;
+mod sight;
 mod stored;
 mod tally;
 mod view;
@@ -53,9 +55,11 @@ pub use dropped::Dropped;
 pub use error::{OpenError, StoreError};
 pub use forget::Swept;
 pub use ledger::{Committed, Ledger, Received, Write};
+pub use news::{New, News, PageLimit};
 pub use reader::{Found, Reader};
 pub use scrub::Scrubbed;
 pub use settle::Judgement;
+pub use sight::{Sight, Sights};
 pub use view::{VersionPage, View};
 
 /// What an acknowledged write has survived.

@@ -175,6 +175,10 @@ impl Ledger {
         let plan = plan_take_back(self.draft.records.get(at), version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
         self.apply(namespace, &space, at, plan, dot, blob, false);
+        if let Some(sight) = self.draft.sights.last_mut().filter(|sight| sight.dot == dot) {
+            // Whoever follows accounts for it already, and sees it come back.
+            sight.again = true;
+        }
         if let Some(lost) = self.lost.get_mut(&space.no)
             && lost.remove(dot)
         {

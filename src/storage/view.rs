@@ -41,6 +41,12 @@ fn damaged(what: &str) -> StoreError {
     StoreError::Damaged(what.to_owned())
 }
 
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").finish_non_exhaustive()
+    }
+}
+
 impl View {
     pub(super) fn new(store: &dyn Store, shared: Arc<Shared>) -> Self {
         let age = shared.bases().age();
@@ -96,7 +102,11 @@ impl View {
         self.snapshot.get(&layout::blob(space.no, no, dot.seq))
     }
 
-    fn record(&self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
+    pub(super) fn fact(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.snapshot.get(key)
+    }
+
+    pub(super) fn record(&self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
         match self.snapshot.get(&layout::record(ns, key.as_bytes()))? {
             Some(bytes) => stored::decode_record(key, &bytes, &self.shared).map(Some),
             None => Ok(None),
@@ -251,7 +261,13 @@ impl View {
         Ok(self.record(ns, &entry.key)?.and_then(|record| record.get(dot).cloned()))
     }
 
-    fn dot_entries<'a>(&'a self, ns: NsNo, origin: &Origin, first: u64, last: u64) -> super::Pairs<'a> {
+    pub(super) fn dot_entries<'a>(
+        &'a self,
+        ns: NsNo,
+        origin: &Origin,
+        first: u64,
+        last: u64,
+    ) -> super::Pairs<'a> {
         match self.shared.origins().number(origin) {
             Some(no) if first <= last => {
                 let to = [&layout::dot(ns, no, last)[..], &[0]].concat();
@@ -303,7 +319,7 @@ impl View {
 }
 
 /// The last eight bytes of a key: a sequence number or the number of a block.
-fn seq_of(key: &[u8]) -> Result<u64, StoreError> {
+pub(super) fn seq_of(key: &[u8]) -> Result<u64, StoreError> {
     let tail = key.len().checked_sub(8).and_then(|at| key[at..].try_into().ok());
     tail.map(u64::from_be_bytes).ok_or_else(|| damaged("a key that is too short"))
 }

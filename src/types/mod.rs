@@ -7,6 +7,7 @@ mod content_type;
 mod key;
 mod limits;
 mod namespace;
+mod uuid;
 mod value;
 
 pub use content_type::{ContentType, ContentTypeError};
@@ -16,4 +17,5 @@ pub use limits::{
     VALUE_BYTES_MAX,
 };
 pub use namespace::{Namespace, NamespaceError};
+pub use uuid::Uuid;
 pub use value::Value;

@@ -379,3 +379,47 @@ fn two_nodes_of_one_user_meet_when_one_is_told_of_the_other() {
     run(&mut bat.ask(at, &["peers", "unblock", &ant_id]), 0);
     run(&mut bat.ask(at, &["peers", "connect", "nowhere"]), 1);
 }
+
+#[test]
+fn changes_are_printed_as_they_happen_and_go_on_from_a_cursor() {
+    let home = home();
+    let node = Running::start(home.path(), "ant", &["--open"]);
+    let ask = |arguments: &[&str]| run(&mut node.ask(home.path(), arguments), 0).0;
+    let watch = |arguments: &[&str]| {
+        let mut child = node.ask(home.path(), arguments).stdout(Stdio::piped()).spawn().expect("starts");
+        let lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
+        (child, lines)
+    };
+    ask(&["put", "users/1", "old"]);
+    let (mut child, mut lines) = watch(&["watch", "users", "--snapshot", "--json"]);
+    let first: Value = serde_json::from_str(&lines.next().expect("a line").expect("reads")).expect("JSON");
+    assert_eq!((&first["key"], &first["value"]), (&"users/1".into(), &"old".into()));
+    let cursor = first["cursor"].as_str().expect("a cursor").to_owned();
+    child.kill().and_then(|()| child.wait()).expect("is a child");
+    let made = ask(&["put", "users/", "new"]);
+    ask(&["del", "users/1"]);
+    let (mut child, mut lines) = watch(&["watch", "users", "--since", &cursor]);
+    let mut told = [lines.next(), lines.next()].map(|line| line.expect("a line").expect("reads"));
+    told.sort();
+    let mut expected = [format!("{}\tnew", made.trim()), "users/1\t(deleted)".to_owned()];
+    expected.sort();
+    assert_eq!(told, expected);
+    child.kill().and_then(|()| child.wait()).expect("is a child");
+    run(&mut node.ask(home.path(), &["watch", "--since", "nonsense"]), 1);
+}
+
+#[test]
+fn an_api_with_tokens_asks_for_one() {
+    let home = home();
+    fs::write(home.path().join("tokens"), "0123456789abcdef read,write prefix=users\n").expect("writes");
+    let node = Running::start(home.path(), "ant", &["--open", "--http-tokens", "tokens"]);
+    let (_, why) = run(&mut node.ask(home.path(), &["get", "users/1"]), 1);
+    assert!(why.contains("--token"), "{why}");
+    run(node.ask(home.path(), &["put", "users/1", "x"]).env("TIDINGS_TOKEN", "0123456789abcdef"), 0);
+    run(&mut node.ask(home.path(), &["get", "users/1", "--token", "0123456789abcdef"]), 0);
+    run(&mut node.ask(home.path(), &["put", "birds/1", "x", "--token", "0123456789abcdef"]), 1);
+    fs::write(home.path().join("wrong"), "# none\nshort read\n").expect("writes");
+    let mut wrong = tidings(home.path());
+    let (_, why) = run(wrong.args(["node", "--open", "--http-tokens", "wrong"]), 2);
+    assert!(why.contains("--http-tokens: wrong, line 2: "), "{why}");
+}

@@ -12,7 +12,12 @@ mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
 mod events;
+<<<<<<< HEAD
 mod halves;
+=======
+#[cfg(feature = "http")]
+mod follow;
+>>>>>>> h-watch
 mod hostile;
 #[cfg(feature = "http")]
 mod http;
@@ -30,4 +35,8 @@ mod repair;
 mod stalls;
 mod support;
 mod topologies;
+<<<<<<< HEAD
 mod upkeep;
+=======
+mod watch;
+>>>>>>> h-watch

@@ -130,7 +130,7 @@ pub(super) const KEYS: &[Key] = &[
         variable: "TIDINGS_HTTP",
         shape: Shape::One,
         hint: "ADDR",
-        help: "Where the HTTP API listens, loopback only; or `off` [default: 127.0.0.1:7700]",
+        help: "Where the HTTP API listens; anything but loopback needs --http-tokens; or `off` [default: 127.0.0.1:7700]",
         default: Some("127.0.0.1:7700"),
     },
     Key {
@@ -138,7 +138,7 @@ pub(super) const KEYS: &[Key] = &[
         variable: "TIDINGS_HTTP_TOKENS",
         shape: Shape::One,
         hint: "FILE",
-        help: "Bearer tokens for the HTTP API (not supported yet)",
+        help: "Bearer tokens for the HTTP API, with scopes, prefixes and expiry; needed for anything but loopback, or `off`",
         default: None,
     },
     Key {

@@ -13,6 +13,7 @@ use super::{Given, Merged, Source, key::switch};
 use crate::{
     causality::NodeId,
     cli::failure::Failure,
+    http::BearerTokens,
     node::{Durability, Multiaddr},
 };
 
@@ -27,6 +28,8 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) discovery: bool,
     pub(in crate::cli) peer_exchange: bool,
     pub(in crate::cli) http: Http,
+    /// The tokens of the API, if there are any.
+    pub(in crate::cli) tokens: Option<BearerTokens>,
     pub(in crate::cli) join: Join,
     pub(in crate::cli) allow: BTreeSet<NodeId>,
     pub(in crate::cli) durability: Durability,
@@ -63,10 +66,7 @@ impl Settings {
     /// # Errors
     /// The first setting that makes no sense, and where it stands.
     pub(in crate::cli) fn of(merged: &Merged) -> Result<Self, Failure> {
-        if !merged.get("http-tokens").values.is_empty() {
-            let why = "tokens are not supported yet; the HTTP API is for this machine only";
-            return Err(wrong("http-tokens", merged.get("http-tokens"), why));
-        }
+        let tokens = tokens(merged)?;
         let idle = ["history"];
         one::<u32>(merged, "history")?;
         Ok(Self {
@@ -77,7 +77,8 @@ impl Settings {
             peers: all(merged, "peer")?,
             discovery: !on(merged, "no-discovery")?,
             peer_exchange: !on(merged, "no-peer-exchange")?,
-            http: http(merged)?,
+            http: http(merged, &tokens)?,
+            tokens: tokens.in_file(),
             join: join(merged)?,
             allow: all(merged, "allow")?,
             durability: durability(merged)?,
@@ -157,7 +158,42 @@ fn join(merged: &Merged) -> Result<Join, Failure> {
     }
 }
 
-fn http(merged: &Merged) -> Result<Http, Failure> {
+/// Who may use the API.
+enum Tokens {
+    /// Nothing is said: whoever is on this machine.
+    Unsaid,
+    /// Whoever reaches it, from wherever; said in so many words.
+    Off,
+    /// Who bears one of these.
+    File(BearerTokens),
+}
+
+impl Tokens {
+    fn in_file(self) -> Option<BearerTokens> {
+        match self {
+            Self::File(tokens) => Some(tokens),
+            Self::Unsaid | Self::Off => None,
+        }
+    }
+}
+
+fn tokens(merged: &Merged) -> Result<Tokens, Failure> {
+    let given = merged.get("http-tokens");
+    match given.values.first().map(String::as_str) {
+        None => Ok(Tokens::Unsaid),
+        Some("off") => Ok(Tokens::Off),
+        Some(path) => {
+            let file = std::fs::read_to_string(path).map_err(|error| {
+                wrong("http-tokens", given, format!("{path} cannot be read: {error}; name a file, or `off`"))
+            })?;
+            file.parse()
+                .map(Tokens::File)
+                .map_err(|error| wrong("http-tokens", given, format!("{path}, {error}")))
+        }
+    }
+}
+
+fn http(merged: &Merged, tokens: &Tokens) -> Result<Http, Failure> {
     let text = text(merged, "http")?;
     if text == "off" {
         return Ok(Http::Off);
@@ -167,9 +203,10 @@ fn http(merged: &Merged) -> Result<Http, Failure> {
         .to_socket_addrs()
         .map_err(|error| wrong("http", given, format!("{text:?}: write ADDRESS:PORT, or `off`: {error}")))?
         .collect();
-    if let Some(address) = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback()) {
+    let open = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback());
+    if let (Some(address), Tokens::Unsaid) = (open, tokens) {
         let why = format!(
-            "{address} can be reached from other machines, and the API would let anybody in: access by token (--http-tokens) is not supported yet, so only loopback addresses are, such as 127.0.0.1:7700"
+            "{address} can be reached from other machines, and the API would let anybody in: give a file of tokens (--http-tokens FILE), `--http-tokens off` if that is meant, or a loopback address, such as 127.0.0.1:7700"
         );
         return Err(wrong("http", given, why));
     }
@@ -243,7 +280,7 @@ mod tests {
             "--history=many",
             "--delete-retention=ever",
             "--http=nowhere",
-            "--http-tokens=tokens.toml",
+            "--http-tokens=no-such-file",
             "--data-dir=",
             "--mesh=",
         ] {
@@ -260,6 +297,7 @@ mod tests {
         }
         for address in ["0.0.0.0:7700", "[::]:7700", "192.0.2.1:7700"] {
             assert!(mistake(&["--open", "--http", address]).contains("tokens"), "{address}");
+            assert!(settings(&["--open", "--http", address, "--http-tokens=off"]).is_ok(), "{address}");
         }
     }
 }
