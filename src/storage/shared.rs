@@ -139,20 +139,14 @@ impl Shared {
         self.origins.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-<<<<<<< HEAD
-    pub(super) fn bases(&self) -> RwLockReadGuard<'_, Bases> {
-        self.bases.read().unwrap_or_else(PoisonError::into_inner)
-=======
     /// The namespace of this number.
     pub(super) fn name(&self, no: NsNo) -> Option<Namespace> {
         let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
         spaces.iter().find(|(_, space)| space.no == no).map(|(name, _)| name.clone())
     }
 
-    /// The base with this hash, if it is known here.
-    pub(super) fn base(&self, hash: &BaseHash) -> Option<Base> {
-        self.bases.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
->>>>>>> h-watch
+    pub(super) fn bases(&self) -> RwLockReadGuard<'_, Bases> {
+        self.bases.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn bases_mut(&self) -> RwLockWriteGuard<'_, Bases> {

@@ -12,12 +12,9 @@ mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
 mod events;
-<<<<<<< HEAD
-mod halves;
-=======
 #[cfg(feature = "http")]
 mod follow;
->>>>>>> h-watch
+mod halves;
 mod hostile;
 #[cfg(feature = "http")]
 mod http;
@@ -35,8 +32,5 @@ mod repair;
 mod stalls;
 mod support;
 mod topologies;
-<<<<<<< HEAD
 mod upkeep;
-=======
 mod watch;
->>>>>>> h-watch
