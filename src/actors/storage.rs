@@ -290,7 +290,8 @@ impl Actor for Storage {
     ) -> Result<StorageState, ActorProcessingErr> {
         let StorageArgs { society, store, namespaces } = args;
         let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
-        let (ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
+        let (mut ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
+        ledger.keep_history(society.settings.history);
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
         *society.reader.write().unwrap_or_else(PoisonError::into_inner) = ledger.reader();

@@ -57,6 +57,8 @@ pub(super) enum Command {
     Get(Get),
     /// Delete a key.
     Del(Del),
+    /// List the earlier versions of a key, or bring one back.
+    History(History),
     /// List keys and values in order.
     Scan(Scan),
     /// Say what the node is and does.
@@ -124,6 +126,15 @@ pub(super) struct Get {
 pub(super) struct Del {
     /// What to delete.
     pub(super) key: Key,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// The key.
+    pub(super) key: Key,
+    /// Write this one again, by its number in the list: 1 is the newest. It is a write like any other.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) restore: Option<u64>,
 }
 
 #[derive(Debug, Args)]

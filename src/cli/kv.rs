@@ -49,7 +49,7 @@ pub(super) fn print(body: &[u8]) -> Result<(), Failure> {
     output::bytes(b"\n")
 }
 
-fn done(body: &[u8], json: bool) -> Result<(), Failure> {
+pub(super) fn done(body: &[u8], json: bool) -> Result<(), Failure> {
     if json { print(body) } else { output::line("OK") }
 }
 

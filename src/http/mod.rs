@@ -36,6 +36,7 @@ mod dropped;
 mod etag;
 mod guard;
 mod health;
+mod history;
 mod host;
 mod kv;
 mod media;

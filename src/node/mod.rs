@@ -27,5 +27,5 @@ pub use crate::{
     conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
-    storage::{Change, Dropped, Durability, OpenError, StoreError},
+    storage::{Change, Dropped, Durability, Earlier, OpenError, StoreError},
 };

@@ -16,7 +16,7 @@ use crate::{
     conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
     digest::Sum,
     replica::{Precondition, Refused},
-    storage::{Dropped, Found, Reader, Write},
+    storage::{Dropped, Earlier, Found, Reader, Write},
     types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Key, Namespace, Prefix, Value},
 };
 
@@ -401,6 +401,44 @@ impl Space {
             page.entries.extend(entry(key, value, reading));
         }
         Ok(page)
+    }
+
+    /// The earlier versions of `key`, newest first, deletes among them: what was superseded, here or
+    /// elsewhere, or came after what superseded it. What stands there now is not among them. Looks at no
+    /// other key. As many are kept as [`Builder::history`](super::Builder::history) says, by stamp, origin,
+    /// sequence: nodes to which the same came show the same.
+    ///
+    /// To bring one back, put its value: that is a write like any other, and shows in the history once it is
+    /// superseded itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+    /// use tidings::{Key, Namespace};
+    ///
+    /// let space = node.space(&Namespace::default())?;
+    /// for title in ["draft", "final", "final 2"] {
+    ///     space.put("title", title).await?;
+    /// }
+    /// let earlier = space.history("title").await?;
+    /// assert_eq!(earlier.len(), 2);
+    /// let value = earlier[0].value().expect("no delete, and not large");
+    /// space.put("title", value).await?;
+    /// assert_eq!(&space.get("title").await?.expect("put back").value.bytes[..], b"final");
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    #[expect(clippy::unused_async, reason = "as all reads")]
+    pub async fn history<K>(&self, key: K) -> Result<Vec<Earlier>, ReadError>
+    where
+        K: TryInto<Key>,
+        K::Error: Into<ReadError>,
+    {
+        let key = key.try_into().map_err(Into::into)?;
+        Ok(self.open_reader()?.view().history(&self.namespace, &key)?)
     }
 
     /// What this node held and a peer knew to be deleted or superseded, with whatever did it forgotten

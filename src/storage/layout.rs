@@ -15,6 +15,7 @@
 //! c <ns u16> <part u32>    the digests, as they were when the store was closed
 //! h <hash>                 a base: what it covers
 //! x <ns u16> <origin u32> <block u64>  dead: 64 bits
+//! k <ns u16> <origin u32> <seq u64>    an earlier version that is kept; the record of its key names it
 //! ```
 //!
 //! Numbers in keys are big-endian, so that they sort. Namespaces and origins are numbered per
@@ -23,7 +24,7 @@
 use bytes::{BufMut, Bytes};
 
 /// The format that this program writes, and the newest it reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The number of a namespace in one store.
 pub type NsNo = u16;
@@ -57,10 +58,22 @@ pub fn record(ns: NsNo, key: &[u8]) -> Bytes {
     head(b'r', 3 + key.len()).with_u16(ns).with_slice(key).done()
 }
 
+/// The namespace in the key of a record.
+#[must_use]
+pub fn ns_of_record(at: &[u8]) -> NsNo {
+    at.get(1..3).and_then(|no| no.try_into().ok()).map_or(0, NsNo::from_be_bytes)
+}
+
 /// The key of a dot index entry.
 #[must_use]
 pub fn dot(ns: NsNo, origin: OriginNo, seq: u64) -> Bytes {
     head(b'd', 15).with_u16(ns).with_u32(origin).with_u64(seq).done()
+}
+
+/// The key of an earlier version.
+#[must_use]
+pub fn kept(ns: NsNo, origin: OriginNo, seq: u64) -> Bytes {
+    head(b'k', 15).with_u16(ns).with_u32(origin).with_u64(seq).done()
 }
 
 /// The key of a large value.

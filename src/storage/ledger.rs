@@ -11,7 +11,9 @@ use bytes::Bytes;
 
 use super::{
     Durability, Store, StoreError, chunks,
-    draft::{Change, Draft, Grown, Item, Place, Records},
+    draft::{Change, Draft, Grown, Item, LookedAt, Place, Records},
+    history::Kept,
+    kept,
     known::Known,
     layout::{self, NsNo, OriginNo},
     reader::Reader,
@@ -87,6 +89,8 @@ pub struct Ledger {
     /// What was found to be lost by that, and nobody was told of yet.
     pub(super) found: Vec<(Namespace, SeenSet)>,
     known: Known,
+    /// So many earlier versions of each key are kept.
+    pub(super) history: usize,
     pub(super) draft: Draft,
 }
 
@@ -136,6 +140,7 @@ impl Ledger {
             accounted: false,
             found: Vec::new(),
             known,
+            history: 0,
             draft: Draft::default(),
         };
         ledger.read_checkpoint()?;
@@ -227,7 +232,7 @@ impl Ledger {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused)),
         };
-        self.apply(namespace, &space, at, planned.plan, dot, blob, true);
+        self.apply_and_keep(namespace, &space, at, planned.plan, dot, blob, true);
         Ok(Ok(planned.version))
     }
 
@@ -269,7 +274,7 @@ impl Ledger {
         let version = Version { dot, hlc, base: lost.base, context, key: lost.key, body: lost.body };
         let at = self.look(space.no, &version.key)?;
         let plan = plan_merge(self.draft.records.get(at), version.clone());
-        self.apply(namespace, &space, at, plan, dot, blob, false);
+        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
         Ok(version)
     }
 
@@ -343,9 +348,12 @@ impl Ledger {
         if blob.is_none() && version.is_large() && !before.is_some_and(|r| r.context().covers(dot)) {
             return Ok(Received::NeedsBlob);
         }
+        let late = before.is_some_and(|record| record.context().covers(dot)) && self.keeps_history();
+        let late = late.then(|| version.clone());
         let plan = plan_merge(before, version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
-        self.apply(namespace, &space, at, plan, dot, blob, false);
+        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
+        self.keep(&space, at, late.into_iter().collect());
         Ok(received)
     }
 
@@ -375,7 +383,7 @@ impl Ledger {
         for (key, plan) in collision.plans {
             let at = self.look(space.no, &key)?;
             let blob = blob.filter(|_| plan.held.is_some()).cloned();
-            self.apply(namespace, space, at, plan, dot, blob, false);
+            self.apply_and_keep(namespace, space, at, plan, dot, blob, false);
         }
         let lost = (collision.kept != held.hash()).then_some(held);
         Ok(Received::Collision(lost.map(Box::new)))
@@ -419,11 +427,19 @@ impl Ledger {
         let Draft { mut batch, records, spaces, dead_blocks, changes, items, .. } = draft;
         {
             let origins = self.shared.origins();
-            for (at, record) in records.changed() {
+            for LookedAt { at, record, kept, .. } in records.changed() {
+                let record = record.as_ref().map(|record| stored::encode_record(record, kept.ranks(), &origins));
                 match record {
-                    Some(record) => batch.insert(at.clone(), stored::encode_record(record, &origins)),
+                    Some(record) => batch.insert(at.clone(), record),
                     None => batch.remove(at.clone()),
                 }
+                let ns = layout::ns_of_record(at);
+                let place = |dot: Dot| {
+                    let no = origins.number(&dot.origin).expect("numbered when it was kept");
+                    layout::kept(ns, no, dot.seq)
+                };
+                kept.gone().for_each(|dot| batch.remove(place(dot)));
+                kept.fresh().for_each(|v| batch.insert(place(v.dot), kept::encode_kept(v, &origins)));
             }
             for (ns, origin, block) in dead_blocks {
                 let no = origins.number(&origin).expect("numbered when its dot died");
@@ -515,11 +531,14 @@ impl Ledger {
             self.draft.records = Records::default();
         }
         let bytes = if self.known.rules_out(&at) { None } else { self.store.get(&at)? };
-        let record = match bytes {
-            Some(bytes) => Some(stored::decode_record(key, &bytes, &self.shared)?),
-            None => None,
+        let (record, earlier) = match bytes {
+            Some(bytes) => (
+                Some(stored::decode_record(key, &bytes, &self.shared)?),
+                Kept::stored(stored::decode_names_of(&bytes, &self.shared)?),
+            ),
+            None => (None, Kept::default()),
         };
-        Ok(self.draft.records.add(at, record))
+        Ok(self.draft.records.add(at, record, earlier))
     }
 
     pub(super) fn record(&mut self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
@@ -600,6 +619,25 @@ impl Ledger {
             return;
         }
         grown.floors.get_or_insert_with(|| space.floors().clone()).join(more);
+    }
+
+    /// Carries out a plan, and keeps what it supersedes. What left a record alive, for its dot names another
+    /// content now, is not kept: that dot may be kept yet.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
+    pub(super) fn apply_and_keep(
+        &mut self,
+        namespace: &Namespace,
+        space: &Arc<SpaceState>,
+        at: Place,
+        mut plan: Plan,
+        dot: Dot,
+        blob: Option<Bytes>,
+        local: bool,
+    ) {
+        let mut gone = std::mem::take(&mut plan.superseded);
+        gone.retain(|version| plan.dead.contains(&version.dot));
+        self.apply(namespace, space, at, plan, dot, blob, local);
+        self.keep(space, at, gone);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]

@@ -11,7 +11,15 @@ const BATCH_OPERATIONS: usize = 1_000;
 /// Format 1 did not tell deletes that stand alone from what replicas compare, nor list them by their
 /// age. Cut off anywhere, it begins again.
 pub(super) fn migrate(store: &dyn Store, shared: &Shared) -> Result<(), StoreError> {
-    if store.get(layout::FORMAT_KEY)?.as_deref() != Some(&1_u32.to_be_bytes()[..]) {
+    let format = store.get(layout::FORMAT_KEY)?;
+    let is = |number: u32| format.as_deref() == Some(&number.to_be_bytes()[..]);
+    if is(2) {
+        // It had no earlier versions, and was this one otherwise.
+        let mut batch = Batch::new();
+        batch.insert(layout::FORMAT_KEY, Bytes::copy_from_slice(&layout::FORMAT.to_be_bytes()));
+        return store.commit(batch, Durability::Fsync);
+    }
+    if !is(1) {
         return Ok(());
     }
     let snapshot = store.snapshot();

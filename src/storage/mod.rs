@@ -17,7 +17,9 @@ mod dropped;
 mod error;
 pub mod fjall;
 mod forget;
+mod history;
 pub mod issued;
+mod kept;
 mod known;
 pub mod layout;
 mod ledger;
@@ -39,6 +41,8 @@ mod contract;
 #[cfg(test)]
 mod exchange_tests;
 #[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
 mod repair_tests;
@@ -50,6 +54,7 @@ pub use draft::Change;
 pub use dropped::Dropped;
 pub use error::{OpenError, StoreError};
 pub use forget::Swept;
+pub use history::{Earlier, HISTORY_MAX};
 pub use ledger::{Committed, Ledger, Received, Write};
 pub use reader::{Found, Reader};
 pub use scrub::Scrubbed;

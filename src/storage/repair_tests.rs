@@ -131,12 +131,19 @@ fn live(view: &View) -> BTreeMap<Dot, Key> {
         .collect()
 }
 
+/// Two of three keep earlier versions, of which exchanges bring some to the others.
+fn keeping(n: u8) -> Replica {
+    let mut replica = Replica::new(n);
+    replica.ledger.keep_history(usize::from(n % 3) * 2);
+    replica
+}
+
 impl World {
     fn new(replicas: usize, mistake: Mistake) -> Self {
         let lives = u8::try_from(replicas).unwrap();
         Self {
             mistake,
-            replicas: (0..lives).map(|n| Replica::new(n + 1)).collect(),
+            replicas: (0..lives).map(|n| keeping(n + 1)).collect(),
             backups: BTreeMap::new(),
             exchanges: Vec::new(),
             versions: BTreeMap::new(),
@@ -173,7 +180,7 @@ impl World {
             Step::Damage(at, nth) => self.damage(pick(*at, count), *nth),
             Step::Newcomer if count < 6 => {
                 self.lives += 1;
-                self.replicas.push(Replica::new(self.lives));
+                self.replicas.push(keeping(self.lives));
             }
             Step::Receive(..) | Step::Advance(_) | Step::Cut(_) | Step::Newcomer => {}
         }
@@ -362,7 +369,9 @@ impl World {
         let replica = &mut self.replicas[at];
         replica.origin = Origin { epoch: replica.origin.epoch + 1_000, ..replica.origin };
         replica.store = store.clone();
+        let history = replica.ledger.history;
         replica.ledger = Ledger::open(Arc::new(store), replica.origin, &[ns()]).unwrap().0;
+        replica.ledger.keep_history(history);
     }
 
     fn damage(&mut self, at: usize, nth: u8) {
@@ -527,7 +536,9 @@ impl Replica {
         batch.remove(layout::record(0, key.as_bytes()));
         self.store.commit(batch, Durability::Fsync).unwrap();
         if noticed {
+            let history = self.ledger.history;
             self.ledger = Ledger::open(Arc::new(self.store.clone()), self.origin, &[ns()]).unwrap().0;
+            self.ledger.keep_history(history);
         } else {
             // What was looked at before is what was taken out.
             self.ledger.draft = Draft::default();

@@ -142,11 +142,12 @@ impl Ledger {
             return Ok(Received::NeedsBase);
         }
         let at = self.look(space.no, &version.key)?;
-        let Some(plan) = self.draft.records.get(at).and_then(|record| plan_burial(record, &version)) else {
-            return Ok(Received::Seen);
-        };
+        let Some(record) = self.draft.records.get(at) else { return Ok(Received::Seen) };
+        let plan = plan_burial(record, &version);
+        self.keep(space, at, vec![version.clone()]);
+        let Some(plan) = plan else { return Ok(Received::Seen) };
         let (dot, empty) = (version.dot, plan.record.siblings().is_empty());
-        self.apply(namespace, space, at, plan, dot, None, false);
+        self.apply_and_keep(namespace, space, at, plan, dot, None, false);
         if empty {
             self.forget_later(space.no, dot, &version.key, version.hlc);
         }
@@ -172,9 +173,12 @@ impl Ledger {
         }
         let at = self.look(space.no, &version.key)?;
         self.drop_stray(&space, at, dot);
+        let late = self.keeps_history().then(|| version.clone());
         let plan = plan_take_back(self.draft.records.get(at), version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
-        self.apply(namespace, &space, at, plan, dot, blob, false);
+        let late = late.filter(|_| plan.held.is_none());
+        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
+        self.keep(&space, at, late.into_iter().collect());
         if let Some(lost) = self.lost.get_mut(&space.no)
             && lost.remove(dot)
         {

@@ -14,6 +14,7 @@ use crate::{
     causality::NodeId,
     cli::failure::Failure,
     node::{Durability, Multiaddr},
+    storage::HISTORY_MAX,
 };
 
 /// Settings that make sense.
@@ -32,9 +33,8 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) durability: Durability,
     pub(in crate::cli) sync_interval: Duration,
     pub(in crate::cli) delete_retention: Duration,
+    pub(in crate::cli) history: usize,
     pub(in crate::cli) log: String,
-    /// What was set and does nothing yet.
-    pub(in crate::cli) idle: Vec<&'static str>,
 }
 
 /// Who may join.
@@ -67,8 +67,6 @@ impl Settings {
             let why = "tokens are not supported yet; the HTTP API is for this machine only";
             return Err(wrong("http-tokens", merged.get("http-tokens"), why));
         }
-        let idle = ["history"];
-        one::<u32>(merged, "history")?;
         Ok(Self {
             data_dir: text(merged, "data-dir")?.into(),
             name: text(merged, "name")?,
@@ -83,9 +81,16 @@ impl Settings {
             durability: durability(merged)?,
             sync_interval: interval(merged)?,
             delete_retention: *one::<humantime::Duration>(merged, "delete-retention")?,
+            history: history(merged)?,
             log: text(merged, "log")?,
-            idle: idle.into_iter().filter(|name| merged.get(name).source != Source::Default).collect(),
         })
+    }
+}
+
+fn history(merged: &Merged) -> Result<usize, Failure> {
+    match one(merged, "history")? {
+        versions @ 0..=HISTORY_MAX => Ok(versions),
+        _ => Err(wrong("history", merged.get("history"), format!("0 to {HISTORY_MAX}"))),
     }
 }
 
@@ -215,7 +220,7 @@ mod tests {
         assert_eq!(settings.http, Http::Off);
         assert_eq!(settings.sync_interval, Duration::from_millis(500));
         assert_eq!(settings.durability, Durability::Buffer);
-        assert_eq!(settings.idle, ["history"]);
+        assert_eq!(settings.history, 3);
     }
 
     #[test]
@@ -241,6 +246,7 @@ mod tests {
             "--peer=127.0.0.1:7701",
             "--allow=ant",
             "--history=many",
+            "--history=1001",
             "--delete-retention=ever",
             "--http=nowhere",
             "--http-tokens=tokens.toml",
