@@ -19,35 +19,35 @@ use tokio::{
 
 /// A node and its API.
 #[derive(Clone)]
-struct Api {
-    node: Node,
-    at: SocketAddr,
+pub(crate) struct Api {
+    pub(crate) node: Node,
+    pub(crate) at: SocketAddr,
 }
 
-struct Answer {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     #[track_caller]
-    fn expect(self, status: u16) -> Self {
+    pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?} {}", self.headers, self.text());
         self
     }
 
     /// A refusal, with all that every refusal has.
     #[track_caller]
-    fn refused(self, status: u16, code: &str) -> Self {
+    pub(crate) fn refused(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         let problem = answer.json();
@@ -61,7 +61,7 @@ impl Answer {
 }
 
 impl Api {
-    async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             request.push_str(&format!("Host: {}\r\n", self.at));
@@ -94,25 +94,25 @@ impl Api {
         parse(&raw)
     }
 
-    async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, &[], b"").await
     }
 
-    async fn put(&self, target: &str, body: &[u8]) -> Answer {
+    pub(crate) async fn put(&self, target: &str, body: &[u8]) -> Answer {
         self.ask("PUT", target, &[], body).await
     }
 
-    async fn delete(&self, target: &str) -> Answer {
+    pub(crate) async fn delete(&self, target: &str) -> Answer {
         self.ask("DELETE", target, &[], b"").await
     }
 
-    async fn post(&self, target: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, target: &str, body: &Value) -> Answer {
         let headers = [("Content-Type", "application/json")];
         self.ask("POST", target, &headers, body.to_string().as_bytes()).await
     }
 
     /// Where peers reach the node.
-    async fn listen(&self) -> String {
+    pub(crate) async fn listen(&self) -> String {
         let status = self.get("/v1/status").await.expect(200).json();
         let address = status["listen"][0].as_str().expect("listens").to_owned();
         let id = status["peer_id"].as_str().expect("has an id");
@@ -131,12 +131,12 @@ fn parse(raw: &[u8]) -> Answer {
 }
 
 /// Nodes of a mesh of their own that are not connected, while `test` runs.
-async fn with_nodes<const N: usize>(limits: Limits, test: impl AsyncFnOnce([Api; N])) {
+pub(crate) async fn with_nodes<const N: usize>(limits: Limits, test: impl AsyncFnOnce([Api; N])) {
     with_nodes_that(limits, |builder, _| builder, test).await;
 }
 
 /// The same, of nodes that are built in another way.
-async fn with_nodes_that<const N: usize>(
+pub(crate) async fn with_nodes_that<const N: usize>(
     limits: Limits,
     are: impl Fn(Builder, &str) -> Builder,
     test: impl AsyncFnOnce([Api; N]),
@@ -170,12 +170,12 @@ async fn with_nodes_that<const N: usize>(
     }
 }
 
-async fn with_node(test: impl AsyncFnOnce(Api)) {
+pub(crate) async fn with_node(test: impl AsyncFnOnce(Api)) {
     with_nodes(Limits::default(), async |[ant]: [Api; 1]| test(ant).await).await;
 }
 
 /// Waits for what must come about soon.
-async fn until<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
     let waiting = async {
         loop {
             if let Some(found) = check().await {
