@@ -105,6 +105,9 @@ pub(super) struct Put {
     /// Its content type; else JSON if it parses, else text, else octets.
     #[arg(long = "type", value_name = "TYPE", value_parser = ContentType::new)]
     pub(super) content_type: Option<ContentType>,
+    /// Let it expire after so long: `30s`, `12h`, `7d`, a century at most.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) ttl: Option<String>,
 }
 
 #[derive(Debug, Args)]

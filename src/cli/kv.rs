@@ -16,7 +16,10 @@ use super::{
 /// Stores a value.
 pub(super) fn put(client: &Client, put: &args::Put, json: bool) -> Result<(), Failure> {
     let bytes = if put.value == "-" { stdin()? } else { put.value.clone().into_bytes() };
-    let ask = Ask::key(Method::PUT, &put.key).body(&bytes, put.content_type.clone());
+    let mut ask = Ask::key(Method::PUT, &put.key).body(&bytes, put.content_type.clone());
+    if let Some(ttl) = &put.ttl {
+        ask = ask.with("ttl", ttl);
+    }
     done(&client.ask(&ask)?, json)
 }
 
@@ -62,9 +65,10 @@ fn stdin() -> Result<Vec<u8>, Failure> {
 }
 
 fn meta(meta: &Map<String, Value>) -> Result<(), Failure> {
-    let rows = ["key", "content_type", "size", "etag", "origin", "seq", "hlc", "strategy", "siblings"]
-        .into_iter()
-        .filter_map(|name| Some(vec![name.to_owned(), plain(meta.get(name)?)]));
+    let rows =
+        ["key", "content_type", "size", "etag", "origin", "seq", "hlc", "expires_at", "strategy", "siblings"]
+            .into_iter()
+            .filter_map(|name| Some(vec![name.to_owned(), plain(meta.get(name)?)]));
     output::line(&table(None, rows.collect()))
 }
 

@@ -36,12 +36,13 @@ fn view<'a>(earlier: &'a Earlier, value: Option<&'a Value>) -> View<'a> {
     View {
         value: match (value, put) {
             (Some(value), _) => What::Put(Shown::of(value)),
-            (None, Some(_)) => What::Put(Shown::nothing()),
-            (None, None) => What::Deleted { value: () },
+            (None, Some(_)) if !earlier.expired => What::Put(Shown::nothing()),
+            (None, _) => What::Deleted { value: () },
         },
-        deleted: put.is_none(),
+        deleted: put.is_none() || earlier.expired,
         content_type: put.map(|put| put.content_type.as_str()),
         size: put.map(|put| put.payload.size()),
+        expires_at: version.expires_at(),
         etag: etag::hex(version.hash()),
         origin: version.dot.origin.to_string(),
         seq: version.dot.seq,
@@ -70,6 +71,9 @@ struct View<'a> {
     deleted: bool,
     content_type: Option<&'a str>,
     size: Option<u64>,
+    /// When it expires or has, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
     /// What the record was called when nothing stood beside this version.
     etag: String,
     origin: String,

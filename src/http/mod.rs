@@ -52,6 +52,7 @@ mod scan;
 mod server;
 mod status;
 mod sync;
+mod ttl;
 
 pub use host::Hosts;
 pub use problem::{Code, Problem};

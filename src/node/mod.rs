@@ -11,7 +11,7 @@ mod wait;
 pub use builder::{Builder, Discovery, Membership};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
 pub use handle::Node;
-pub use space::{BatchOp, Entry, Scan, ScanPage, Space, WriteOptions, Written};
+pub use space::{BatchOp, Entry, Scan, ScanPage, Space, TTL_MAX, WriteOptions, Written};
 pub use wait::WaitError;
 
 pub use crate::network::libp2p::swarm_key::SwarmKeyError;

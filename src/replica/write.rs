@@ -50,7 +50,8 @@ pub struct WritePlan {
 
 /// Plans a write of `body` to `key` under the name `dot`.
 ///
-/// `base` is what was forgotten here (rule 1). `stamp` is given the greatest stamp that the write supersedes and answers with a new one.
+/// `base` is what was forgotten here (rule 1). `stamp` is given the greatest stamp that the write supersedes and answers with a new one. `now` is
+/// what the wall clock shows, in milliseconds since 1970: what has expired by then is seen by nobody.
 ///
 /// # Errors
 /// [`Refused`] when a delete finds nothing, the precondition does not hold, or more than
@@ -63,8 +64,10 @@ pub fn plan_write(
     precondition: Precondition,
     base: Option<Base>,
     stamp: impl FnOnce(Hlc) -> Hlc,
+    now: u64,
 ) -> Result<WritePlan, Refused> {
-    let visible = current.is_some_and(|record| record.visible(Strategy::default()).is_some());
+    let visible = current.and_then(|record| record.visible(Strategy::default()));
+    let visible = visible.is_some_and(|(version, _)| version.shows_value(now));
     let holds = match precondition {
         Precondition::None => true,
         Precondition::Matches(etag) => visible && current.is_some_and(|record| record.etag() == etag),
@@ -74,7 +77,7 @@ pub fn plan_write(
     if !holds {
         return Err(Refused::Precondition);
     }
-    if body == Body::Delete && !current.is_some_and(has_value) {
+    if body == Body::Delete && !current.is_some_and(|record| has_value(record, now)) {
         return Err(Refused::NothingThere);
     }
     let mut context =
@@ -97,6 +100,6 @@ pub fn plan_write(
 }
 
 /// A value stands somewhere in the record, if only as a sibling that readers do not see.
-fn has_value(record: &Record) -> bool {
-    record.siblings().iter().any(|sibling| !sibling.is_delete())
+fn has_value(record: &Record, now: u64) -> bool {
+    record.siblings().iter().any(|sibling| sibling.shows_value(now))
 }

@@ -29,12 +29,17 @@ pub const HISTORY_MAX: usize = 1_000;
 pub struct Earlier {
     /// What was written. The bytes of a large value are gone; their hash and size are in it.
     pub version: Version,
+    /// Whether it has expired since: readers see a delete then, here as well.
+    pub expired: bool,
 }
 
 impl Earlier {
-    /// The value, where its bytes are still there; a delete has none.
+    /// The value, where its bytes are still there; a delete has none, nor has what has expired.
     #[must_use]
     pub fn value(&self) -> Option<Value> {
+        if self.expired {
+            return None;
+        }
         let put = self.version.put()?;
         match &put.payload {
             Payload::Inline(bytes) => Some(Value::new(put.content_type.clone(), bytes.clone())),
@@ -132,12 +137,12 @@ impl Kept {
 }
 
 impl View {
-    /// The earlier versions of `key`, newest first: what was superseded, or came after what superseded it.
+    /// At `now`, in milliseconds since 1970, the earlier versions of `key`, newest first: what was superseded, or came after what superseded it.
     /// The current siblings are not among them. One that is damaged is left out; the scrub tells of it.
     ///
     /// # Errors
     /// When the store cannot be read, or the record of the key is damaged.
-    pub fn history(&self, namespace: &Namespace, key: &Key) -> Result<Vec<Earlier>, StoreError> {
+    pub fn history(&self, namespace: &Namespace, key: &Key, now: u64) -> Result<Vec<Earlier>, StoreError> {
         let Some(no) = self.number_of(namespace) else { return Ok(Vec::new()) };
         let Some(bytes) = self.snapshot().get(&layout::record(no, key.as_bytes()))? else {
             return Ok(Vec::new());
@@ -147,7 +152,7 @@ impl View {
         let mut versions = Vec::with_capacity(ranks.len());
         for (_, dot) in ranks {
             let version = self.kept(no, dot)?.filter(|version| version.key == *key);
-            versions.extend(version.map(|version| Earlier { version }));
+            versions.extend(version.map(|version| Earlier { expired: version.is_expired(now), version }));
         }
         Ok(versions)
     }

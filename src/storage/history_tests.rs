@@ -20,7 +20,7 @@ const KEYS: [&str; 2] = ["ant", "bat"];
 impl Replica {
     fn history(&self, key: &str) -> Vec<Version> {
         let view = self.ledger.reader().view();
-        let earlier = view.history(&ns(), &Key::new(key).unwrap()).unwrap();
+        let earlier = view.history(&ns(), &Key::new(key).unwrap(), 0).unwrap();
         earlier.into_iter().map(|one| one.version).collect()
     }
 
@@ -198,7 +198,8 @@ fn a_large_value_leaves_its_size_and_not_its_bytes() {
         precondition: crate::replica::Precondition::None,
     };
     let clock = &mut ant.clock;
-    let _version = ant.ledger.write(&ns(), write, |superseded| clock.tick(1_000, superseded)).unwrap().unwrap();
+    let _version =
+        ant.ledger.write(&ns(), write, |superseded| clock.tick(1_000, superseded)).unwrap().unwrap();
     ant.commit(&mut Vec::new());
     assert_eq!(ant.lying(b'b').len(), 1);
     ant.put("k", "small again");
@@ -317,11 +318,8 @@ impl Known {
         for key in KEYS {
             let record = self.0.ledger.reader().record(&ns(), &Key::new(key).unwrap()).unwrap();
             let held = |dot| record.as_ref().is_some_and(|record| record.get(dot).is_some());
-            let mut superseded: Vec<&Version> = self
-                .1
-                .values()
-                .filter(|version| version.key.as_str() == key && !held(version.dot))
-                .collect();
+            let mut superseded: Vec<&Version> =
+                self.1.values().filter(|version| version.key.as_str() == key && !held(version.dot)).collect();
             for version in &superseded {
                 let superseder = |other: &Version| other.key == version.key && other.supersedes(version.dot);
                 assert!(all.values().any(superseder), "only what is superseded is not held");

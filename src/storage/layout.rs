@@ -15,6 +15,7 @@
 //! c <ns u16> <part u32>    the digests, as they were when the store was closed
 //! h <hash>                 a base: what it covers
 //! x <ns u16> <origin u32> <block u64>  dead: 64 bits
+//! e <ns u16> <deadline u64> <origin u32> <seq u64>  what expires and is held, by its deadline: the key
 //! k <ns u16> <origin u32> <seq u64>    an earlier version that is kept; the record of its key names it
 //! ```
 //!
@@ -98,6 +99,18 @@ pub fn dead(ns: NsNo, origin: OriginNo, block: u64) -> Bytes {
 #[must_use]
 pub fn forgettable(ns: NsNo, hlc: u64, origin: OriginNo, seq: u64) -> Bytes {
     head(b'g', 23).with_u16(ns).with_u64(hlc).with_u32(origin).with_u64(seq).done()
+}
+
+/// The key of what expires at `deadline`.
+#[must_use]
+pub fn deadline(ns: NsNo, deadline: u64, origin: OriginNo, seq: u64) -> Bytes {
+    head(b'e', 23).with_u16(ns).with_u64(deadline).with_u32(origin).with_u64(seq).done()
+}
+
+/// The deadline in such a key.
+#[must_use]
+pub fn deadline_of(at: &[u8]) -> u64 {
+    at.get(3..11).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
 }
 
 /// The key of a version that was dropped on a peer's word at `hlc`.

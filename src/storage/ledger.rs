@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, SeenSet},
-    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Payload, Record, Strategy, Version},
+    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Payload, Record, Version},
     replica::{Plan, Precondition, Refused, plan_collision, plan_merge, plan_write},
     types::{Key, Namespace},
     wire,
@@ -89,6 +89,10 @@ pub struct Ledger {
     /// What was found to be lost by that, and nobody was told of yet.
     pub(super) found: Vec<(Namespace, SeenSet)>,
     known: Known,
+    /// What the wall clock shows, as last told.
+    pub(super) now: u64,
+    /// Up to which deadline expired values were taken out of the count of keys.
+    pub(super) counted_until: BTreeMap<NsNo, u64>,
     /// So many earlier versions of each key are kept.
     pub(super) history: usize,
     pub(super) draft: Draft,
@@ -140,6 +144,8 @@ impl Ledger {
             accounted: false,
             found: Vec::new(),
             known,
+            now: 0,
+            counted_until: loaded.counted_until,
             history: 0,
             draft: Draft::default(),
         };
@@ -227,8 +233,8 @@ impl Ledger {
         let dot = Dot::new(self.me, self.last_seq(&space) + 1);
         let Write { key, body, blob, precondition } = write;
         let base = self.base(&space);
-        let planned = match plan_write(self.draft.records.get(at), key, dot, body, precondition, base, stamp)
-        {
+        let (current, now) = (self.draft.records.get(at), self.now);
+        let planned = match plan_write(current, key, dot, body, precondition, base, stamp, now) {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -246,7 +252,7 @@ impl Ledger {
             .draft
             .records
             .get(at)
-            .is_some_and(|record| record.siblings().iter().any(|sibling| !sibling.is_delete())))
+            .is_some_and(|record| record.siblings().iter().any(|sibling| sibling.shows_value(self.now))))
     }
 
     /// Rule 7: plans `lost`, a write of this node whose dot names another content now, once more
@@ -428,7 +434,8 @@ impl Ledger {
         {
             let origins = self.shared.origins();
             for LookedAt { at, record, kept, .. } in records.changed() {
-                let record = record.as_ref().map(|record| stored::encode_record(record, kept.ranks(), &origins));
+                let record =
+                    record.as_ref().map(|record| stored::encode_record(record, kept.ranks(), &origins));
                 match record {
                     Some(record) => batch.insert(at.clone(), record),
                     None => batch.remove(at.clone()),
@@ -661,8 +668,8 @@ impl Ledger {
             self.dead.entry(space.no).or_default().insert(*dead);
             self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
         }
-        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
-        let more = visible(&plan.record) - self.draft.records.get(at).map_or(0, visible);
+        let before = self.draft.records.get(at).map_or(0, |record| self.counts(space.no, record));
+        let more = self.counts(space.no, &plan.record) - before;
         if self.draft.records.get(at).is_none() {
             self.known.add(self.draft.records.key(at));
         }
@@ -717,7 +724,10 @@ impl Ledger {
                 self.draft.items.push((ns, item));
             }
             if deleted {
-                self.draft.batch.remove(layout::forgettable(ns, version.hlc.0, no, dot.seq));
+                self.draft.batch.remove(layout::forgettable(ns, version.remembered_from().0, no, dot.seq));
+            }
+            if let Some(deadline) = version.expires_at() {
+                self.draft.batch.remove(layout::deadline(ns, deadline, no, dot.seq));
             }
             if after.is_none() {
                 self.draft.batch.remove(layout::dot(ns, no, dot.seq));
@@ -734,9 +744,15 @@ impl Ledger {
             if !self.tally.is_off() {
                 self.draft.items.push((ns, Item { dot, hash, before: None, after: Some(!deleted) }));
             }
+            let key = || Bytes::copy_from_slice(version.key.as_bytes());
             if deleted {
-                let key = Bytes::copy_from_slice(version.key.as_bytes());
-                self.draft.batch.insert(layout::forgettable(ns, version.hlc.0, no, dot.seq), key);
+                let at = layout::forgettable(ns, version.remembered_from().0, no, dot.seq);
+                self.draft.batch.insert(at, key());
+            }
+            // What was counted out already is so without a list.
+            let counted = self.counted_until.get(&ns).copied().unwrap_or(0);
+            if let Some(deadline) = version.expires_at().filter(|deadline| *deadline > counted) {
+                self.draft.batch.insert(layout::deadline(ns, deadline, no, dot.seq), key());
             }
         }
     }

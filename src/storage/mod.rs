@@ -15,6 +15,7 @@ pub mod doctor;
 mod draft;
 mod dropped;
 mod error;
+mod expire;
 pub mod fjall;
 mod forget;
 mod history;
@@ -40,6 +41,8 @@ mod view;
 mod contract;
 #[cfg(test)]
 mod exchange_tests;
+#[cfg(test)]
+mod expire_tests;
 #[cfg(test)]
 mod history_tests;
 #[cfg(test)]

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::{
-    Batch, Durability, Ledger, Snapshot, StoreError,
-    kept,
+    Batch, Durability, Ledger, Snapshot, StoreError, kept,
     layout::{self, NsNo, OriginNo},
     shared::Shared,
     stored,
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     causality::{DeadSet, Dot, SeenSet},
-    conflict::{Payload, Record, Strategy, Version},
+    conflict::{Payload, Record, Version},
     types::{Key, Namespace},
 };
 
@@ -345,7 +344,8 @@ impl Ledger {
         let Some(bytes) = self.store.get(at)? else { return Ok(()) };
         let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
         let record = key.and_then(|key| stored::decode_record(&key, &bytes, &self.shared).ok());
-        let was_visible = record.as_ref().is_none_or(|record| record.visible(Strategy::default()).is_some());
+        let ns = layout::ns_of_record(at);
+        let was_visible = record.as_ref().is_none_or(|record| self.counts(ns, record) > 0);
         let names = record.as_ref().and_then(|_| stored::decode_names_of(&bytes, &self.shared).ok());
         let mut names = names.unwrap_or_default();
         names.retain(|(_, dot)| !parting.earlier.contains(dot));
@@ -354,7 +354,7 @@ impl Ledger {
         for dot in &parting.siblings {
             rest.drop_sibling(*dot);
         }
-        let is_visible = rest.visible(Strategy::default()).is_some();
+        let is_visible = self.counts(ns, &rest) > 0;
         let origins = self.shared.origins();
         match (unreadable || (rest.siblings().is_empty() && !parting.siblings.is_empty()), names.is_empty()) {
             (true, true) => batch.remove(at.clone()),
@@ -365,8 +365,7 @@ impl Ledger {
             (false, _) => batch.insert(at.clone(), stored::encode_record(&rest, names.iter(), &origins)),
         }
         drop(origins);
-        let ns = at.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
-        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| Some(space.no) == ns);
+        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| space.no == ns);
         if was_visible
             && !is_visible
             && let Some(space) = self.shared.names().into_iter().find_map(of_ns)

@@ -54,6 +54,8 @@ pub(super) enum StoredBody<'a> {
     Octets(&'a [u8]),
     Other(&'a str, &'a [u8]),
     Blob(&'a str, [u8; 32], u64),
+    Until(u64, &'a str, &'a [u8]),
+    BlobUntil(u64, &'a str, [u8; 32], u64),
 }
 
 fn damaged(what: &str) -> StoreError {
@@ -105,6 +107,13 @@ fn stored_body(body: &Body) -> StoredBody<'_> {
     let put = match body {
         Body::Delete => return StoredBody::Delete,
         Body::Put(put) => put,
+        Body::Expiring { put, until } => {
+            let content_type = put.content_type.as_str();
+            return match &put.payload {
+                Payload::Inline(bytes) => StoredBody::Until(*until, content_type, bytes),
+                Payload::Blob { hash, size } => StoredBody::BlobUntil(*until, content_type, *hash, *size),
+            };
+        }
     };
     let content_type = put.content_type.as_str();
     match &put.payload {
@@ -221,13 +230,23 @@ fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError>
     };
     let (content_type, payload) = match stored {
         StoredBody::Delete => return Ok(Body::Delete),
+        StoredBody::Until(_, text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
+        StoredBody::BlobUntil(_, text, hash, size) => {
+            (other(text)?, Payload::Blob { hash: *hash, size: *size })
+        }
         StoredBody::Text(value) => (ContentType::text(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Json(value) => (ContentType::json(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Octets(value) => (ContentType::octets(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Other(text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Blob(text, hash, size) => (other(text)?, Payload::Blob { hash: *hash, size: *size }),
     };
-    Ok(Body::Put(Put { content_type, payload }))
+    let put = Put { content_type, payload };
+    Ok(match stored {
+        StoredBody::Until(until, ..) | StoredBody::BlobUntil(until, ..) => {
+            Body::Expiring { put, until: *until }
+        }
+        _ => Body::Put(put),
+    })
 }
 
 /// An entry of the dot index.
@@ -292,7 +311,8 @@ mod tests {
             let put = Put { content_type: content_type.clone(), payload };
             let dot = Dot::new(origin, number);
             let version = Version { dot, hlc: Hlc(number), body: Body::Put(put), ..version(1) };
-            let bytes = encode_record(&Record::from_siblings(vec![version.clone()]), [].iter(), &shared.origins());
+            let bytes =
+                encode_record(&Record::from_siblings(vec![version.clone()]), [].iter(), &shared.origins());
             let general: StoredVersion<'_> = wire::decode_stored(&bytes[3..]).expect("just written");
             let short = plain::read(&bytes[3..]).expect("plain");
             let read = |stored| read_version(&version.key, &bytes, &stored, &shared);

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Pair, Snapshot, Store, StoreError, chunks,
+    Pair, Snapshot, Store, StoreError, chunks, history,
     layout::{self, NsNo, OriginNo},
     load,
-    history,
     reader::Found,
     shared::Shared,
     stored,

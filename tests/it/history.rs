@@ -21,7 +21,8 @@ async fn until_history(node: &Node, key: &str, expected: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn four_puts_with_a_cap_of_three_leave_the_previous_three_newest_first_over_restarts_and_on_two_nodes() {
+async fn four_puts_with_a_cap_of_three_leave_the_previous_three_newest_first_over_restarts_and_on_two_nodes()
+{
     let (mesh, directory) = (mesh_name(), tempfile::tempdir().unwrap());
     let durable = || node_on_disk(&mesh, "ant", directory.path()).history(3);
     let ant = durable().start().await.unwrap();

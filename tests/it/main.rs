@@ -12,6 +12,7 @@ mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
 mod events;
+mod expiry;
 mod history;
 mod hostile;
 #[cfg(feature = "http")]
