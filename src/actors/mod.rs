@@ -18,6 +18,7 @@
 pub(crate) mod admission;
 pub(crate) mod anti_entropy;
 pub(crate) mod clock;
+mod expire;
 pub(crate) mod fills;
 mod linger;
 pub(crate) mod mailbox;

@@ -49,6 +49,8 @@ pub struct Settings {
     pub sync_interval: Duration,
     /// How long a delete is remembered one by one.
     pub delete_retention: Duration,
+    /// How many earlier versions of each key are kept.
+    pub history: usize,
     /// How long the scrub waits between two pages; zero for no scrub.
     pub scrub_interval: Duration,
     /// Whether peers are told of each other.

@@ -17,8 +17,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    admission::Permit, anti_entropy::AntiEntropyMsg, linger::stir, mesh::MeshMsg, sessions::SessionsMsg,
-    society::Society, subscribers::Line, watch::WatchMsg,
+    admission::Permit, anti_entropy::AntiEntropyMsg, expire::Deadlines, linger::stir, mesh::MeshMsg,
+    sessions::SessionsMsg, society::Society, subscribers::Line, watch::WatchMsg,
 };
 use crate::{
     causality::{Dot, Floors, Hlc, NodeId, Origin, SeenSet},
@@ -121,6 +121,9 @@ pub enum StorageMsg {
     },
     /// Old deletes are forgotten (rule 5), and the digests are gone on with.
     Upkeep,
+    /// Deadlines have passed: what expired is counted as a key no more (rule 10). With the number of the timer:
+    /// only the last one that was set counts.
+    Expire(u64),
     /// The next page of what is stored is looked at.
     Scrub,
     /// Digests that have to be made anew are gone on with.
@@ -271,6 +274,7 @@ pub struct StorageState {
     rewritten: Vec<(Namespace, Version)>,
     /// Where sweeps go on that were not finished.
     sweeps: BTreeMap<Namespace, Bytes>,
+    pub(super) deadlines: Deadlines,
 }
 
 /// Who is told when the draft is committed.
@@ -302,10 +306,12 @@ impl Actor for Storage {
     ) -> Result<StorageState, ActorProcessingErr> {
         let StorageArgs { society, store, namespaces } = args;
         let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
-        let (ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
+        let (mut ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
+        ledger.keep_history(society.settings.history);
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
         society.watch.cast(WatchMsg::WriterRestarted);
+        myself.cast(StorageMsg::Expire(0))?;
         *society.reader.write().unwrap_or_else(PoisonError::into_inner) = ledger.reader();
         let mut state = StorageState {
             durability: Durability::Buffer,
@@ -322,6 +328,7 @@ impl Actor for Storage {
             has_twin: false,
             rewritten: Vec::new(),
             sweeps: BTreeMap::new(),
+            deadlines: Deadlines::default(),
         };
         state.note_issued();
         state.tell_found();
@@ -370,6 +377,7 @@ impl Actor for Storage {
             }
             StorageMsg::Lost { namespace, suspects } => state.unsee(&namespace, &suspects)?,
             StorageMsg::Upkeep => state.upkeep(&myself)?,
+            StorageMsg::Expire(timer) => state.expire(&myself, timer)?,
             StorageMsg::Scrub => state.scrub(&myself)?,
             StorageMsg::Tally => state.tally(&myself)?,
             StorageMsg::PeerKnowsMore { origin, reply } => {
@@ -387,7 +395,10 @@ impl Actor for Storage {
                     state.begin_epoch(state.ledger.origin(), TWIN)?;
                 }
             }
-            StorageMsg::Flush => state.flush()?,
+            StorageMsg::Flush => {
+                state.flush()?;
+                state.expire_later(&myself);
+            }
             StorageMsg::Close(reply) => {
                 state.close()?;
                 let _asker_is_gone = reply.send(());
@@ -398,6 +409,7 @@ impl Actor for Storage {
             state.operations >= COMMIT_OPERATIONS_MAX || state.ledger.draft_bytes() >= COMMIT_BYTES_MAX;
         if full {
             state.flush()?;
+            state.expire_later(&myself);
         } else if idle && !state.waiting.is_empty() {
             state.operations_at_flush = state.operations;
             myself.cast(StorageMsg::Flush)?;
@@ -432,6 +444,7 @@ impl StorageState {
         namespace: &Namespace,
         writes: Vec<Write>,
     ) -> Result<Result<Vec<Version>, WriteFailure>, StoreError> {
+        self.ledger.tell_time(self.society.clock.wall_ms());
         if writes.len() > 1
             && let Some((index, refused)) = self.first_refused(namespace, &writes)?
         {
@@ -646,6 +659,7 @@ impl StorageState {
     /// Has others told, then replies: a cast takes a microsecond, and to wake who waits, often on
     /// another thread, takes ten or more, which every hop of the news would come after.
     fn tell(&mut self, waiting: Vec<Waiting>, changes: Vec<Change>, sights: Sights) {
+        self.deadlines.note(&changes);
         if let Some(observer) = &self.society.observer {
             observer(&changes);
         }

@@ -61,6 +61,8 @@ pub(super) enum Command {
     Get(Get),
     /// Delete a key.
     Del(Del),
+    /// List the earlier versions of a key, or bring one back.
+    History(History),
     /// List keys and values in order.
     Scan(Scan),
     /// Print changes as they happen, a line for each.
@@ -110,6 +112,9 @@ pub(super) struct Put {
     /// Its content type; else JSON if it parses, else text, else octets.
     #[arg(long = "type", value_name = "TYPE", value_parser = ContentType::new)]
     pub(super) content_type: Option<ContentType>,
+    /// Let it expire after so long: `30s`, `12h`, `7d`, a century at most.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) ttl: Option<String>,
 }
 
 /// Where a value goes.
@@ -149,6 +154,15 @@ pub(super) struct Get {
 pub(super) struct Del {
     /// What to delete.
     pub(super) key: Key,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// The key.
+    pub(super) key: Key,
+    /// Write this one again, by its number in the list: 1 is the newest. It is a write like any other.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) restore: Option<u64>,
 }
 
 #[derive(Debug, Args)]

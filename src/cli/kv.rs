@@ -20,6 +20,7 @@ pub(super) fn put(client: &Client, put: &args::Put, json: bool) -> Result<(), Fa
         Place::Key(key) => Ask::key(Method::PUT, key),
         Place::Below(prefix) => Ask::new(Method::POST, format!("/v1/kv/{}/", encode(prefix.as_str(), true))),
     };
+    let ask = put.ttl.iter().fold(ask, |ask, ttl| ask.with("ttl", ttl));
     let body = client.ask(&ask.body(&bytes, put.content_type.clone()))?;
     match &put.place {
         // The key is what nobody knows yet.
@@ -60,7 +61,7 @@ pub(super) fn print(body: &[u8]) -> Result<(), Failure> {
     output::bytes(b"\n")
 }
 
-fn done(body: &[u8], json: bool) -> Result<(), Failure> {
+pub(super) fn done(body: &[u8], json: bool) -> Result<(), Failure> {
     if json { print(body) } else { output::line("OK") }
 }
 
@@ -73,9 +74,10 @@ fn stdin() -> Result<Vec<u8>, Failure> {
 }
 
 fn meta(meta: &Map<String, Value>) -> Result<(), Failure> {
-    let rows = ["key", "content_type", "size", "etag", "origin", "seq", "hlc", "strategy", "siblings"]
-        .into_iter()
-        .filter_map(|name| Some(vec![name.to_owned(), plain(meta.get(name)?)]));
+    let rows =
+        ["key", "content_type", "size", "etag", "origin", "seq", "hlc", "expires_at", "strategy", "siblings"]
+            .into_iter()
+            .filter_map(|name| Some(vec![name.to_owned(), plain(meta.get(name)?)]));
     output::line(&table(None, rows.collect()))
 }
 

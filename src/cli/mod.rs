@@ -12,6 +12,7 @@ mod config;
 mod doctor;
 mod events;
 mod failure;
+mod history;
 mod kv;
 mod membership;
 mod node;
@@ -55,6 +56,7 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::Put(put) => kv::put(&client.connect()?, &put, client.json)?,
         Command::Get(get) => kv::get(&client.connect()?, &get, client.json)?,
         Command::Del(del) => kv::del(&client.connect()?, &del, client.json)?,
+        Command::History(history) => history::run(&client.connect()?, &history, client.json)?,
         Command::Scan(scan) => scan::run(&client.connect()?, &scan, client.json)?,
         Command::Watch(watch) => watch::run(&client.connect()?, &watch, client.json)?,
         Command::Status => status::run(&client.connect()?, client.json)?,

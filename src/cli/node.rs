@@ -118,9 +118,6 @@ async fn answer(
 /// Takes the address of the API first, for that is what most often cannot be had.
 async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failure> {
     let listener = bind(&settings.http).await?;
-    for name in &settings.idle {
-        output::say(&format!("warning: --{name} does nothing in this version"));
-    }
     let node = Node::builder()
         .data_dir(&settings.data_dir)
         .name(&settings.name)
@@ -138,6 +135,7 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
         .durability(settings.durability)
         .sync_interval(settings.sync_interval)
         .delete_retention(settings.delete_retention)
+        .history(settings.history)
         .start()
         .await
         .map_err(|error| refuse(&error, &settings.data_dir))?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Base;
 use crate::{
-    causality::{Context, Dot, Hlc},
+    causality::{Context, Dot, Hlc, MAX_DRIFT},
     types::{BLOB_BYTES_MAX, ContentType, INLINE_BYTES_MAX, Key},
     wire,
 };
@@ -89,11 +89,11 @@ impl TryFrom<Unchecked> for Version {
         if context.len() > CONTEXT_ENTRIES_MAX {
             return Err("the context of a version names too many origins");
         }
-        match &body {
-            Body::Put(Put { payload: Payload::Inline(bytes), .. }) if bytes.len() > INLINE_BYTES_MAX => {
+        match body.put().map(|put| &put.payload) {
+            Some(Payload::Inline(bytes)) if bytes.len() > INLINE_BYTES_MAX => {
                 Err("a value that travels with its version is too large for it")
             }
-            Body::Put(Put { payload: Payload::Blob { size, .. }, .. }) if *size > BLOB_BYTES_MAX => {
+            Some(Payload::Blob { size, .. }) if *size > BLOB_BYTES_MAX => {
                 Err("a value is larger than any can be")
             }
             _ => Ok(Self { dot, hlc, base, context, key, body }),
@@ -108,6 +108,25 @@ pub enum Body {
     Put(Put),
     /// The key was deleted.
     Delete,
+    /// A value was stored that readers see until a deadline, and a delete from then on (rule 10). For
+    /// all that replicas compare and forget it is a delete from the beginning.
+    Expiring {
+        /// The value.
+        put: Put,
+        /// The deadline by the wall clock, in milliseconds since 1970.
+        until: u64,
+    },
+}
+
+impl Body {
+    /// The value, if one was stored; it may have expired.
+    #[must_use]
+    pub fn put(&self) -> Option<&Put> {
+        match self {
+            Self::Put(put) | Self::Expiring { put, .. } => Some(put),
+            Self::Delete => None,
+        }
+    }
 }
 
 /// A stored value, or where to find it.
@@ -169,10 +188,41 @@ impl Version {
         self.base.as_ref().is_none_or(|base| base.covers().is_some())
     }
 
-    /// Whether it is a delete.
+    /// Whether it is a delete for all that replicas compare and forget: also a value that expires, from the
+    /// beginning (rule 10). What readers see is another matter: [`Self::is_expired`].
     #[must_use]
     pub fn is_delete(&self) -> bool {
-        matches!(self.body, Body::Delete)
+        matches!(self.body, Body::Delete | Body::Expiring { .. })
+    }
+
+    /// When it expires, in milliseconds since 1970, if it does.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<u64> {
+        match self.body {
+            Body::Expiring { until, .. } => Some(until),
+            Body::Put(_) | Body::Delete => None,
+        }
+    }
+
+    /// Whether readers see a delete where it stood, at `now` in milliseconds since 1970.
+    #[must_use]
+    pub fn is_expired(&self, now: u64) -> bool {
+        self.expires_at().is_some_and(|until| until <= now)
+    }
+
+    /// Whether readers see a value at `now`, if they see this version.
+    #[must_use]
+    pub fn shows_value(&self, now: u64) -> bool {
+        self.put().is_some() && !self.is_expired(now)
+    }
+
+    /// The stamp from which on it is remembered like a delete that was made then. Where it expires, that is
+    /// not before all clocks that are right within the drift allowed have passed its deadline.
+    #[must_use]
+    pub fn remembered_from(&self) -> Hlc {
+        let drift = u64::try_from(MAX_DRIFT.as_millis()).unwrap_or(u64::MAX);
+        let over = |until: u64| Hlc::from_millis(until.saturating_add(drift));
+        self.hlc.max(self.expires_at().map_or(Hlc::default(), over))
     }
 
     /// Whether its value travels and is stored beside it, by hash.
@@ -184,10 +234,7 @@ impl Version {
     /// The value it stored, if it is no delete.
     #[must_use]
     pub fn put(&self) -> Option<&Put> {
-        match &self.body {
-            Body::Put(put) => Some(put),
-            Body::Delete => None,
-        }
+        self.body.put()
     }
 
     /// Its hash: what a dot names, for good.

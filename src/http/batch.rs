@@ -16,6 +16,7 @@ use super::{
     reply::{Answer, WrittenView, json, set_frontier},
     router::App,
     tokens::Grant,
+    ttl,
 };
 use crate::{
     node::{BatchOp, Frontier, WriteError, Written},
@@ -65,7 +66,7 @@ fn answer(app: &App, written: &[Written]) -> Response {
 
 fn key_of(operation: &BatchOp) -> &Key {
     match operation {
-        BatchOp::Put(key, _) | BatchOp::Delete(key) => key,
+        BatchOp::Put(key, _) | BatchOp::Expiring(key, ..) | BatchOp::Delete(key) => key,
     }
 }
 
@@ -84,6 +85,7 @@ struct Operation {
     #[serde(default, deserialize_with = "present")]
     value: Option<Box<RawValue>>,
     content_type: Option<String>,
+    ttl: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -111,7 +113,9 @@ fn parse(bytes: &[u8]) -> Result<Vec<BatchOp>, Problem> {
             Problem::new(code, format!("operation {index}: {why}")).with("index", index)
         })?;
         held += match &operation {
-            BatchOp::Put(key, value) => key.as_bytes().len() + value.bytes.len(),
+            BatchOp::Put(key, value) | BatchOp::Expiring(key, value, _) => {
+                key.as_bytes().len() + value.bytes.len()
+            }
             BatchOp::Delete(key) => key.as_bytes().len(),
         };
         operations.push(operation);
@@ -127,10 +131,18 @@ fn operation(raw: &RawValue) -> Result<BatchOp, (Code, String)> {
     let operation: Operation = serde_json::from_str(raw.get()).map_err(|error| bad(&error.to_string()))?;
     let key = Key::new(operation.key).map_err(|error| (Code::BadKey, error.to_string()))?;
     match (operation.op, operation.value) {
-        (Name::Put, Some(value)) => Ok(BatchOp::Put(key, value_of(&value, operation.content_type)?)),
+        (Name::Put, Some(value)) => {
+            let value = value_of(&value, operation.content_type)?;
+            Ok(match operation.ttl {
+                None => BatchOp::Put(key, value),
+                Some(ttl) => BatchOp::Expiring(key, value, ttl::of(&ttl).map_err(|why| (Code::BadTtl, why))?),
+            })
+        }
         (Name::Put, None) => Err(bad("a put needs a `value`")),
-        (Name::Del, None) if operation.content_type.is_none() => Ok(BatchOp::Delete(key)),
-        (Name::Del, _) => Err(bad("a del has neither `value` nor `content_type`")),
+        (Name::Del, None) if operation.content_type.is_none() && operation.ttl.is_none() => {
+            Ok(BatchOp::Delete(key))
+        }
+        (Name::Del, _) => Err(bad("a del has no `value`, `content_type` or `ttl`")),
     }
 }
 
@@ -200,7 +212,7 @@ mod tests {
             r#"{"op":"put","key":"a"}"#,
             r#"{"op":"get","key":"a"}"#,
             r#"{"op":"del","key":"a","value":1}"#,
-            r#"{"op":"put","key":"a","value":1,"ttl":"30s"}"#,
+            r#"{"op":"del","key":"a","ttl":"30s"}"#,
             r#"{"op":"put","key":"a","value":1,"content_type":"text/plain"}"#,
             r#"{"op":"put","key":"a","value":"?","content_type":"image/png"}"#,
         ] {
@@ -208,6 +220,10 @@ mod tests {
         }
         assert_eq!(code(r#"[{"op":"del","key":"a//b"}]"#), "bad_key");
         assert_eq!(code(r#"[{"op":"put","key":"a","value":1,"content_type":"x"}]"#), "bad_content_type");
+        for ttl in [r#""0s""#, r#""36526d""#, r#""soon""#] {
+            let put = format!(r#"[{{"op":"put","key":"a","value":1,"ttl":{ttl}}}]"#);
+            assert_eq!(code(&put), "bad_ttl", "{ttl}");
+        }
         let problem = parse(br#"[{"op":"del","key":"a"},{"op":"del","key":""}]"#).expect_err("refused");
         assert!(format!("{problem:?}").contains("operation 1: "), "{problem:?}");
     }

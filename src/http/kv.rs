@@ -17,6 +17,7 @@ use super::{
     problem::{Code, Problem},
     reply::{self, Answer, EntryView, json, set_frontier},
     router::App,
+    ttl,
 };
 use crate::{
     node::{Entry, Frontier, Precondition, Space, WriteOptions},
@@ -56,10 +57,7 @@ pub(super) async fn put(State(app): State<App>, request: Request) -> Answer {
     let (head, body) = request.into_parts();
     let params = Params::of(&head.uri, &["ttl"])?;
     let space = params.space(&app.node)?;
-    if params.get("ttl").is_some() {
-        let detail = "this version keeps values until they are deleted: leave `ttl` out";
-        return Err(Problem::new(Code::TtlNotSupported, detail));
-    }
+    let ttl = params.get("ttl").map(ttl::parse).transpose()?;
     refuse_header(&head.headers, "tidings-base")?;
     refuse_header(&head.headers, "tidings-at-least")?;
     let key = params::key(&head.uri, BASE)?;
@@ -72,7 +70,7 @@ pub(super) async fn put(State(app): State<App>, request: Request) -> Answer {
     media::check(&content_type, &upload.bytes)?;
     let precondition = precondition_of(&space, &key, matches, unless).await?;
     let value = Value::new(content_type, upload.bytes.clone());
-    let written = space.put_with(key, value, WriteOptions { precondition }).await?;
+    let written = space.put_with(key, value, WriteOptions { precondition, ttl }).await?;
     Ok(reply::written(&app, &written))
 }
 
@@ -88,7 +86,7 @@ pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap)
         return Err(Problem::new(Code::BadHeader, "If-None-Match means nothing for a delete"));
     }
     let precondition = precondition_of(&space, &key, matches, None).await?;
-    match space.delete_with(key.clone(), WriteOptions { precondition }).await {
+    match space.delete_with(key.clone(), WriteOptions { precondition, ttl: None }).await {
         Ok(written) => Ok(reply::written(&app, &written)),
         Err(crate::node::WriteError::NothingThere { .. }) => Err(no_such_key(&key)),
         Err(error) => Err(error.into()),

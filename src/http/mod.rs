@@ -51,6 +51,7 @@ mod follow;
 mod generate;
 mod guard;
 mod health;
+mod history;
 mod host;
 mod kv;
 mod media;
@@ -67,6 +68,7 @@ mod server;
 mod status;
 mod sync;
 mod tokens;
+mod ttl;
 
 pub use host::Hosts;
 pub use problem::{Code, Problem};

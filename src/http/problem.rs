@@ -24,8 +24,8 @@ pub enum Code {
     BadHeader,
     /// A header asks for something that this version cannot do.
     NotSupported,
-    /// Values that expire are not supported.
-    TtlNotSupported,
+    /// A `ttl` is malformed, zero, or longer than a century.
+    BadTtl,
     /// The body is not the JSON that it should be.
     BadJson,
     /// An operation of a batch is malformed.
@@ -111,9 +111,7 @@ impl Code {
             Self::UnknownParameter => (S::BAD_REQUEST, "unknown_parameter", "There is no such parameter"),
             Self::BadHeader => (S::BAD_REQUEST, "bad_header", "A header is malformed"),
             Self::NotSupported => (S::BAD_REQUEST, "not_supported", "This is not supported"),
-            Self::TtlNotSupported => {
-                (S::BAD_REQUEST, "ttl_not_supported", "Values that expire are not supported")
-            }
+            Self::BadTtl => (S::BAD_REQUEST, "bad_ttl", "A value cannot expire then"),
             Self::NotSeen => (S::GATEWAY_TIMEOUT, "not_seen", "Not all that is asked for was seen in time"),
             Self::ForeignFrontier => {
                 (S::BAD_REQUEST, "foreign_frontier", "This node does not know the token of a frontier")

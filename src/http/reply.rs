@@ -83,6 +83,9 @@ pub(super) struct EntryView<'a> {
     origin: String,
     seq: u64,
     hlc: String,
+    /// Milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
     siblings: usize,
 }
 
@@ -110,6 +113,7 @@ impl<'a> EntryView<'a> {
             origin: entry.dot.origin.to_string(),
             seq: entry.dot.seq,
             hlc: entry.hlc.to_string(),
+            expires_at: entry.expires_at,
             siblings: entry.siblings,
         }
     }
@@ -136,6 +140,7 @@ mod tests {
             size: 2,
             dot: dot(),
             hlc: Hlc::from_millis(1_700_000_000_000),
+            expires_at: None,
             siblings: 1,
             etag: VersionHash([0xab; 32]).into(),
         };

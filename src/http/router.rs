@@ -19,7 +19,7 @@ use super::{
     drain::drain,
     dropped, follow, generate,
     guard::guard,
-    health,
+    health, history,
     host::Hosts,
     kv, metrics, peers,
     problem::{Code, Problem},
@@ -95,6 +95,8 @@ fn quick() -> Router<App> {
         .route("/v1/kv/", kv())
         .route("/v1/kv/{*key}", kv())
         .route("/v1/batch", post(batch::batch))
+        .route("/v1/history/", get(history::history))
+        .route("/v1/history/{*key}", get(history::history))
         .route("/v1/scan", get(scan::scan))
         .route("/v1/scan/", get(scan::scan))
         .route("/v1/scan/{*prefix}", get(scan::scan))

@@ -95,6 +95,9 @@ pub(super) enum Keep {
 /// How long a delete is remembered one by one, unless told otherwise.
 const DELETE_RETENTION: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// So many earlier versions of a key are kept, unless told otherwise.
+const HISTORY: usize = 10;
+
 /// The pause between two pages of the scrub, unless told otherwise.
 const SCRUB_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -125,6 +128,7 @@ pub struct Builder {
     pub(super) durability: Durability,
     pub(super) sync_interval: Duration,
     pub(super) delete_retention: Duration,
+    pub(super) history: usize,
     pub(super) scrub_interval: Duration,
     pub(super) namespaces: BTreeSet<Namespace>,
     pub(super) limits: Limits,
@@ -152,6 +156,7 @@ impl Default for Builder {
             durability: Durability::default(),
             sync_interval: Duration::from_secs(10),
             delete_retention: DELETE_RETENTION,
+            history: HISTORY,
             scrub_interval: SCRUB_INTERVAL,
             namespaces: BTreeSet::from([Namespace::default()]),
             limits: Limits::default(),
@@ -254,6 +259,15 @@ impl Builder {
     /// dearer, and a write that was concurrent to the delete wins when it arrives later.
     pub fn delete_retention(mut self, retention: Duration) -> Self {
         self.delete_retention = retention;
+        self
+    }
+
+    /// How many earlier versions of each key are kept, [`HISTORY_MAX`](crate::storage::HISTORY_MAX) at most:
+    /// 10 unless set, 0 for none. They are read with [`Space::history`](super::Space::history), and an
+    /// exchange brings them to a newcomer, too. Of large values only hash and size are kept. Where it is fewer
+    /// than before, the others of a key go when that is written next.
+    pub fn history(mut self, versions: usize) -> Self {
+        self.history = versions;
         self
     }
 

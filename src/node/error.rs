@@ -34,6 +34,12 @@ pub enum WriteError {
         /// Bytes of keys and values offered.
         bytes: usize,
     },
+    /// A value cannot expire at once, nor after more than a century.
+    #[error("a ttl of {} s: write more than nothing and at most a century (3155760000 s)", ttl.as_secs_f64())]
+    Ttl {
+        /// What was asked for.
+        ttl: Duration,
+    },
     /// There is nothing to delete. In a batch, `index` says which operation it was.
     #[error("there is nothing under this key to delete")]
     NothingThere {

@@ -17,7 +17,7 @@ pub use changes::{CHANGES_LIMIT_MAX, ChangesPage};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
 pub use follow::Changed;
 pub use handle::Node;
-pub use space::{BatchOp, Entry, Scan, ScanPage, Space, WriteOptions, Written};
+pub use space::{BatchOp, Entry, Scan, ScanPage, Space, TTL_MAX, WriteOptions, Written};
 pub use wait::WaitError;
 pub use watch::{SUBSCRIBERS_MAX, Watch, WatchError, WatchEvent, WatchOptions};
 
@@ -34,5 +34,5 @@ pub use crate::{
     conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
-    storage::{Change, Dropped, Durability, OpenError, StoreError},
+    storage::{Change, Dropped, Durability, Earlier, OpenError, StoreError},
 };

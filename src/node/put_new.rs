@@ -32,7 +32,7 @@ impl Space {
             "" => Key::new(fresh.to_string())?,
             prefix => Key::new(format!("{prefix}/{fresh}"))?,
         };
-        let options = WriteOptions { precondition: Precondition::Absent };
+        let options = WriteOptions { precondition: Precondition::Absent, ..WriteOptions::default() };
         self.put_with(key, value.into(), options).await
     }
 

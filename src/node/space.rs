@@ -15,7 +15,7 @@ use crate::{
     conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
     digest::Sum,
     replica::{Precondition, Refused},
-    storage::{Dropped, Found, Reader, Write},
+    storage::{Dropped, Earlier, Found, Reader, Write},
     types::{BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, INLINE_BYTES_MAX, Key, Namespace, Prefix, Value},
 };
 
@@ -57,6 +57,8 @@ pub struct Entry {
     pub dot: Dot,
     /// Its stamp.
     pub hlc: Hlc,
+    /// When the value expires, in milliseconds since 1970, if it does.
+    pub expires_at: Option<u64>,
     /// How many concurrent versions stand in the record; 1 where there is no conflict.
     pub siblings: usize,
     /// The name of the whole record, all its siblings.
@@ -92,6 +94,8 @@ pub struct Written {
 pub enum BatchOp {
     /// Store a value.
     Put(Key, Value),
+    /// Store a value that expires after so long, as [`WriteOptions::ttl`] says.
+    Expiring(Key, Value, Duration),
     /// Delete a key.
     Delete(Key),
 }
@@ -101,7 +105,13 @@ pub enum BatchOp {
 pub struct WriteOptions {
     /// What must hold of the record.
     pub precondition: Precondition,
+    /// From so long after now on, by the wall clock of this node, readers see a delete: more than nothing, and
+    /// a century ([`TTL_MAX`]) at most. Means nothing to a delete.
+    pub ttl: Option<Duration>,
 }
+
+/// The longest time that a value can be given until it expires: a century.
+pub const TTL_MAX: Duration = Duration::from_secs(36_525 * 24 * 3_600);
 
 /// Which keys a scan returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,10 +191,25 @@ impl Space {
     /// use tidings::{Key, Namespace, node::{Precondition, WriteError, WriteOptions}};
     ///
     /// let space = node.space(&Namespace::default())?;
-    /// let first = WriteOptions { precondition: Precondition::Absent };
+    /// let first = WriteOptions { precondition: Precondition::Absent, ..WriteOptions::default() };
     /// space.put_with(Key::new("leader")?, "ant".into(), first).await?;
     /// let second = space.put_with(Key::new("leader")?, "bat".into(), first).await;
     /// assert!(matches!(second, Err(WriteError::Precondition)));
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+    /// use std::time::Duration;
+    /// use tidings::{Key, Namespace, node::WriteOptions};
+    ///
+    /// let space = node.space(&Namespace::default())?;
+    /// let here = WriteOptions { ttl: Some(Duration::from_secs(30)), ..WriteOptions::default() };
+    /// space.put_with(Key::new("here/ant")?, "yes".into(), here).await?;
+    /// let entry = space.get("here/ant").await?.expect("for half a minute");
+    /// assert!(entry.expires_at.is_some());
     /// # node.close().await;
     /// # Ok(()) }
     /// ```
@@ -200,7 +225,7 @@ impl Space {
         value: Value,
         options: WriteOptions,
     ) -> Result<Written, WriteError> {
-        let write = self.prepare_put(key, value, options.precondition)?;
+        let write = self.prepare_put(key, value, options)?;
         self.write_one(write).await
     }
 
@@ -251,7 +276,9 @@ impl Space {
     /// [`WriteError::NothingThere`] when it deletes what is not there; else see [`WriteError`].
     pub async fn batch(&self, operations: Vec<BatchOp>) -> Result<Vec<Written>, WriteError> {
         let size = |operation: &BatchOp| match operation {
-            BatchOp::Put(key, value) => key.as_bytes().len() + value.bytes.len(),
+            BatchOp::Put(key, value) | BatchOp::Expiring(key, value, _) => {
+                key.as_bytes().len() + value.bytes.len()
+            }
             BatchOp::Delete(key) => key.as_bytes().len(),
         };
         let bytes = operations.iter().map(size).sum();
@@ -262,7 +289,11 @@ impl Space {
             return Ok(Vec::new());
         }
         let prepare = |operation| match operation {
-            BatchOp::Put(key, value) => self.prepare_put(key, value, Precondition::None),
+            BatchOp::Put(key, value) => self.prepare_put(key, value, WriteOptions::default()),
+            BatchOp::Expiring(key, value, ttl) => {
+                let options = WriteOptions { ttl: Some(ttl), ..WriteOptions::default() };
+                self.prepare_put(key, value, options)
+            }
             BatchOp::Delete(key) => {
                 Ok(Write { key, body: Body::Delete, blob: None, precondition: Precondition::None })
             }
@@ -270,7 +301,7 @@ impl Space {
         self.write(operations.into_iter().map(prepare).collect::<Result<_, _>>()?).await
     }
 
-    fn prepare_put(&self, key: Key, value: Value, precondition: Precondition) -> Result<Write, WriteError> {
+    fn prepare_put(&self, key: Key, value: Value, options: WriteOptions) -> Result<Write, WriteError> {
         let limit = self.society().settings.limits.value_bytes_max;
         let size = value.bytes.len();
         if size > limit {
@@ -283,7 +314,21 @@ impl Space {
         } else {
             (Payload::Inline(bytes), None)
         };
-        Ok(Write { key, body: Body::Put(Put { content_type, payload }), blob, precondition })
+        let put = Put { content_type, payload };
+        let body = match options.ttl {
+            None => Body::Put(put),
+            Some(ttl) => Body::Expiring { put, until: self.deadline(ttl)? },
+        };
+        Ok(Write { key, body, blob, precondition: options.precondition })
+    }
+
+    /// When a value expires that is written now, in milliseconds since 1970.
+    fn deadline(&self, ttl: Duration) -> Result<u64, WriteError> {
+        if ttl.is_zero() || ttl > TTL_MAX {
+            return Err(WriteError::Ttl { ttl });
+        }
+        let millis = u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        Ok(self.society().clock.wall_ms().saturating_add(millis))
     }
 
     async fn write_one(&self, write: Write) -> Result<Written, WriteError> {
@@ -352,7 +397,8 @@ impl Space {
         let key = key.try_into().map_err(Into::into)?;
         let reader = self.open_reader()?;
         let found = reader.get(&self.namespace, &key)?;
-        Ok(found.and_then(|Found { reading, value }| entry(key, value, reading)))
+        let now = self.society().clock.wall_ms();
+        Ok(found.and_then(|Found { reading, value }| entry(key, value, reading, now)))
     }
 
     /// Keys in order, a page at a time: at most `limit` entries, and at most 4 MiB of values.
@@ -390,10 +436,10 @@ impl Space {
         let limit = scan.limit.clamp(1, SCAN_LIMIT_MAX);
         let view = self.open_reader()?.view();
         let mut page = ScanPage { entries: Vec::with_capacity(limit.min(SCAN_ENTRIES_FORESEEN)), next: None };
-        let mut bytes = 0;
+        let (mut bytes, now) = (0, self.society().clock.wall_ms());
         for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
             let (key, reading) = pair?;
-            let Some((version, put)) = reading.visible(Strategy::default()) else { continue };
+            let Some((version, put)) = visible(&reading, now) else { continue };
             let size = put.payload.size();
             let shown = !scan.keys_only && size <= SCAN_VALUE_BYTES_MAX;
             let full = page.entries.len() >= limit || (shown && bytes > 0 && bytes + size > SCAN_BYTES_MAX);
@@ -408,9 +454,48 @@ impl Space {
             };
             bytes += value.len() as u64;
             let value = Value::new(put.content_type.clone(), value);
-            page.entries.extend(entry(key, value, reading));
+            page.entries.extend(entry(key, value, reading, now));
         }
         Ok(page)
+    }
+
+    /// The earlier versions of `key`, newest first, deletes among them: what was superseded, here or
+    /// elsewhere, or came after what superseded it. What stands there now is not among them. Looks at no
+    /// other key. As many are kept as [`Builder::history`](super::Builder::history) says, by stamp, origin,
+    /// sequence: nodes to which the same came show the same.
+    ///
+    /// To bring one back, put its value: that is a write like any other, and shows in the history once it is
+    /// superseded itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+    /// use tidings::{Key, Namespace};
+    ///
+    /// let space = node.space(&Namespace::default())?;
+    /// for title in ["draft", "final", "final 2"] {
+    ///     space.put("title", title).await?;
+    /// }
+    /// let earlier = space.history("title").await?;
+    /// assert_eq!(earlier.len(), 2);
+    /// let value = earlier[0].value().expect("no delete, and not large");
+    /// space.put("title", value).await?;
+    /// assert_eq!(&space.get("title").await?.expect("put back").value.bytes[..], b"final");
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    #[expect(clippy::unused_async, reason = "as all reads")]
+    pub async fn history<K>(&self, key: K) -> Result<Vec<Earlier>, ReadError>
+    where
+        K: TryInto<Key>,
+        K::Error: Into<ReadError>,
+    {
+        let key = key.try_into().map_err(Into::into)?;
+        let now = self.society().clock.wall_ms();
+        Ok(self.open_reader()?.view().history(&self.namespace, &key, now)?)
     }
 
     /// What this node held and a peer knew to be deleted or superseded, with whatever did it forgotten
@@ -432,7 +517,7 @@ impl Space {
     pub async fn digest(&self) -> Result<super::Digest, ReadError> {
         let view = self.open_reader()?.view();
         let mut root = Sum::ZERO;
-        let mut keys = 0;
+        let (mut keys, now) = (0, self.society().clock.wall_ms());
         let mut after: Option<Key> = None;
         loop {
             let mut last = None;
@@ -440,7 +525,8 @@ impl Space {
                 view.records(&self.namespace, &Prefix::all(), after.as_ref(), false).take(RECORDS_AT_ONCE)
             {
                 let (key, record) = pair?;
-                keys += u64::from(record.visible(Strategy::default()).is_some());
+                let visible = record.visible(Strategy::default());
+                keys += u64::from(visible.is_some_and(|(version, _)| version.shows_value(now)));
                 // Deletes that stand alone are not compared: one side may have forgotten them.
                 if record.siblings().iter().any(|sibling| !sibling.is_delete()) {
                     for sibling in record.siblings() {
@@ -468,8 +554,8 @@ impl Space {
 }
 
 fn write_bytes(write: &Write) -> usize {
-    let inline = match &write.body {
-        Body::Put(Put { payload: Payload::Inline(bytes), .. }) => bytes.len(),
+    let inline = match write.body.put().map(|put| &put.payload) {
+        Some(Payload::Inline(bytes)) => bytes.len(),
         _ => 0,
     };
     write.key.as_bytes().len() + inline + write.blob.as_ref().map_or(0, Bytes::len)
@@ -481,11 +567,17 @@ fn written_of(version: Version) -> Written {
     Written { key: version.key, dot: version.dot, hlc: version.hlc, frontier: Frontier(seen) }
 }
 
+/// What readers see at `now`.
+#[inline]
+fn visible(reading: &Reading, now: u64) -> Option<(&Version, &Put)> {
+    reading.visible(Strategy::default()).filter(|(version, _)| !version.is_expired(now))
+}
+
 /// The entry of `reading`, where something is visible.
 #[inline]
-fn entry(key: Key, value: Value, reading: Reading) -> Option<Entry> {
-    let (version, put) = reading.visible(Strategy::default())?;
-    let (dot, hlc, size) = (version.dot, version.hlc, put.payload.size());
+fn entry(key: Key, value: Value, reading: Reading, now: u64) -> Option<Entry> {
+    let (version, put) = visible(&reading, now)?;
+    let (dot, hlc, size, expires_at) = (version.dot, version.hlc, put.payload.size(), version.expires_at());
     let siblings = reading.siblings().len();
-    Some(Entry { key, value, size, dot, hlc, siblings, etag: reading.into() })
+    Some(Entry { key, value, size, dot, hlc, expires_at, siblings, etag: reading.into() })
 }

@@ -231,6 +231,7 @@ fn society(
             durability: builder.durability,
             sync_interval: builder.sync_interval,
             delete_retention: builder.delete_retention,
+            history: builder.history,
             scrub_interval: builder.scrub_interval,
             peer_exchange: builder.peer_exchange,
             limits: builder.limits,

@@ -83,7 +83,7 @@ impl TestReplica {
             let latest = superseded.iter().map(|version| version.hlc).max().unwrap_or_default();
             latest.next().max(Hlc::from_millis(now))
         };
-        let planned = plan_write(current, key.clone(), dot, body, Precondition::None, None, stamp).ok()?;
+        let planned = plan_write(current, key.clone(), dot, body, Precondition::None, None, stamp, 0).ok()?;
         self.written = dot.seq;
         self.apply(dot, key.clone(), planned.plan);
         Some(planned.version)

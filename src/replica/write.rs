@@ -52,6 +52,7 @@ pub struct WritePlan {
 ///
 /// `base` is what was forgotten here (rule 1). `stamp` is given the siblings that the write
 /// supersedes and answers with a new stamp: later than each of theirs that is not too far ahead.
+/// `now` is what the wall clock shows, in milliseconds since 1970: what has expired by then is seen by nobody.
 ///
 /// # Errors
 /// [`Refused`] when a delete finds nothing, the precondition does not hold, or more than
@@ -64,8 +65,10 @@ pub fn plan_write(
     precondition: Precondition,
     base: Option<Base>,
     stamp: impl FnOnce(&[Version]) -> Hlc,
+    now: u64,
 ) -> Result<WritePlan, Refused> {
-    let visible = current.is_some_and(|record| record.visible(Strategy::default()).is_some());
+    let visible = current.and_then(|record| record.visible(Strategy::default()));
+    let visible = visible.is_some_and(|(version, _)| version.shows_value(now));
     let holds = match precondition {
         Precondition::None => true,
         Precondition::Matches(etag) => visible && current.is_some_and(|record| record.etag() == etag),
@@ -75,7 +78,7 @@ pub fn plan_write(
     if !holds {
         return Err(Refused::Precondition);
     }
-    if body == Body::Delete && !current.is_some_and(has_value) {
+    if body == Body::Delete && !current.is_some_and(|record| has_value(record, now)) {
         return Err(Refused::NothingThere);
     }
     let mut context =
@@ -97,6 +100,6 @@ pub fn plan_write(
 }
 
 /// A value stands somewhere in the record, if only as a sibling that readers do not see.
-fn has_value(record: &Record) -> bool {
-    record.siblings().iter().any(|sibling| !sibling.is_delete())
+fn has_value(record: &Record, now: u64) -> bool {
+    record.siblings().iter().any(|sibling| sibling.shows_value(now))
 }

@@ -1,7 +1,7 @@
 //! Bases: which are known, and the collection of those that no version has any more.
 //!
 //! Every sweep that forgets makes for another base of later writes. So that they do not pile up, all
-//! records are gone through once the bases have doubled, a page at a time between commits; what a commit
+//! records and histories are gone through once the bases have doubled, a page at a time between commits; what a commit
 //! writes meanwhile is marked as it is written. A base that was not met goes from the store, and from
 //! memory when nobody reads of a time in which it was there.
 
@@ -12,9 +12,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Batch, Durability, Ledger, StoreError, layout, shared::SpaceState, stored};
+use super::{Batch, Durability, Ledger, Pair, StoreError, kept, layout, shared::SpaceState, stored};
 use crate::{
-    conflict::{Base, BaseHash, Record, Version},
+    conflict::{Base, BaseHash, Version},
     wire,
 };
 
@@ -75,19 +75,30 @@ impl Bases {
     }
 }
 
-/// A search for the bases that versions have.
+/// A search for the bases that versions have: first those that are kept, then those of records.
 #[derive(Debug)]
 pub(super) struct Marking {
-    /// Records from this key on are still to be read.
+    /// Entries from this key on are still to be read.
     from: Bytes,
     met: BTreeSet<BaseHash>,
 }
 
 impl Marking {
-    /// A record as it is written during the search, perhaps behind the place that was reached.
-    pub(super) fn mark(&mut self, record: Option<&Record>) {
-        let siblings = record.into_iter().flat_map(Record::siblings);
-        self.met.extend(siblings.filter_map(|version| version.base.as_ref().map(Base::hash)));
+    /// Versions as they are written during the search, perhaps behind the place that was reached.
+    pub(super) fn mark<'a>(&mut self, versions: impl Iterator<Item = &'a Version>) {
+        self.met.extend(versions.filter_map(|version| version.base.as_ref().map(Base::hash)));
+    }
+
+    fn read(&mut self, pair: &Pair) -> Result<(), StoreError> {
+        if self.is_among_kept() {
+            kept::base_of(&pair.1, &mut self.met);
+            return Ok(());
+        }
+        stored::bases_of(&pair.1, &mut self.met)
+    }
+
+    fn is_among_kept(&self) -> bool {
+        self.from < layout::all(b'r').0
     }
 }
 
@@ -146,7 +157,7 @@ impl Ledger {
     }
 
     /// Goes on with the search for bases that no version has any more, if there are many, by
-    /// `count_max` records at most; in the end takes them out, in a batch of their own. True if there
+    /// `count_max` entries at most; in the end takes them out, in a batch of their own. True if there
     /// is more to do. The draft must be committed.
     ///
     /// # Errors
@@ -159,12 +170,13 @@ impl Ledger {
         if self.marking.is_none() && self.shared.bases().stored.len() <= self.bases_enough {
             return Ok(false);
         }
-        let (first, to) = layout::all(b'r');
+        let (first, records) = (layout::all(b'k').0, layout::all(b'r').0);
         let marking = self.marking.get_or_insert_with(|| Marking { from: first, met: BTreeSet::new() });
         let snapshot = self.store.snapshot();
+        let to = layout::all(if marking.is_among_kept() { b'k' } else { b'r' }).1;
         let mut rest = snapshot.range(&marking.from, &to, false);
         for pair in rest.by_ref().take(count_max) {
-            if stored::bases_of(&pair?.1, &mut marking.met).is_err() {
+            if marking.read(&pair?).is_err() {
                 // What it had is not known: nothing is taken out before the scrub has seen to it.
                 self.marking = None;
                 self.bases_enough = enough_after(self.shared.bases().stored.len());
@@ -173,6 +185,10 @@ impl Ledger {
         }
         if let Some(pair) = rest.next() {
             marking.from = pair?.0;
+            return Ok(true);
+        }
+        if marking.is_among_kept() {
+            marking.from = records;
             return Ok(true);
         }
         let mut met = std::mem::take(&mut marking.met);

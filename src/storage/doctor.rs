@@ -54,6 +54,7 @@ pub struct Examined {
 
 const RESET: &str = "run `tidings doctor --reset-and-resync`, or put back a copy";
 const HEALS: &str = "a node takes it out and fetches it from the peers";
+const STRIKES: &str = "a node takes it out of the history of its key; nothing else is touched";
 const NEW_EPOCH: &str = "the next start begins a new epoch and fetches the rest from the peers";
 
 impl Examined {
@@ -173,7 +174,10 @@ fn look_at_entries(
     loop {
         let page = examiner.page(from.as_ref(), PAGE_ENTRIES)?;
         examined.entries += page.looked;
-        page.bad.into_iter().for_each(|bad| examined.find("entry", bad.what, HEALS));
+        for bad in page.bad {
+            let cure = if bad.is_history() { STRIKES } else { HEALS };
+            examined.find("entry", bad.what, cure);
+        }
         // Each key has a record and at least one entry of the dot index.
         progress(examined.entries, (examined.keys * 2).max(examined.entries));
         from = page.next;

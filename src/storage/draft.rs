@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Batch, layout::NsNo, shared::SpaceState};
+use super::{Batch, history::Kept, layout::NsNo, shared::SpaceState};
 use crate::{
     causality::{Dot, Floors, Origin, SeenSet},
     conflict::{Record, Version, VersionHash},
@@ -81,6 +81,7 @@ pub(super) struct Records {
 pub(super) struct LookedAt {
     pub(super) at: Bytes,
     pub(super) record: Option<Record>,
+    pub(super) kept: Kept,
     pub(super) changed: bool,
 }
 
@@ -105,10 +106,10 @@ impl Records {
         self.places.get(at).copied().map(Place)
     }
 
-    pub(super) fn add(&mut self, at: Bytes, record: Option<Record>) -> Place {
+    pub(super) fn add(&mut self, at: Bytes, record: Option<Record>, kept: Kept) -> Place {
         let place = self.looked_at.len();
         self.places.insert(at.clone(), place);
-        self.looked_at.push(LookedAt { at, record, changed: false });
+        self.looked_at.push(LookedAt { at, record, kept, changed: false });
         Place(place)
     }
 
@@ -123,14 +124,28 @@ impl Records {
 
     pub(super) fn set(&mut self, place: Place, record: Option<Record>) {
         let looked_at = &mut self.looked_at[place.0];
+        if record.is_none() {
+            looked_at.kept.forget();
+        }
         looked_at.record = record;
         looked_at.changed = true;
     }
 
+    /// What is kept of the key beside its record.
+    pub(super) fn kept(&self, place: Place) -> &Kept {
+        &self.looked_at[place.0].kept
+    }
+
+    /// The same, to be changed.
+    pub(super) fn kept_mut(&mut self, place: Place) -> &mut Kept {
+        let looked_at = &mut self.looked_at[place.0];
+        looked_at.changed = true;
+        &mut looked_at.kept
+    }
+
     /// The records that changed, in the order they were first looked at.
-    pub(super) fn changed(&self) -> impl Iterator<Item = (&Bytes, Option<&Record>)> {
-        let changed = self.looked_at.iter().filter(|looked_at| looked_at.changed);
-        changed.map(|looked_at| (&looked_at.at, looked_at.record.as_ref()))
+    pub(super) fn changed(&self) -> impl Iterator<Item = &LookedAt> {
+        self.looked_at.iter().filter(|looked_at| looked_at.changed)
     }
 }
 

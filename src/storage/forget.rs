@@ -1,12 +1,12 @@
 //! Rule 5: deletes are remembered one by one for a while, then forgotten.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Ledger, StoreError, layout, layout::NsNo};
+use super::{Ledger, StoreError, layout, layout::NsNo, shared::SpaceState};
 use crate::{
-    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, SeenSet},
+    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin},
     conflict::Record,
     types::{Key, Namespace},
 };
@@ -58,7 +58,7 @@ impl Ledger {
             }
             let key = Key::from_bytes(&key)
                 .map_err(|error| StoreError::Damaged(format!("among forgettable deletes: {error}")))?;
-            self.forget_one(space.no, &at, &key, until, &space.seen(), &mut sweep)?;
+            self.forget_one(&space, &at, &key, until, &mut sweep)?;
         }
         if !sweep.floors.is_empty() {
             self.join_floors(&space, &sweep.floors);
@@ -68,13 +68,13 @@ impl Ledger {
 
     fn forget_one(
         &mut self,
-        ns: NsNo,
+        space: &Arc<SpaceState>,
         entry: &Bytes,
         key: &Key,
         until: Hlc,
-        seen: &SeenSet,
         sweep: &mut Sweep,
     ) -> Result<(), StoreError> {
+        let ns = space.no;
         let at = self.look(ns, key)?;
         let record = match self.draft.records.get(at) {
             Some(record) if is_forgettable(record) => record.clone(),
@@ -84,13 +84,15 @@ impl Ledger {
                 return Ok(());
             }
         };
-        if record.siblings().iter().any(|sibling| sibling.hlc > until) {
+        if record.siblings().iter().any(|sibling| sibling.remembered_from() > until) {
             return Ok(());
         }
+        let seen = space.seen();
         let whole = record.context().iter().all(|(origin, seq)| {
             let seen = seen.get(&origin).map_or(0, Intervals::base);
             seen >= seq && self.accounted_up_to(ns, &origin, sweep) >= seq
         });
+        drop(seen);
         if !whole {
             sweep.swept.held_back += 1;
             return Ok(());
@@ -102,6 +104,9 @@ impl Ledger {
             self.mark_dead(ns, sibling.dot);
         }
         self.draft.batch.remove(entry.clone());
+        // Something that expired and was not counted out yet.
+        let counted = self.counts(ns, &record);
+        self.draft.space(space).keys -= counted;
         self.draft.records.set(at, None);
         sweep.swept.forgotten += 1;
         Ok(())

@@ -16,6 +16,8 @@
 //! h <hash>                 a base: what it covers
 //! x <ns u16> <origin u32> <block u64>  dead: 64 bits; or the last of the blocks that are dead to the
 //!                          last bit from here on
+//! e <ns u16> <deadline u64> <origin u32> <seq u64>  what expires and is held, by its deadline: the key
+//! k <ns u16> <origin u32> <seq u64>    an earlier version that is kept; the record of its key names it
 //! ```
 //!
 //! Numbers in keys are big-endian, so that they sort. Namespaces and origins are numbered per
@@ -58,10 +60,22 @@ pub fn record(ns: NsNo, key: &[u8]) -> Bytes {
     head(b'r', 3 + key.len()).with_u16(ns).with_slice(key).done()
 }
 
+/// The namespace in the key of a record.
+#[must_use]
+pub fn ns_of_record(at: &[u8]) -> NsNo {
+    at.get(1..3).and_then(|no| no.try_into().ok()).map_or(0, NsNo::from_be_bytes)
+}
+
 /// The key of a dot index entry.
 #[must_use]
 pub fn dot(ns: NsNo, origin: OriginNo, seq: u64) -> Bytes {
     head(b'd', 15).with_u16(ns).with_u32(origin).with_u64(seq).done()
+}
+
+/// The key of an earlier version.
+#[must_use]
+pub fn kept(ns: NsNo, origin: OriginNo, seq: u64) -> Bytes {
+    head(b'k', 15).with_u16(ns).with_u32(origin).with_u64(seq).done()
 }
 
 /// The key of a large value.
@@ -86,6 +100,18 @@ pub fn dead(ns: NsNo, origin: OriginNo, block: u64) -> Bytes {
 #[must_use]
 pub fn forgettable(ns: NsNo, hlc: u64, origin: OriginNo, seq: u64) -> Bytes {
     head(b'g', 23).with_u16(ns).with_u64(hlc).with_u32(origin).with_u64(seq).done()
+}
+
+/// The key of what expires at `deadline`.
+#[must_use]
+pub fn deadline(ns: NsNo, deadline: u64, origin: OriginNo, seq: u64) -> Bytes {
+    head(b'e', 23).with_u16(ns).with_u64(deadline).with_u32(origin).with_u64(seq).done()
+}
+
+/// The deadline in such a key.
+#[must_use]
+pub fn deadline_of(at: &[u8]) -> u64 {
+    at.get(3..11).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
 }
 
 /// The key of a version that was dropped on a peer's word at `hlc`.

@@ -13,7 +13,9 @@ use super::{
     Durability, Store, StoreError,
     bases::Marking,
     chunks, dead_runs,
-    draft::{Change, Draft, Grown, Item, Place, Records},
+    draft::{Change, Draft, Grown, Item, LookedAt, Place, Records},
+    history::Kept,
+    kept,
     known::Known,
     layout::{self, NsNo, OriginNo},
     reader::Reader,
@@ -25,7 +27,7 @@ use super::{
 };
 use crate::{
     causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, SeenSet},
-    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Payload, Record, Strategy, Version},
+    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Payload, Record, Version},
     replica::{Plan, Precondition, Refused, plan_collision, plan_merge, plan_write},
     types::{Key, Namespace},
     wire,
@@ -98,6 +100,12 @@ pub struct Ledger {
     known: Known,
     /// Whether anybody subscribes.
     watched: bool,
+    /// What the wall clock shows, as last told.
+    pub(super) now: u64,
+    /// Up to which deadline expired values were taken out of the count of keys.
+    pub(super) counted_until: BTreeMap<NsNo, u64>,
+    /// So many earlier versions of each key are kept.
+    pub(super) history: usize,
     pub(super) draft: Draft,
 }
 
@@ -150,6 +158,9 @@ impl Ledger {
             found: Vec::new(),
             known,
             watched: false,
+            now: 0,
+            counted_until: loaded.counted_until,
+            history: 0,
             draft: Draft::default(),
         };
         ledger.read_checkpoint()?;
@@ -240,12 +251,12 @@ impl Ledger {
         let dot = Dot::new(self.me, self.last_seq(&space) + 1);
         let Write { key, body, blob, precondition } = write;
         let base = self.base(&space);
-        let planned = match plan_write(self.draft.records.get(at), key, dot, body, precondition, base, stamp)
-        {
+        let (current, now) = (self.draft.records.get(at), self.now);
+        let planned = match plan_write(current, key, dot, body, precondition, base, stamp, now) {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused)),
         };
-        self.apply(namespace, &space, at, planned.plan, dot, blob, true);
+        self.apply_and_keep(namespace, &space, at, planned.plan, dot, blob, true);
         Ok(Ok(planned.version))
     }
 
@@ -259,7 +270,7 @@ impl Ledger {
             .draft
             .records
             .get(at)
-            .is_some_and(|record| record.siblings().iter().any(|sibling| !sibling.is_delete())))
+            .is_some_and(|record| record.siblings().iter().any(|sibling| sibling.shows_value(self.now))))
     }
 
     /// Rule 7: plans `lost`, a write of this node whose dot names another content now, once more
@@ -290,7 +301,7 @@ impl Ledger {
         let version = Version { dot, hlc, base: lost.base, context, key: lost.key, body: lost.body };
         let at = self.look(space.no, &version.key)?;
         let plan = plan_merge(self.draft.records.get(at), version.clone());
-        self.apply(namespace, &space, at, plan, dot, blob, false);
+        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
         Ok(version)
     }
 
@@ -364,9 +375,12 @@ impl Ledger {
         if blob.is_none() && version.is_large() && !before.is_some_and(|r| r.context().covers(dot)) {
             return Ok(Received::NeedsBlob);
         }
+        let late = before.is_some_and(|record| record.context().covers(dot)) && self.keeps_history();
+        let late = late.then(|| version.clone());
         let plan = plan_merge(before, version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
-        self.apply(namespace, &space, at, plan, dot, blob, false);
+        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
+        self.keep(&space, at, late.into_iter().collect());
         Ok(received)
     }
 
@@ -396,7 +410,7 @@ impl Ledger {
         for (key, plan) in collision.plans {
             let at = self.look(space.no, &key)?;
             let blob = blob.filter(|_| plan.held.is_some()).cloned();
-            self.apply(namespace, space, at, plan, dot, blob, false);
+            self.apply_and_keep(namespace, space, at, plan, dot, blob, false);
         }
         let lost = (collision.kept != held.hash()).then_some(held);
         Ok(Received::Collision(lost.map(Box::new)))
@@ -440,12 +454,23 @@ impl Ledger {
         let Draft { mut batch, records, mut spaces, dead_blocks, changes, sights, items, .. } = draft;
         {
             let origins = self.shared.origins();
-            for (at, record) in records.changed() {
-                self.marking.iter_mut().for_each(|marking| marking.mark(record));
+            for LookedAt { at, record, kept, .. } in records.changed() {
+                if let Some(marking) = &mut self.marking {
+                    marking.mark(record.iter().flat_map(Record::siblings).chain(kept.fresh()));
+                }
+                let record =
+                    record.as_ref().map(|record| stored::encode_record(record, kept.ranks(), &origins));
                 match record {
-                    Some(record) => batch.insert(at.clone(), stored::encode_record(record, &origins)),
+                    Some(record) => batch.insert(at.clone(), record),
                     None => batch.remove(at.clone()),
                 }
+                let ns = layout::ns_of_record(at);
+                let place = |dot: Dot| {
+                    let no = origins.number(&dot.origin).expect("numbered when it was kept");
+                    layout::kept(ns, no, dot.seq)
+                };
+                kept.gone().for_each(|dot| batch.remove(place(dot)));
+                kept.fresh().for_each(|v| batch.insert(place(v.dot), kept::encode_kept(v, &origins)));
             }
             dead_runs::write(&mut batch, &dead_blocks, &self.dead, &origins);
         }
@@ -541,11 +566,14 @@ impl Ledger {
             self.draft.records = Records::default();
         }
         let bytes = if self.known.rules_out(&at) { None } else { self.store.get(&at)? };
-        let record = match bytes {
-            Some(bytes) => Some(stored::decode_record(key, &bytes, &self.shared)?),
-            None => None,
+        let (record, earlier) = match bytes {
+            Some(bytes) => (
+                Some(stored::decode_record(key, &bytes, &self.shared)?),
+                Kept::stored(stored::decode_names_of(&bytes, &self.shared)?),
+            ),
+            None => (None, Kept::default()),
         };
-        Ok(self.draft.records.add(at, record))
+        Ok(self.draft.records.add(at, record, earlier))
     }
 
     pub(super) fn record(&mut self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
@@ -575,6 +603,25 @@ impl Ledger {
         grown.floors.get_or_insert_with(|| space.floors().clone()).join(more);
     }
 
+    /// Carries out a plan, and keeps what it supersedes. What left a record alive, for its dot names another
+    /// content now, is not kept: that dot may be kept yet.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
+    pub(super) fn apply_and_keep(
+        &mut self,
+        namespace: &Namespace,
+        space: &Arc<SpaceState>,
+        at: Place,
+        mut plan: Plan,
+        dot: Dot,
+        blob: Option<Bytes>,
+        local: bool,
+    ) {
+        let mut gone = std::mem::take(&mut plan.superseded);
+        gone.retain(|version| plan.dead.contains(&version.dot));
+        self.apply(namespace, space, at, plan, dot, blob, local);
+        self.keep(space, at, gone);
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
     pub(super) fn apply(
         &mut self,
@@ -596,8 +643,8 @@ impl Ledger {
             self.dead.entry(space.no).or_default().insert(*dead);
             self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
         }
-        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
-        let more = visible(&plan.record) - self.draft.records.get(at).map_or(0, visible);
+        let before = self.draft.records.get(at).map_or(0, |record| self.counts(space.no, record));
+        let more = self.counts(space.no, &plan.record) - before;
         if self.watched {
             let (held, gone) = (plan.held.as_ref(), plan.superseded.first());
             let before = self.draft.records.get(at);
@@ -657,7 +704,10 @@ impl Ledger {
                 self.draft.items.push((ns, item));
             }
             if deleted {
-                self.draft.batch.remove(layout::forgettable(ns, version.hlc.0, no, dot.seq));
+                self.draft.batch.remove(layout::forgettable(ns, version.remembered_from().0, no, dot.seq));
+            }
+            if let Some(deadline) = version.expires_at() {
+                self.draft.batch.remove(layout::deadline(ns, deadline, no, dot.seq));
             }
             if after.is_none() {
                 self.draft.batch.remove(layout::dot(ns, no, dot.seq));
@@ -674,9 +724,15 @@ impl Ledger {
             if !self.tally.is_off() {
                 self.draft.items.push((ns, Item { dot, hash, before: None, after: Some(!deleted) }));
             }
+            let key = || Bytes::copy_from_slice(version.key.as_bytes());
             if deleted {
-                let key = Bytes::copy_from_slice(version.key.as_bytes());
-                self.draft.batch.insert(layout::forgettable(ns, version.hlc.0, no, dot.seq), key);
+                let at = layout::forgettable(ns, version.remembered_from().0, no, dot.seq);
+                self.draft.batch.insert(at, key());
+            }
+            // What was counted out already is so without a list.
+            let counted = self.counted_until.get(&ns).copied().unwrap_or(0);
+            if let Some(deadline) = version.expires_at().filter(|deadline| *deadline > counted) {
+                self.draft.batch.insert(layout::deadline(ns, deadline, no, dot.seq), key());
             }
         }
     }

@@ -116,6 +116,7 @@ impl Replica {
             .versions
             .iter()
             .map(|version| version.dot)
+            .filter(|dot| view.claims(&ns(), &SeenSet::from_iter([*dot])).unwrap().len() == 1)
             .collect();
         let records = self.records();
         let siblings: SeenSet =
@@ -356,4 +357,18 @@ fn a_store_of_the_first_format_learns_which_deletes_stand_alone() {
     assert_eq!(format.as_deref(), Some(&layout::FORMAT.to_be_bytes()[..]));
     let swept = replica.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 10).unwrap();
     assert_eq!(swept.forgotten, 1);
+}
+
+#[test]
+fn a_store_of_the_second_format_is_taken_over_as_it_is() {
+    let mut replica = Replica::new(1);
+    replica.write("ant", Some("worm"));
+    replica.commit(&mut Vec::new());
+    let mut old = Batch::new();
+    old.insert(layout::FORMAT_KEY, 2_u32.to_be_bytes().to_vec());
+    replica.store.commit(old, Durability::Fsync).unwrap();
+    replica.ledger = Ledger::open(Arc::new(replica.store.clone()), replica.origin, &[ns()]).unwrap().0;
+    replica.audit();
+    let format = replica.store.get(layout::FORMAT_KEY).unwrap();
+    assert_eq!(format.as_deref(), Some(&layout::FORMAT.to_be_bytes()[..]));
 }

@@ -20,6 +20,7 @@ pub(super) struct Loaded {
     pub(super) dead: BTreeMap<NsNo, DeadSet>,
     pub(super) lost: BTreeMap<NsNo, SeenSet>,
     pub(super) clock: Hlc,
+    pub(super) counted_until: BTreeMap<NsNo, u64>,
     pub(super) next_namespace: NsNo,
     pub(super) bases_enough: usize,
 }
@@ -46,7 +47,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
     let mut seen = load_seen(&*snapshot, &origins)?;
     let dead = load_dead(&*snapshot, &origins)?;
     drop(origins);
-    let (mut next_namespace, mut lost) = (0, BTreeMap::new());
+    let (mut next_namespace, mut lost, mut counted_until) = (0, BTreeMap::new(), BTreeMap::new());
     let (from, to) = layout::all(b'n');
     for pair in snapshot.range(&from, &to, false) {
         let (key, name) = pair?;
@@ -54,6 +55,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
         let name = std::str::from_utf8(&name).ok().and_then(|text| Namespace::new(text).ok());
         let name = name.ok_or_else(|| damaged("a namespace has no lawful name"))?;
         let keys = number(snapshot.get(&super::ledger::keys_fact(no))?)?;
+        counted_until.insert(no, number(snapshot.get(&super::expire::counted_fact(no))?)?);
         if let Some(bytes) = snapshot.get(&super::ledger::lost_fact(no))? {
             let set =
                 wire::decode_stored(&bytes).map_err(|error| damaged(&format!("what was lost: {error}")))?;
@@ -69,7 +71,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
     let clock = Hlc(number(snapshot.get(&layout::fact(super::ledger::CLOCK))?)?);
     let left = number(snapshot.get(&bases::left_fact())?)?;
     let bases_enough = bases::enough_after(usize::try_from(left).unwrap_or(usize::MAX));
-    Ok(Loaded { shared, dead, lost, clock, next_namespace, bases_enough })
+    Ok(Loaded { shared, dead, lost, clock, counted_until, next_namespace, bases_enough })
 }
 
 fn load_bases(snapshot: &dyn Snapshot, shared: &Shared) -> Result<(), StoreError> {

@@ -17,9 +17,12 @@ pub mod doctor;
 mod draft;
 mod dropped;
 mod error;
+mod expire;
 pub mod fjall;
 mod forget;
+mod history;
 pub mod issued;
+mod kept;
 mod known;
 pub mod layout;
 mod ledger;
@@ -43,6 +46,10 @@ mod contract;
 #[cfg(test)]
 mod exchange_tests;
 #[cfg(test)]
+mod expire_tests;
+#[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
 mod repair_tests;
@@ -54,6 +61,7 @@ pub use draft::Change;
 pub use dropped::Dropped;
 pub use error::{OpenError, StoreError};
 pub use forget::Swept;
+pub use history::{Earlier, HISTORY_MAX};
 pub use ledger::{Committed, Ledger, Received, Write};
 pub use news::{New, News, PageLimit};
 pub use reader::{Found, Reader};

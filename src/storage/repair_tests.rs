@@ -12,7 +12,7 @@ use proptest::{
 };
 
 use super::{
-    Batch, Durability, Judgement, Ledger, Store, View,
+    Batch, Durability, Judgement, Ledger, Store, View, Write,
     draft::Draft,
     layout,
     ledger_tests::{Replica, ns},
@@ -20,9 +20,10 @@ use super::{
 };
 use crate::{
     causality::{Dot, Floors, Hlc, Origin, SeenSet},
-    conflict::{Record, Version},
+    conflict::{Body, Payload, Put, Record, Version},
     digest::Sum,
-    types::{Key, Prefix},
+    replica::Precondition,
+    types::{ContentType, Key, Prefix},
 };
 
 const KEYS: [&str; 2] = ["ant", "bat"];
@@ -45,6 +46,7 @@ enum Mistake {
 enum Step {
     Put(u8, usize),
     Delete(u8, usize),
+    Expire(u8, usize),
     Receive(u8, u8),
     Forget(u8),
     Begin(u8, u8),
@@ -61,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => (at(), 0..KEYS.len()).prop_map(|(r, k)| Step::Put(r, k)),
         4 => (at(), 0..KEYS.len()).prop_map(|(r, k)| Step::Delete(r, k)),
+        1 => (at(), 0..KEYS.len()).prop_map(|(r, k)| Step::Expire(r, k)),
         4 => (at(), at()).prop_map(|(r, v)| Step::Receive(r, v)),
         4 => at().prop_map(Step::Forget),
         5 => (at(), at()).prop_map(|(a, b)| Step::Begin(a, b)),
@@ -131,12 +134,19 @@ fn live(view: &View) -> BTreeMap<Dot, Key> {
         .collect()
 }
 
+/// Two of three keep earlier versions, of which exchanges bring some to the others.
+fn keeping(n: u8) -> Replica {
+    let mut replica = Replica::new(n);
+    replica.ledger.keep_history(usize::from(n % 3) * 2);
+    replica
+}
+
 impl World {
     fn new(replicas: usize, mistake: Mistake) -> Self {
         let lives = u8::try_from(replicas).unwrap();
         Self {
             mistake,
-            replicas: (0..lives).map(|n| Replica::new(n + 1)).collect(),
+            replicas: (0..lives).map(|n| keeping(n + 1)).collect(),
             backups: BTreeMap::new(),
             exchanges: Vec::new(),
             versions: BTreeMap::new(),
@@ -152,6 +162,14 @@ impl World {
         match step {
             Step::Put(at, key) => self.write(pick(*at, count), KEYS[*key], true),
             Step::Delete(at, key) => self.write(pick(*at, count), KEYS[*key], false),
+            Step::Expire(at, key) => {
+                let at = pick(*at, count);
+                let value = self.now.to_string();
+                self.replicas[at].write_until(KEYS[*key], &value, self.now + 1);
+                let mut acknowledged = Vec::new();
+                self.replicas[at].commit(&mut acknowledged);
+                self.versions.extend(acknowledged.into_iter().map(|version| (version.dot, version)));
+            }
             Step::Receive(at, version) if !self.versions.is_empty() => {
                 let version = pick(*version, self.versions.len());
                 let version = self.versions.values().nth(version).unwrap().clone();
@@ -173,7 +191,7 @@ impl World {
             Step::Damage(at, nth) => self.damage(pick(*at, count), *nth),
             Step::Newcomer if count < 6 => {
                 self.lives += 1;
-                self.replicas.push(Replica::new(self.lives));
+                self.replicas.push(keeping(self.lives));
             }
             Step::Receive(..) | Step::Advance(_) | Step::Cut(_) | Step::Newcomer => {}
         }
@@ -362,7 +380,9 @@ impl World {
         let replica = &mut self.replicas[at];
         replica.origin = Origin { epoch: replica.origin.epoch + 1_000, ..replica.origin };
         replica.store = store.clone();
+        let history = replica.ledger.history;
         replica.ledger = Ledger::open(Arc::new(store), replica.origin, &[ns()]).unwrap().0;
+        replica.ledger.keep_history(history);
     }
 
     fn damage(&mut self, at: usize, nth: u8) {
@@ -449,7 +469,12 @@ impl World {
             }
             for key in KEYS.map(|key| Key::new(key).unwrap()) {
                 let read = |view: &View| {
-                    view.get(&ns(), &key).unwrap().map(|found| found.reading.siblings().to_vec())
+                    let found = view.get(&ns(), &key).unwrap();
+                    let shown = found.filter(|found| {
+                        let visible = found.reading.visible(Default::default());
+                        visible.is_some_and(|(version, _)| version.shows_value(u64::MAX))
+                    });
+                    shown.map(|found| found.reading.siblings().to_vec())
                 };
                 if read(&views[n]) != read(&views[0]) {
                     return Err(format!("0 and {n} read another {key}"));
@@ -515,6 +540,20 @@ fn each_planted_mistake_of_an_exchange_is_caught() {
 }
 
 impl Replica {
+    /// A value that expires.
+    pub(super) fn write_until(&mut self, key: &str, value: &str, until: u64) {
+        let payload = Payload::Inline(value.to_owned().into());
+        let put = Put { content_type: ContentType::text(), payload };
+        let body = Body::Expiring { put, until };
+        let write = Write { key: Key::new(key).unwrap(), body, blob: None, precondition: Precondition::None };
+        let clock = &mut self.clock;
+        let written = self
+            .ledger
+            .write(&ns(), write, |superseded| clock.tick(1_000, superseded.iter().map(|version| version.hlc)))
+            .unwrap();
+        self.written.push(written.unwrap());
+    }
+
     /// A record is no more, with all that the dot index says of it. It is noticed when the store is opened
     /// again, or not at all: digests are made of what is left, as they were before losses were counted.
     pub(super) fn lose_record(&mut self, key: &Key, noticed: bool) {
@@ -527,7 +566,9 @@ impl Replica {
         batch.remove(layout::record(0, key.as_bytes()));
         self.store.commit(batch, Durability::Fsync).unwrap();
         if noticed {
+            let history = self.ledger.history;
             self.ledger = Ledger::open(Arc::new(self.store.clone()), self.origin, &[ns()]).unwrap().0;
+            self.ledger.keep_history(history);
         } else {
             // What was looked at before is what was taken out.
             self.ledger.draft = Draft::default();

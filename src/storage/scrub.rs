@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::{
-    Batch, Durability, Ledger, Snapshot, StoreError,
+    Batch, Durability, Ledger, Snapshot, StoreError, kept,
     layout::{self, NsNo, OriginNo},
     shared::Shared,
     stored,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     causality::{DeadSet, Dot, SeenSet},
-    conflict::{Payload, Record, Strategy, Version},
+    conflict::{Payload, Record, Version},
     types::{Key, Namespace},
 };
 
@@ -28,7 +28,31 @@ pub(super) struct Bad {
     entry: Option<Bytes>,
     /// Its record, where that is known.
     pub(super) record: Option<Bytes>,
+    /// An earlier version that the record is not to name any more. That is no loss to the account: it was
+    /// superseded.
+    pub(super) strike: Option<Dot>,
     pub(super) what: String,
+}
+
+/// The parts of a store that are looked at, in their order there: dot index, earlier versions, records.
+const PARTS: [u8; 3] = [b'd', b'k', b'r'];
+
+impl Bad {
+    fn at(entry: &Bytes) -> Self {
+        Self {
+            ns: None,
+            dot: None,
+            entry: Some(entry.clone()),
+            record: None,
+            strike: None,
+            what: String::new(),
+        }
+    }
+
+    /// Whether it is about nothing but an earlier version.
+    pub(super) fn is_history(&self) -> bool {
+        self.strike.is_some() || self.entry.as_ref().is_some_and(|entry| entry.first() == Some(&b'k'))
+    }
 }
 
 /// What a page showed.
@@ -58,33 +82,34 @@ impl<'a> Examiner<'a> {
         Self { snapshot, shared, dead, seen: shared.names().into_iter().filter_map(numbered).collect() }
     }
 
-    /// Looks at `count_max` entries from `from` on, first those of the dot index, then records.
+    /// Looks at `count_max` entries from `from` on, first those of the dot index, then earlier versions,
+    /// then records.
     pub(super) fn page(&self, from: Option<&Bytes>, count_max: usize) -> Result<Page, StoreError> {
-        let (entries, records) = (layout::all(b'd'), layout::all(b'r'));
-        let from = from.unwrap_or(&entries.0);
-        let in_records = *from >= records.0;
-        let to = if in_records { &records.1 } else { &entries.1 };
+        let first = layout::all(PARTS[0]).0;
+        let from = from.unwrap_or(&first);
+        let part = from.first().copied().unwrap_or(PARTS[0]);
+        let to = &layout::all(part).1;
         let mut page = Page::default();
         let mut rest = self.snapshot.range(from, to, false);
         for pair in rest.by_ref().take(count_max) {
             let (key, value) = pair?;
             page.looked += 1;
-            if in_records {
-                self.record(&key, &value, &mut page.bad)?;
-            } else if let Some(bad) = self.entry(&key, &value)? {
-                page.bad.push(bad);
+            match part {
+                b'd' => page.bad.extend(self.entry(&key, &value)?),
+                b'k' => page.bad.extend(self.earlier(&key, &value)?),
+                _ => self.record(&key, &value, &mut page.bad)?,
             }
         }
         page.next = rest.next().transpose()?.map(|(key, _)| key);
-        if page.next.is_none() && !in_records {
-            page.next = Some(records.0);
+        if page.next.is_none() {
+            page.next = PARTS.iter().find(|next| **next > part).map(|next| layout::all(*next).0);
         }
         Ok(page)
     }
 
     /// Looks at an entry of the dot index, and at the version it names.
     fn entry(&self, at: &Bytes, bytes: &[u8]) -> Result<Option<Bad>, StoreError> {
-        let mut bad = Bad { ns: None, dot: None, entry: Some(at.clone()), record: None, what: String::new() };
+        let mut bad = Bad::at(at);
         let Ok((ns, dot)) = tally::read_key(at, &self.shared.origins()) else {
             bad.what = "a key of the dot index cannot be read".into();
             return Ok(Some(bad));
@@ -107,6 +132,32 @@ impl<'a> Examiner<'a> {
             },
         };
         Ok(fault.map(|fault| Bad { what: format!("{dot} ({}): {fault}", entry.key), ..bad }))
+    }
+
+    /// Looks at an earlier version.
+    fn earlier(&self, at: &Bytes, bytes: &Bytes) -> Result<Option<Bad>, StoreError> {
+        let mut bad = Bad::at(at);
+        let Ok((ns, dot)) = tally::read_key(at, &self.shared.origins()) else {
+            bad.what = "a key of an earlier version cannot be read".into();
+            return Ok(Some(bad));
+        };
+        (bad.ns, bad.strike) = (Some(ns), Some(dot));
+        let version = match kept::decode_kept(bytes, self.shared) {
+            Ok(version) if version.dot == dot => version,
+            other => {
+                let why = other.map_or_else(|error| error.to_string(), |_| "it is of another write".into());
+                bad.what = format!("{dot}: {why}");
+                // Which key it was of cannot be told: the record that names it is found in its turn.
+                return Ok(Some(bad));
+            }
+        };
+        let place = layout::record(ns, version.key.as_bytes());
+        let named = match self.snapshot.get(&place)? {
+            Some(record) => stored::decode_names_of(&record, self.shared).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        bad.what = format!("{dot} ({}): no record names this earlier version", version.key);
+        Ok((!named.contains(&version.rank())).then_some(bad))
     }
 
     fn version(
@@ -151,7 +202,8 @@ impl<'a> Examiner<'a> {
     /// Looks at a record: whether the dot index knows all that it holds.
     fn record(&self, at: &Bytes, bytes: &Bytes, bad: &mut Vec<Bad>) -> Result<(), StoreError> {
         let ns = at.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
-        let mut fault = |dot, what| bad.push(Bad { ns, dot, entry: None, record: Some(at.clone()), what });
+        let of_record = || Bad { ns, record: Some(at.clone()), entry: None, ..Bad::at(at) };
+        let mut fault = |dot, what| bad.push(Bad { dot, what, ..of_record() });
         let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
         let (Some(ns), Some(key)) = (ns, key) else {
             fault(None, "a key of a record cannot be read".into());
@@ -173,8 +225,23 @@ impl<'a> Examiner<'a> {
                 fault(Some(sibling.dot), what);
             }
         }
+        for (_, dot) in stored::decode_names_of(bytes, self.shared).unwrap_or_default() {
+            let no = self.shared.origins().number(&dot.origin);
+            let there = no.map(|no| self.snapshot.get(&layout::kept(ns, no, dot.seq))).transpose()?.flatten();
+            if there.is_none() {
+                let what = format!("{dot} ({key}): an earlier version is missing");
+                bad.push(Bad { strike: Some(dot), what, ..of_record() });
+            }
+        }
         Ok(())
     }
+}
+
+/// What leaves a record.
+#[derive(Debug, Default)]
+struct Parting {
+    siblings: BTreeSet<Dot>,
+    earlier: BTreeSet<Dot>,
 }
 
 /// What a page of the scrub did.
@@ -233,7 +300,7 @@ impl Ledger {
     fn heal(&mut self, bad: &[Bad]) -> Result<Vec<(Namespace, SeenSet)>, StoreError> {
         let mut batch = Batch::new();
         let mut suspects: BTreeMap<NsNo, SeenSet> = BTreeMap::new();
-        let mut records: BTreeMap<Bytes, BTreeSet<Dot>> = BTreeMap::new();
+        let mut records: BTreeMap<Bytes, Parting> = BTreeMap::new();
         for bad in bad {
             if let (Some(ns), Some(dot)) = (bad.ns, bad.dot) {
                 suspects.entry(ns).or_default().insert(dot);
@@ -245,15 +312,21 @@ impl Ledger {
                 batch.remove(entry.clone());
             }
             if let Some(record) = &bad.record {
-                records.entry(record.clone()).or_default().extend(bad.dot);
+                let parting = records.entry(record.clone()).or_default();
+                parting.siblings.extend(bad.dot);
+                parting.earlier.extend(bad.strike);
             }
         }
-        for (at, dots) in records {
-            self.heal_record(&at, &dots, &mut batch)?;
+        for (at, parting) in records {
+            self.heal_record(&at, &parting, &mut batch)?;
         }
         self.store.commit(batch, Durability::Buffer)?;
-        // What was looked at before may be what was taken out; and the digests are made anew.
+        // What was looked at before may be what was taken out.
         self.draft = super::draft::Draft::default();
+        if bad.iter().all(Bad::is_history) {
+            return Ok(Vec::new());
+        }
+        // And the digests are made anew.
         (self.tally, self.recount, self.accounted) = (Tally::default(), None, false);
         let mut lost = Vec::new();
         for name in self.shared.names() {
@@ -265,25 +338,34 @@ impl Ledger {
         Ok(lost)
     }
 
-    /// Takes `dots` out of a record; one that cannot be read goes as a whole, and what else it held is
-    /// found when its entries in the dot index are looked at.
-    fn heal_record(&self, at: &Bytes, dots: &BTreeSet<Dot>, batch: &mut Batch) -> Result<(), StoreError> {
+    /// Takes what parts out of a record; one that cannot be read goes as a whole, and what else it held is
+    /// found when its entries in the dot index are looked at, and what it named when earlier versions are.
+    fn heal_record(&self, at: &Bytes, parting: &Parting, batch: &mut Batch) -> Result<(), StoreError> {
         let Some(bytes) = self.store.get(at)? else { return Ok(()) };
         let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
         let record = key.and_then(|key| stored::decode_record(&key, &bytes, &self.shared).ok());
-        let was_visible = record.as_ref().is_none_or(|record| record.visible(Strategy::default()).is_some());
+        let ns = layout::ns_of_record(at);
+        let was_visible = record.as_ref().is_none_or(|record| self.counts(ns, record) > 0);
+        let names = record.as_ref().and_then(|_| stored::decode_names_of(&bytes, &self.shared).ok());
+        let mut names = names.unwrap_or_default();
+        names.retain(|(_, dot)| !parting.earlier.contains(dot));
+        let unreadable = record.is_none();
         let mut rest = record.unwrap_or_default();
-        for dot in dots {
+        for dot in &parting.siblings {
             rest.drop_sibling(*dot);
         }
-        let is_visible = rest.visible(Strategy::default()).is_some();
-        if rest.siblings().is_empty() {
-            batch.remove(at.clone());
-        } else {
-            batch.insert(at.clone(), stored::encode_record(&rest, &self.shared.origins()));
+        let is_visible = self.counts(ns, &rest) > 0;
+        let origins = self.shared.origins();
+        match (unreadable || (rest.siblings().is_empty() && !parting.siblings.is_empty()), names.is_empty()) {
+            (true, true) => batch.remove(at.clone()),
+            // Its context goes, and what is kept of it stays.
+            (true, false) => {
+                batch.insert(at.clone(), stored::encode_record(&Record::default(), names.iter(), &origins));
+            }
+            (false, _) => batch.insert(at.clone(), stored::encode_record(&rest, names.iter(), &origins)),
         }
-        let ns = at.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
-        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| Some(space.no) == ns);
+        drop(origins);
+        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| space.no == ns);
         if was_visible
             && !is_visible
             && let Some(space) = self.shared.names().into_iter().find_map(of_ns)

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     causality::{Dot, Floors, Hlc, Intervals, SeenSet},
-    conflict::{Record, Strategy, Version},
+    conflict::Version,
     replica::{Plan, plan_burial, plan_take_back},
     types::{Key, Namespace},
     wire,
@@ -142,11 +142,12 @@ impl Ledger {
             return Ok(Received::NeedsBase);
         }
         let at = self.look(space.no, &version.key)?;
-        let Some(plan) = self.draft.records.get(at).and_then(|record| plan_burial(record, &version)) else {
-            return Ok(Received::Seen);
-        };
+        let Some(record) = self.draft.records.get(at) else { return Ok(Received::Seen) };
+        let plan = plan_burial(record, &version);
+        self.keep(space, at, vec![version.clone()]);
+        let Some(plan) = plan else { return Ok(Received::Seen) };
         let (dot, empty) = (version.dot, plan.record.siblings().is_empty());
-        self.apply(namespace, space, at, plan, dot, None, false);
+        self.apply_and_keep(namespace, space, at, plan, dot, None, false);
         if empty {
             self.forget_later(space.no, dot, &version.key, version.hlc);
         }
@@ -172,13 +173,16 @@ impl Ledger {
         }
         let at = self.look(space.no, &version.key)?;
         self.drop_stray(&space, at, dot);
+        let late = self.keeps_history().then(|| version.clone());
         let plan = plan_take_back(self.draft.records.get(at), version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
-        self.apply(namespace, &space, at, plan, dot, blob, false);
+        let late = late.filter(|_| plan.held.is_none());
+        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
         if let Some(sight) = self.draft.sights.last_mut().filter(|sight| sight.dot == dot) {
             // Whoever follows accounts for it already, and sees it come back.
             sight.again = true;
         }
+        self.keep(&space, at, late.into_iter().collect());
         if let Some(lost) = self.lost.get_mut(&space.no)
             && lost.remove(dot)
         {
@@ -192,10 +196,9 @@ impl Ledger {
         let Some(record) = self.draft.records.get(at).filter(|record| record.get(dot).is_some()) else {
             return;
         };
-        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
         let mut rest = record.clone();
         rest.drop_sibling(dot);
-        let less = visible(&rest) - visible(record);
+        let less = self.counts(space.no, &rest) - self.counts(space.no, record);
         self.draft.records.set(at, Some(rest));
         self.draft.space(space).keys += less;
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     StoreError,
+    kept::{self, Rank},
     layout::OriginNo,
     plain,
     shared::{Origins, Shared},
@@ -24,6 +25,9 @@ use crate::{
 
 /// The format of a stored record and of a dot index entry.
 const STORED_FORMAT: u8 = 1;
+/// The format of a record that names earlier versions: the length of their names, the names, and what is in
+/// [`STORED_FORMAT`] otherwise.
+const WITH_HISTORY_FORMAT: u8 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct StoredRecord<'a> {
@@ -52,6 +56,8 @@ pub(super) enum StoredBody<'a> {
     Octets(&'a [u8]),
     Other(&'a str, &'a [u8]),
     Blob(&'a str, [u8; 32], u64),
+    Until(u64, &'a str, &'a [u8]),
+    BlobUntil(u64, &'a str, [u8; 32], u64),
 }
 
 fn damaged(what: &str) -> StoreError {
@@ -59,14 +65,25 @@ fn damaged(what: &str) -> StoreError {
 }
 
 /// The bytes of a record. All its origins must have numbers.
-pub(super) fn encode_record(record: &Record, origins: &Origins) -> Bytes {
+pub(super) fn encode_record<'a>(
+    record: &Record,
+    earlier: impl ExactSizeIterator<Item = &'a Rank>,
+    origins: &Origins,
+) -> Bytes {
     let stored = StoredRecord {
         context: (!record.context_follows()).then(|| numbered(record.context(), origins)),
         siblings: record.siblings().iter().map(|version| stored_version(version, origins)).collect(),
     };
     let values: usize = record.siblings().iter().map(Version::size_hint).sum();
     let mut out = Vec::with_capacity(values);
-    out.push(STORED_FORMAT);
+    if earlier.len() == 0 {
+        out.push(STORED_FORMAT);
+    } else {
+        let names = kept::encode_names(earlier, origins);
+        out.push(WITH_HISTORY_FORMAT);
+        out.extend_from_slice(&u16::try_from(names.len()).expect("at most 1,000 names").to_le_bytes());
+        out.extend_from_slice(&names);
+    }
     wire::encode_into(&stored, &mut out);
     // What the hint was too large by must not stay with the store's memtable.
     out.into_boxed_slice().into()
@@ -77,7 +94,7 @@ fn numbered(context: &Context, origins: &Origins) -> Vec<(OriginNo, u64)> {
     context.iter().map(|(origin, seq)| (number(origin), seq)).collect()
 }
 
-fn stored_version<'a>(version: &'a Version, origins: &Origins) -> StoredVersion<'a> {
+pub(super) fn stored_version<'a>(version: &'a Version, origins: &Origins) -> StoredVersion<'a> {
     StoredVersion {
         origin: origins.number(&version.dot.origin).expect("origins are numbered before they are stored"),
         seq: version.dot.seq,
@@ -92,6 +109,13 @@ fn stored_body(body: &Body) -> StoredBody<'_> {
     let put = match body {
         Body::Delete => return StoredBody::Delete,
         Body::Put(put) => put,
+        Body::Expiring { put, until } => {
+            let content_type = put.content_type.as_str();
+            return match &put.payload {
+                Payload::Inline(bytes) => StoredBody::Until(*until, content_type, bytes),
+                Payload::Blob { hash, size } => StoredBody::BlobUntil(*until, content_type, *hash, *size),
+            };
+        }
     };
     let content_type = put.content_type.as_str();
     match &put.payload {
@@ -153,8 +177,24 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, Stor
 fn body<'a>(bytes: &'a [u8], what: &str) -> Result<&'a [u8], StoreError> {
     match bytes.split_first() {
         Some((&STORED_FORMAT, rest)) => Ok(rest),
+        Some((&WITH_HISTORY_FORMAT, _)) => Ok(names_and_rest(bytes)?.1),
         Some((format, _)) => Err(damaged(&format!("a {what} of unknown format {format}"))),
         None => Err(damaged(&format!("an empty {what}"))),
+    }
+}
+
+/// The names of earlier versions in a record that has some, and what follows them.
+fn names_and_rest(bytes: &[u8]) -> Result<(&[u8], &[u8]), StoreError> {
+    let cut = || damaged("a record is cut");
+    let (head, rest) = bytes.split_at_checked(3).ok_or_else(cut)?;
+    rest.split_at_checked(usize::from(u16::from_le_bytes([head[1], head[2]]))).ok_or_else(cut)
+}
+
+/// The names of the earlier versions that a record has.
+pub(super) fn decode_names_of(bytes: &[u8], shared: &Shared) -> Result<Vec<Rank>, StoreError> {
+    match bytes.first() {
+        Some(&WITH_HISTORY_FORMAT) => kept::decode_names(names_and_rest(bytes)?.0, shared),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -172,7 +212,7 @@ fn origin(no: OriginNo, origins: &Origins) -> Result<crate::causality::Origin, S
 }
 
 #[inline]
-fn read_version(
+pub(super) fn read_version(
     key: &Key,
     bytes: &Bytes,
     stored: &StoredVersion<'_>,
@@ -199,13 +239,23 @@ fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError>
     };
     let (content_type, payload) = match stored {
         StoredBody::Delete => return Ok(Body::Delete),
+        StoredBody::Until(_, text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
+        StoredBody::BlobUntil(_, text, hash, size) => {
+            (other(text)?, Payload::Blob { hash: *hash, size: *size })
+        }
         StoredBody::Text(value) => (ContentType::text(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Json(value) => (ContentType::json(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Octets(value) => (ContentType::octets(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Other(text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Blob(text, hash, size) => (other(text)?, Payload::Blob { hash: *hash, size: *size }),
     };
-    Ok(Body::Put(Put { content_type, payload }))
+    let put = Put { content_type, payload };
+    Ok(match stored {
+        StoredBody::Until(until, ..) | StoredBody::BlobUntil(until, ..) => {
+            Body::Expiring { put, until: *until }
+        }
+        _ => Body::Put(put),
+    })
 }
 
 /// An entry of the dot index.
@@ -270,7 +320,8 @@ mod tests {
             let put = Put { content_type: content_type.clone(), payload };
             let dot = Dot::new(origin, number);
             let version = Version { dot, hlc: Hlc(number), body: Body::Put(put), ..version(1) };
-            let bytes = encode_record(&Record::from_siblings(vec![version.clone()]), &shared.origins());
+            let bytes =
+                encode_record(&Record::from_siblings(vec![version.clone()]), [].iter(), &shared.origins());
             let general: StoredVersion<'_> = wire::decode_stored(&bytes[3..]).expect("just written");
             let short = plain::read(&bytes[3..]).expect("plain");
             let read = |stored| read_version(&version.key, &bytes, &stored, &shared);
@@ -296,7 +347,7 @@ mod tests {
             Record::from_siblings(vec![]),
             with_past,
         ] {
-            let bytes = encode_record(&record, &shared.origins());
+            let bytes = encode_record(&record, [].iter(), &shared.origins());
             let key = &version(1).key;
             assert_eq!(decode_record(key, &bytes, &shared).expect("just written"), record);
             let reading = decode_reading(key, &bytes, &shared).expect("just written");

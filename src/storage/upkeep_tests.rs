@@ -109,6 +109,34 @@ fn bases_that_no_version_has_any_more_go_and_nothing_else_changes() {
 }
 
 #[test]
+fn what_is_kept_of_a_history_keeps_its_base() {
+    let (mut replica, mut author) = (Replica::new(1), other());
+    replica.ledger.keep_history(2);
+    for _ in 0..3 {
+        foreign_round(&mut replica, &mut author, "ant");
+    }
+    for n in 0..40 {
+        foreign_round(&mut replica, &mut author, KEYS[1 + n % 3]);
+        replica.ledger.bases_enough = 0;
+        // It becomes history in the middle of a search, too.
+        replica.ledger.collect_bases(1).unwrap();
+        if n == 20 {
+            foreign_round(&mut replica, &mut author, "ant");
+        }
+        collect(&mut replica);
+        let kept = replica.ledger.reader().view().history(&ns(), &"ant".parse().unwrap(), 0).unwrap();
+        assert_eq!(kept.len(), 2);
+    }
+    replica.ledger.keep_history(0);
+    replica.write("ant", Some("x"));
+    commit(&mut replica);
+    replica.ledger.bases_enough = 0;
+    let before = count(&replica.store, b'h');
+    collect(&mut replica);
+    assert!(count(&replica.store, b'h') < before, "and no longer than it is kept");
+}
+
+#[test]
 fn a_base_that_was_taken_out_is_stored_again_when_it_is_needed_again() {
     let (mut replica, mut author) = (Replica::new(1), other());
     foreign_round(&mut replica, &mut author, "ant");

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::{
     Pair, Snapshot, Store, StoreError,
     bases::Age,
-    chunks, dead_runs,
-    layout::{self, NsNo},
+    chunks, dead_runs, history,
+    layout::{self, NsNo, OriginNo},
     load,
     reader::Found,
     shared::Shared,
@@ -65,6 +65,14 @@ impl View {
 
     pub(super) fn number_of(&self, namespace: &Namespace) -> Option<NsNo> {
         self.shared.space(namespace).map(|space| space.no)
+    }
+
+    pub(super) fn snapshot(&self) -> &dyn Snapshot {
+        &*self.snapshot
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     pub(super) fn range(&self, from: &[u8], to: &[u8], reverse: bool) -> super::Pairs<'_> {
@@ -199,8 +207,9 @@ impl View {
         Ok(seen)
     }
 
-    /// The versions held among `dots`, in dot order, from behind `after` on: at least one if there
-    /// is one, at most `count_max`, closed when they fill `bytes_max`.
+    /// The versions held or kept among `dots`, in dot order, from behind `after` on: at least one if there
+    /// is one, at most `count_max`, closed when they fill `bytes_max`. Of what is kept, large values are
+    /// left out: their bytes are gone.
     ///
     /// # Errors
     /// When the store cannot be read or is damaged.
@@ -215,6 +224,7 @@ impl View {
         let mut page = VersionPage::default();
         let Some(space) = self.shared.space(namespace) else { return Ok(page) };
         let mut bytes = 0;
+        let any_kept = history::keeps_any(&*self.snapshot, space.no)?;
         for (origin, seqs) in dots.iter() {
             if after.is_some_and(|after| *origin < after.origin) {
                 continue;
@@ -222,10 +232,16 @@ impl View {
             let behind = after.filter(|after| after.origin == *origin).map_or(0, |after| after.seq);
             for (first, last) in seqs.iter() {
                 let first = first.max(behind + 1);
-                for pair in self.dot_entries(space.no, origin, first, last) {
+                let held = self.entries(layout::dot, space.no, origin, first, last);
+                let kept = any_kept.then(|| self.entries(layout::kept, space.no, origin, first, last));
+                for pair in merged(held, kept) {
                     let (key, entry) = pair?;
                     let dot = Dot::new(*origin, seq_of(&key)?);
-                    let Some(version) = self.version(space.no, dot, &entry)? else { continue };
+                    let version = match key.first() {
+                        Some(b'k') => self.kept_to_send(&entry),
+                        _ => self.version(space.no, dot, &entry)?,
+                    };
+                    let Some(version) = version else { continue };
                     bytes += version.size_hint();
                     page.versions.push(version);
                     if page.versions.len() >= count_max || bytes >= bytes_max {
@@ -268,10 +284,22 @@ impl View {
         first: u64,
         last: u64,
     ) -> super::Pairs<'a> {
+        self.entries(layout::dot, ns, origin, first, last)
+    }
+
+    /// What lies under the writes `first..=last` of `origin`, in their order; `at` gives the key of one.
+    fn entries<'a>(
+        &'a self,
+        at: impl Fn(NsNo, OriginNo, u64) -> Bytes,
+        ns: NsNo,
+        origin: &Origin,
+        first: u64,
+        last: u64,
+    ) -> super::Pairs<'a> {
         match self.shared.origins().number(origin) {
             Some(no) if first <= last => {
-                let to = [&layout::dot(ns, no, last)[..], &[0]].concat();
-                self.snapshot.range(&layout::dot(ns, no, first), &to, false)
+                let to = [&at(ns, no, last)[..], &[0]].concat();
+                self.snapshot.range(&at(ns, no, first), &to, false)
             }
             _ => Box::new(std::iter::empty()),
         }
@@ -316,6 +344,19 @@ impl View {
             }
         })
     }
+}
+
+/// Two lists of one origin, each in the order of its numbers, as one.
+fn merged<'a>(held: super::Pairs<'a>, kept: Option<super::Pairs<'a>>) -> super::Pairs<'a> {
+    let Some(kept) = kept else { return held };
+    let (mut held, mut kept) = (held.peekable(), kept.peekable());
+    // What cannot be read comes first, to be told.
+    let seq = |pair: &Result<Pair, StoreError>| pair.as_ref().ok().and_then(|(key, _)| seq_of(key).ok());
+    Box::new(std::iter::from_fn(move || match (held.peek(), kept.peek()) {
+        (Some(a), Some(b)) if seq(b) < seq(a) => kept.next(),
+        (Some(_), _) => held.next(),
+        (None, _) => kept.next(),
+    }))
 }
 
 /// The last eight bytes of a key: a sequence number or the number of a block.

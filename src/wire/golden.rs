@@ -42,6 +42,11 @@ fn delete() -> Version {
     Version { dot: Dot::new(BAT, 2), context: Context::new(), body: Body::Delete, ..put() }
 }
 
+fn expiring() -> Version {
+    let put = put().put().cloned().expect("a put");
+    Version { body: Body::Expiring { put, until: 1_800_000_030_000 }, ..self::put() }
+}
+
 fn seen() -> SeenSet {
     let mut seen = SeenSet::new();
     seen.insert_range(ANT, 1, 1_000);
@@ -187,6 +192,7 @@ fn values() -> Vec<(&'static str, Bytes)> {
     vec![
         ("gossip-envelope", envelope().to_bytes()),
         ("stored-record", encode(&record)),
+        ("version-expiring", encode(&expiring())),
         ("hash-of-version", Bytes::copy_from_slice(&put().hash().0)),
         ("hash-of-record", Bytes::copy_from_slice(&record.etag().0)),
         ("hash-of-seen-set", Bytes::copy_from_slice(&seen().hash())),

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program with an environment of its own.
-fn tidings(home: &Path) -> Command {
+pub(crate) fn tidings(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidings"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TIDINGS_") {
@@ -29,13 +29,13 @@ fn tidings(home: &Path) -> Command {
     command
 }
 
-fn home() -> TempDir {
+pub(crate) fn home() -> TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
 /// Runs a command that ends by itself, and kills one that does not.
 #[track_caller]
-fn run(command: &mut Command, status: i32) -> (String, String) {
+pub(crate) fn run(command: &mut Command, status: i32) -> (String, String) {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
     let pid = Pid::from_child(&child);
     let (ended, waiting) = mpsc::channel::<()>();
@@ -52,7 +52,7 @@ fn run(command: &mut Command, status: i32) -> (String, String) {
 }
 
 #[track_caller]
-fn told(output: &Output, status: i32) -> (String, String) {
+pub(crate) fn told(output: &Output, status: i32) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(status), "stdout: {stdout}\nstderr: {stderr}");
@@ -60,7 +60,7 @@ fn told(output: &Output, status: i32) -> (String, String) {
 }
 
 /// A node that runs, and what it says.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
@@ -69,7 +69,7 @@ struct Running {
 
 impl Running {
     /// Starts a node in `home`, with a mesh named after it.
-    fn start(home: &Path, data: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(home: &Path, data: &str, more: &[&str]) -> Self {
         let mesh = home.file_name().expect("a name").to_string_lossy().to_ascii_lowercase();
         let mut child = tidings(home)
             .args(["node", "--http", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/0", "--no-discovery"])
@@ -98,7 +98,7 @@ impl Running {
 
     /// Waits for a line that begins so.
     #[track_caller]
-    fn hear(&mut self, start: &str) -> String {
+    pub(crate) fn hear(&mut self, start: &str) -> String {
         if let Some(line) = self.said.iter().find(|line| line.starts_with(start)) {
             return line.clone();
         }
@@ -113,18 +113,18 @@ impl Running {
     }
 
     /// A command that asks this node.
-    fn ask(&self, home: &Path, arguments: &[&str]) -> Command {
+    pub(crate) fn ask(&self, home: &Path, arguments: &[&str]) -> Command {
         let mut command = tidings(home);
         command.env("TIDINGS_URL", &self.url).args(arguments);
         command
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("is alive");
     }
 
     /// The exit status, once it has ended.
-    fn ended(&mut self) -> Option<i32> {
+    pub(crate) fn ended(&mut self) -> Option<i32> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().expect("is a child") {

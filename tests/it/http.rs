@@ -136,7 +136,7 @@ pub async fn with_nodes<const N: usize>(limits: Limits, test: impl AsyncFnOnce([
 }
 
 /// The same, of nodes that are built in another way.
-async fn with_nodes_that<const N: usize>(
+pub async fn with_nodes_that<const N: usize>(
     limits: Limits,
     are: impl Fn(Builder, &str) -> Builder,
     test: impl AsyncFnOnce([Api; N]),
@@ -364,7 +364,7 @@ async fn what_a_route_does_not_know_is_refused_and_not_ignored() {
             ant.get(&format!("{target}?ns=Photos")).await.refused(400, "bad_namespace");
             ant.get(&format!("{target}?ns=default")).await.expect(200);
         }
-        ant.put("/v1/kv/b?ttl=30s", b"1").await.refused(400, "ttl_not_supported");
+        ant.put("/v1/kv/b?ttl=soon", b"1").await.refused(400, "bad_ttl");
         ant.ask("PUT", "/v1/kv/b", &[("Tidings-Base", "x")], b"1").await.refused(400, "not_supported");
         ant.ask("GET", "/v1/kv/a", &[("Tidings-At-Least", "x")], b"").await.refused(400, "bad_header");
         ant.get("/v1/kv/b").await.refused(404, "no_such_key");

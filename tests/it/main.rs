@@ -12,9 +12,12 @@ mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
 mod events;
+mod expiry;
 #[cfg(feature = "http")]
 mod follow;
 mod halves;
+#[cfg(feature = "http")]
+mod history;
 mod hostile;
 #[cfg(feature = "http")]
 mod http;

@@ -194,7 +194,7 @@ pub(super) const KEYS: &[Key] = &[
         variable: "TIDINGS_HISTORY",
         shape: Shape::Number,
         hint: "N",
-        help: "Earlier versions kept per key [default: 10]",
+        help: "Earlier versions kept per key; 0 for none, 1000 at most [default: 10]",
         default: Some("10"),
     },
     Key {

@@ -15,6 +15,7 @@ use crate::{
     cli::failure::Failure,
     http::BearerTokens,
     node::{Durability, Multiaddr},
+    storage::HISTORY_MAX,
 };
 
 /// Settings that make sense.
@@ -35,9 +36,8 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) durability: Durability,
     pub(in crate::cli) sync_interval: Duration,
     pub(in crate::cli) delete_retention: Duration,
+    pub(in crate::cli) history: usize,
     pub(in crate::cli) log: String,
-    /// What was set and does nothing yet.
-    pub(in crate::cli) idle: Vec<&'static str>,
 }
 
 /// Who may join.
@@ -67,8 +67,6 @@ impl Settings {
     /// The first setting that makes no sense, and where it stands.
     pub(in crate::cli) fn of(merged: &Merged) -> Result<Self, Failure> {
         let tokens = tokens(merged)?;
-        let idle = ["history"];
-        one::<u32>(merged, "history")?;
         Ok(Self {
             data_dir: text(merged, "data-dir")?.into(),
             name: text(merged, "name")?,
@@ -84,9 +82,16 @@ impl Settings {
             durability: durability(merged)?,
             sync_interval: interval(merged)?,
             delete_retention: *one::<humantime::Duration>(merged, "delete-retention")?,
+            history: history(merged)?,
             log: text(merged, "log")?,
-            idle: idle.into_iter().filter(|name| merged.get(name).source != Source::Default).collect(),
         })
+    }
+}
+
+fn history(merged: &Merged) -> Result<usize, Failure> {
+    match one(merged, "history")? {
+        versions @ 0..=HISTORY_MAX => Ok(versions),
+        _ => Err(wrong("history", merged.get("history"), format!("0 to {HISTORY_MAX}"))),
     }
 }
 
@@ -252,7 +257,7 @@ mod tests {
         assert_eq!(settings.http, Http::Off);
         assert_eq!(settings.sync_interval, Duration::from_millis(500));
         assert_eq!(settings.durability, Durability::Buffer);
-        assert_eq!(settings.idle, ["history"]);
+        assert_eq!(settings.history, 3);
     }
 
     #[test]
@@ -278,6 +283,7 @@ mod tests {
             "--peer=127.0.0.1:7701",
             "--allow=ant",
             "--history=many",
+            "--history=1001",
             "--delete-retention=ever",
             "--http=nowhere",
             "--http-tokens=no-such-file",

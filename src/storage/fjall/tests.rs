@@ -40,7 +40,10 @@ fn a_newer_format_is_refused_and_an_unreadable_one_is_damage() {
     drop(store);
     for _ in 0..2 {
         let refused = open(dir.path()).map(drop).unwrap_err();
-        assert!(matches!(refused, OpenError::Newer { found: 4, known: 3, .. }), "{refused}");
+        assert!(
+            matches!(refused, OpenError::Newer { found, known, .. } if found == layout::FORMAT + 1 && known == layout::FORMAT),
+            "{refused}"
+        );
     }
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
