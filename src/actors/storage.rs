@@ -290,7 +290,7 @@ impl Actor for Storage {
     ) -> Result<StorageState, ActorProcessingErr> {
         let StorageArgs { society, store, namespaces } = args;
         let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
-        let (ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
+        let (ledger, clock) = Ledger::open_with(store.clone(), me, &namespaces, &society.settings.strategies)?;
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
         *society.reader.write().unwrap_or_else(PoisonError::into_inner) = ledger.reader();
@@ -445,13 +445,15 @@ impl StorageState {
                 return Ok(Some((index, Refused::TooManyWriters)));
             }
             let delete = write.body == Body::Delete;
-            if delete {
+            if delete || self.ledger.keeps_first(namespace, &write.key) {
                 let there = match left.get(&write.key) {
                     Some(there) => *there,
                     None => self.ledger.has_value(namespace, &write.key)?,
                 };
-                if !there {
-                    return Ok(Some((index, Refused::NothingThere)));
+                match (delete, there) {
+                    (true, false) => return Ok(Some((index, Refused::NothingThere))),
+                    (false, true) => return Ok(Some((index, Refused::AlreadySet))),
+                    _ => {}
                 }
             }
             left.insert(&write.key, !delete);

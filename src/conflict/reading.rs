@@ -1,6 +1,6 @@
 //! A record as readers need it.
 
-use super::{Put, Record, Strategy, Version, VersionHash};
+use super::{Record, Strategy, Version, VersionHash, Visible};
 
 /// What was read of a key: nearly always a record of one version, which then needs no list of
 /// siblings and no context.
@@ -24,7 +24,7 @@ impl Reading {
 
     /// What a reader sees under `strategy`: a version, or nothing.
     #[must_use]
-    pub fn visible(&self, strategy: Strategy) -> Option<(&Version, &Put)> {
+    pub fn visible(&self, strategy: &Strategy) -> Option<Visible<'_>> {
         strategy.visible(self.siblings())
     }
 }

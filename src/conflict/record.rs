@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Put, Strategy, Version, VersionHash};
+use super::{Strategy, Version, VersionHash, Visible};
 use crate::causality::{Context, Dot};
 
 /// The siblings of a key, none of which supersedes another, and the context that says which of its
@@ -129,7 +129,7 @@ impl Record {
 
     /// What a reader sees under `strategy`: a version, or nothing.
     #[must_use]
-    pub fn visible(&self, strategy: Strategy) -> Option<(&Version, &Put)> {
+    pub fn visible(&self, strategy: &Strategy) -> Option<Visible<'_>> {
         strategy.visible(&self.siblings)
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Base;
+use super::{Base, Stamps};
 use crate::{
     causality::{Context, Dot, Hlc},
     types::{BLOB_BYTES_MAX, ContentType, INLINE_BYTES_MAX, Key},
@@ -89,11 +89,14 @@ impl TryFrom<Unchecked> for Version {
         if context.len() > CONTEXT_ENTRIES_MAX {
             return Err("the context of a version names too many origins");
         }
-        match &body {
-            Body::Put(Put { payload: Payload::Inline(bytes), .. }) if bytes.len() > INLINE_BYTES_MAX => {
+        if let Body::Fields(Put { payload: Payload::Blob { .. }, .. }, _) = &body {
+            return Err("a value that does not travel with its version has no fields");
+        }
+        match body.put().map(|put| &put.payload) {
+            Some(Payload::Inline(bytes)) if bytes.len() > INLINE_BYTES_MAX => {
                 Err("a value that travels with its version is too large for it")
             }
-            Body::Put(Put { payload: Payload::Blob { size, .. }, .. }) if *size > BLOB_BYTES_MAX => {
+            Some(Payload::Blob { size, .. }) if *size > BLOB_BYTES_MAX => {
                 Err("a value is larger than any can be")
             }
             _ => Ok(Self { dot, hlc, base, context, key, body }),
@@ -108,6 +111,19 @@ pub enum Body {
     Put(Put),
     /// The key was deleted.
     Delete,
+    /// An object was stored, some of whose fields earlier writes had changed last.
+    Fields(Put, Box<Stamps>),
+}
+
+impl Body {
+    /// The value it stores, if it is no delete.
+    #[must_use]
+    pub fn put(&self) -> Option<&Put> {
+        match self {
+            Self::Put(put) | Self::Fields(put, _) => Some(put),
+            Self::Delete => None,
+        }
+    }
 }
 
 /// A stored value, or where to find it.
@@ -184,10 +200,7 @@ impl Version {
     /// The value it stored, if it is no delete.
     #[must_use]
     pub fn put(&self) -> Option<&Put> {
-        match &self.body {
-            Body::Put(put) => Some(put),
-            Body::Delete => None,
-        }
+        self.body.put()
     }
 
     /// Its hash: what a dot names, for good.
@@ -205,7 +218,11 @@ impl Version {
             Some(Payload::Inline(bytes)) => bytes.len(),
             _ => 40,
         };
-        64 + self.key.as_bytes().len() + self.context.len() * 44 + inline
+        let stamps = match &self.body {
+            Body::Fields(_, stamps) => stamps.bytes(),
+            Body::Put(_) | Body::Delete => 0,
+        };
+        64 + self.key.as_bytes().len() + self.context.len() * 44 + inline + stamps
     }
 
     /// Its place in the total order that breaks ties: stamp, origin, sequence.

@@ -72,7 +72,7 @@ pub(super) async fn put(State(app): State<App>, request: Request) -> Answer {
     media::check(&content_type, &upload.bytes)?;
     let precondition = precondition_of(&space, &key, matches, unless).await?;
     let value = Value::new(content_type, upload.bytes.clone());
-    let written = space.put_with(key, value, WriteOptions { precondition }).await?;
+    let written = space.put_with(key, value, WriteOptions { precondition, base: None }).await?;
     Ok(reply::written(&app, &written))
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap)
         return Err(Problem::new(Code::BadHeader, "If-None-Match means nothing for a delete"));
     }
     let precondition = precondition_of(&space, &key, matches, None).await?;
-    match space.delete_with(key.clone(), WriteOptions { precondition }).await {
+    match space.delete_with(key.clone(), WriteOptions { precondition, base: None }).await {
         Ok(written) => Ok(reply::written(&app, &written)),
         Err(crate::node::WriteError::NothingThere { .. }) => Err(no_such_key(&key)),
         Err(error) => Err(error.into()),

@@ -4,6 +4,7 @@ mod agreement;
 mod builder;
 mod error;
 mod handle;
+mod resolving;
 mod space;
 mod start;
 mod wait;
@@ -24,7 +25,7 @@ pub use crate::storage::doctor;
 pub use crate::{
     actors::{Notice, Observer},
     causality::{Dot, Hlc, NodeId},
-    conflict::{Etag, VersionHash},
+    conflict::{Etag, Resolution, Resolver, Strategy, Version, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
     storage::{Change, Dropped, Durability, OpenError, StoreError},

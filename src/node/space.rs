@@ -13,7 +13,7 @@ use crate::{
         watch::{Notice, WATCH_QUEUE_MAX, WatchMsg},
     },
     causality::{Dot, Hlc, SeenSet},
-    conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
+    conflict::{Body, Etag, Payload, Put, Strategy, Version, Visible},
     digest::Sum,
     replica::{Precondition, Refused},
     storage::{Dropped, Found, Reader, Write},
@@ -87,10 +87,14 @@ pub enum BatchOp {
 }
 
 /// How a write is to be made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
     /// What must hold of the record.
     pub precondition: Precondition,
+    /// The version that the write was made from ([`Entry::etag`] of what was read). The write supersedes that
+    /// and what that superseded, and nothing newer: a newer one becomes a sibling, and `merge-fields`
+    /// compares with this one. Without it, whatever the node holds at that moment.
+    pub base: Option<Etag>,
 }
 
 /// Which keys a scan returns.
@@ -145,6 +149,12 @@ impl Space {
         &self.namespace
     }
 
+    /// How readers of this node resolve what stands under `key`.
+    #[must_use]
+    pub fn strategy(&self, key: &Key) -> Strategy {
+        self.society().reader().strategy(&self.namespace, key)
+    }
+
     fn society(&self) -> &Society {
         &self.node.inner.society
     }
@@ -171,8 +181,8 @@ impl Space {
     /// use tidings::{Key, Namespace, node::{Precondition, WriteError, WriteOptions}};
     ///
     /// let space = node.space(&Namespace::default())?;
-    /// let first = WriteOptions { precondition: Precondition::Absent };
-    /// space.put_with(Key::new("leader")?, "ant".into(), first).await?;
+    /// let first = WriteOptions { precondition: Precondition::Absent, base: None };
+    /// space.put_with(Key::new("leader")?, "ant".into(), first.clone()).await?;
     /// let second = space.put_with(Key::new("leader")?, "bat".into(), first).await;
     /// assert!(matches!(second, Err(WriteError::Precondition)));
     /// # node.close().await;
@@ -190,7 +200,8 @@ impl Space {
         value: Value,
         options: WriteOptions,
     ) -> Result<Written, WriteError> {
-        let write = self.prepare_put(key, value, options.precondition)?;
+        let mut write = self.prepare_put(key, value)?;
+        (write.precondition, write.made_from) = (options.precondition, options.base);
         self.write_one(write).await
     }
 
@@ -212,8 +223,8 @@ impl Space {
     /// # Errors
     /// [`WriteError::NothingThere`] when there is no value; else see [`WriteError`].
     pub async fn delete_with(&self, key: Key, options: WriteOptions) -> Result<Written, WriteError> {
-        self.write_one(Write { key, body: Body::Delete, blob: None, precondition: options.precondition })
-            .await
+        let WriteOptions { precondition, base } = options;
+        self.write_one(Write { key, body: Body::Delete, blob: None, precondition, made_from: base }).await
     }
 
     /// All operations or none, on this node and as one unit at every node that receives them by
@@ -252,15 +263,13 @@ impl Space {
             return Ok(Vec::new());
         }
         let prepare = |operation| match operation {
-            BatchOp::Put(key, value) => self.prepare_put(key, value, Precondition::None),
-            BatchOp::Delete(key) => {
-                Ok(Write { key, body: Body::Delete, blob: None, precondition: Precondition::None })
-            }
+            BatchOp::Put(key, value) => self.prepare_put(key, value),
+            BatchOp::Delete(key) => Ok(plain(key, Body::Delete, None)),
         };
         self.write(operations.into_iter().map(prepare).collect::<Result<_, _>>()?).await
     }
 
-    fn prepare_put(&self, key: Key, value: Value, precondition: Precondition) -> Result<Write, WriteError> {
+    fn prepare_put(&self, key: Key, value: Value) -> Result<Write, WriteError> {
         let limit = self.society().settings.limits.value_bytes_max;
         let size = value.bytes.len();
         if size > limit {
@@ -273,7 +282,7 @@ impl Space {
         } else {
             (Payload::Inline(bytes), None)
         };
-        Ok(Write { key, body: Body::Put(Put { content_type, payload }), blob, precondition })
+        Ok(plain(key, Body::Put(Put { content_type, payload }), blob))
     }
 
     async fn write_one(&self, write: Write) -> Result<Written, WriteError> {
@@ -302,6 +311,9 @@ impl Space {
                 Refused::NothingThere => WriteError::NothingThere { index },
                 Refused::Precondition => WriteError::Precondition,
                 Refused::TooManyWriters => WriteError::TooManyWriters,
+                Refused::AlreadySet => WriteError::AlreadySet { index },
+                Refused::UnknownBase => WriteError::UnknownBase,
+                Refused::TooManyBeside => WriteError::TooManyBeside,
             }),
             Ok(Err(WriteFailure::Store(error))) => Err(error.into()),
             Err(_) => Err(WriteError::Closed),
@@ -342,7 +354,10 @@ impl Space {
         let key = key.try_into().map_err(Into::into)?;
         let reader = self.open_reader()?;
         let found = reader.get(&self.namespace, &key)?;
-        Ok(found.and_then(|Found { reading, value }| entry(key, value, reading)))
+        Ok(found.map(|Found { reading, value, dot, hlc }| {
+            let (size, siblings) = (value.bytes.len() as u64, reading.siblings().len());
+            Entry { key, value, size, dot, hlc, siblings, etag: reading.into() }
+        }))
     }
 
     /// Keys in order, a page at a time: at most `limit` entries, and at most 4 MiB of values.
@@ -380,10 +395,11 @@ impl Space {
         let limit = scan.limit.clamp(1, SCAN_LIMIT_MAX);
         let view = self.open_reader()?.view();
         let mut page = ScanPage { entries: Vec::with_capacity(limit.min(SCAN_ENTRIES_FORESEEN)), next: None };
+        let strategies = view.strategies(&self.namespace);
         let mut bytes = 0;
         for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
             let (key, reading) = pair?;
-            let Some((version, put)) = reading.visible(Strategy::default()) else { continue };
+            let Some(Visible { version, put }) = reading.visible(strategies.of(&key)) else { continue };
             let size = put.payload.size();
             let shown = !scan.keys_only && size <= SCAN_VALUE_BYTES_MAX;
             let full = page.entries.len() >= limit || (shown && bytes > 0 && bytes + size > SCAN_BYTES_MAX);
@@ -398,7 +414,8 @@ impl Space {
             };
             bytes += value.len() as u64;
             let value = Value::new(put.content_type.clone(), value);
-            page.entries.extend(entry(key, value, reading));
+            let (dot, hlc, siblings) = (version.dot, version.hlc, reading.siblings().len());
+            page.entries.push(Entry { key, value, size, dot, hlc, siblings, etag: reading.into() });
         }
         Ok(page)
     }
@@ -421,6 +438,7 @@ impl Space {
     /// See [`ReadError`].
     pub async fn digest(&self) -> Result<super::Digest, ReadError> {
         let view = self.open_reader()?.view();
+        let strategies = view.strategies(&self.namespace);
         let mut root = Sum::ZERO;
         let mut keys = 0;
         let mut after: Option<Key> = None;
@@ -430,7 +448,7 @@ impl Space {
                 view.records(&self.namespace, &Prefix::all(), after.as_ref(), false).take(RECORDS_AT_ONCE)
             {
                 let (key, record) = pair?;
-                keys += u64::from(record.visible(Strategy::default()).is_some());
+                keys += u64::from(strategies.of(&key).shows(record.siblings()));
                 // Deletes that stand alone are not compared: one side may have forgotten them.
                 if record.siblings().iter().any(|sibling| !sibling.is_delete()) {
                     for sibling in record.siblings() {
@@ -493,6 +511,10 @@ impl Space {
     }
 }
 
+fn plain(key: Key, body: Body, blob: Option<Bytes>) -> Write {
+    Write { key, body, blob, precondition: Precondition::None, made_from: None }
+}
+
 fn write_bytes(write: &Write) -> usize {
     let inline = match &write.body {
         Body::Put(Put { payload: Payload::Inline(bytes), .. }) => bytes.len(),
@@ -505,13 +527,4 @@ fn written_of(version: Version) -> Written {
     let mut seen: SeenSet = version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
     seen.insert(version.dot);
     Written { key: version.key, dot: version.dot, hlc: version.hlc, frontier: Frontier(seen) }
-}
-
-/// The entry of `reading`, where something is visible.
-#[inline]
-fn entry(key: Key, value: Value, reading: Reading) -> Option<Entry> {
-    let (version, put) = reading.visible(Strategy::default())?;
-    let (dot, hlc, size) = (version.dot, version.hlc, put.payload.size());
-    let siblings = reading.siblings().len();
-    Some(Entry { key, value, size, dot, hlc, siblings, etag: reading.into() })
 }

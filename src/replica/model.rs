@@ -80,7 +80,7 @@ impl TestReplica {
             _ => self.records.get(key),
         };
         let stamp = |latest: Hlc| latest.next().max(Hlc::from_millis(now));
-        let planned = plan_write(current, key.clone(), dot, body, Precondition::None, None, stamp).ok()?;
+        let planned = plan_write(current, key.clone(), dot, body, Precondition::None, None, super::Rules::default(), stamp).ok()?;
         self.written = dot.seq;
         self.apply(dot, key.clone(), planned.plan);
         Some(planned.version)
@@ -209,7 +209,7 @@ pub fn agree(replicas: &[TestReplica]) -> Result<(), String> {
         }
         for key in a.records.keys().chain(b.records.keys()) {
             let reads = |replica: &TestReplica| {
-                replica.records.get(key)?.visible(Strategy::default()).map(|(v, _)| v.dot)
+                replica.records.get(key)?.visible(&Strategy::default()).map(|seen| seen.version.dot)
             };
             let siblings =
                 |replica: &TestReplica| replica.records.get(key).map(|record| record.siblings().to_vec());

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, SeenSet},
-    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Payload, Record, Strategy, Version},
-    replica::{Plan, Precondition, Refused, plan_collision, plan_merge, plan_write},
+    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Etag, Payload, Record, Strategies, Strategy, Version},
+    replica::{Plan, Precondition, Refused, Rules, plan_collision, plan_merge, plan_write},
     types::{Key, Namespace},
     wire,
 };
@@ -39,6 +39,8 @@ pub struct Write {
     pub blob: Option<Bytes>,
     /// What must hold of the record.
     pub precondition: Precondition,
+    /// The record that it was made from; as it stands, if not given.
+    pub made_from: Option<Etag>,
 }
 
 /// What became of a version that arrived.
@@ -118,6 +120,19 @@ impl Ledger {
         me: Origin,
         namespaces: &[Namespace],
     ) -> Result<(Self, Hlc), StoreError> {
+        Self::open_with(store, me, namespaces, &Strategies::default())
+    }
+
+    /// As [`Self::open`], for readers that resolve siblings by `strategies`.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds what this program did not write.
+    pub fn open_with(
+        store: Arc<dyn Store>,
+        me: Origin,
+        namespaces: &[Namespace],
+        strategies: &Strategies,
+    ) -> Result<(Self, Hlc), StoreError> {
         let loaded = super::load::load(&*store)?;
         super::migrate::migrate(&*store, &loaded.shared)?;
         let known = Known::open(&*store)?;
@@ -154,6 +169,8 @@ impl Ledger {
                 next += 1;
             }
         }
+        ledger.shared.set_strategies(strategies);
+        ledger.count_keys()?;
         ledger.publish_roots();
         let batch = std::mem::take(&mut ledger.draft.batch);
         if !batch.is_empty() {
@@ -220,10 +237,12 @@ impl Ledger {
         let space = self.space(namespace);
         let at = self.look(space.no, &write.key)?;
         let dot = Dot::new(self.me, self.last_seq(&space) + 1);
-        let Write { key, body, blob, precondition } = write;
+        let Write { key, body, blob, precondition, made_from } = write;
         let base = self.base(&space);
-        let planned = match plan_write(self.draft.records.get(at), key, dot, body, precondition, base, stamp)
-        {
+        let strategy = space.strategy(&key).clone();
+        let rules = Rules { strategy: &strategy, made_from: None };
+        let current = self.draft.records.get(at);
+        let planned = match plan_write(current, key, dot, body, precondition, base, rules, stamp) {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -242,6 +261,15 @@ impl Ledger {
             .records
             .get(at)
             .is_some_and(|record| record.siblings().iter().any(|sibling| !sibling.is_delete())))
+    }
+
+    /// Whether the first write of `key` wins: a put is refused where a value is seen.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    #[must_use]
+    pub fn keeps_first(&self, namespace: &Namespace, key: &Key) -> bool {
+        *self.space(namespace).strategy(key) == Strategy::FirstWriteWins
     }
 
     /// Rule 7: plans `lost`, a write of this node whose dot names another content now, once more
@@ -623,8 +651,8 @@ impl Ledger {
             self.dead.entry(space.no).or_default().insert(*dead);
             self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
         }
-        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
-        let more = visible(&plan.record) - self.draft.records.get(at).map_or(0, visible);
+        let shown = |record: &Record| space.shown(record);
+        let more = shown(&plan.record) - self.draft.records.get(at).map_or(0, shown);
         if self.draft.records.get(at).is_none() {
             self.known.add(self.draft.records.key(at));
         }

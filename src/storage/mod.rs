@@ -10,6 +10,7 @@
 mod account;
 mod batch;
 mod chunks;
+mod count;
 pub mod directory;
 pub mod doctor;
 mod draft;

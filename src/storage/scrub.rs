@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     causality::{DeadSet, Dot, SeenSet},
-    conflict::{Payload, Record, Strategy, Version},
+    conflict::{Payload, Record, Version},
     types::{Key, Namespace},
 };
 
@@ -271,22 +271,24 @@ impl Ledger {
         let Some(bytes) = self.store.get(at)? else { return Ok(()) };
         let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
         let record = key.and_then(|key| stored::decode_record(&key, &bytes, &self.shared).ok());
-        let was_visible = record.as_ref().is_none_or(|record| record.visible(Strategy::default()).is_some());
+        let ns = at.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
+        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| Some(space.no) == ns);
+        let space = self.shared.names().into_iter().find_map(of_ns);
+        let shows = |record: &Record| space.as_ref().is_some_and(|space| space.shown(record) > 0);
+        let was_visible = record.as_ref().is_none_or(shows);
         let mut rest = record.unwrap_or_default();
         for dot in dots {
             rest.drop_sibling(*dot);
         }
-        let is_visible = rest.visible(Strategy::default()).is_some();
+        let is_visible = shows(&rest);
         if rest.siblings().is_empty() {
             batch.remove(at.clone());
         } else {
             batch.insert(at.clone(), stored::encode_record(&rest, &self.shared.origins()));
         }
-        let ns = at.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
-        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| Some(space.no) == ns);
         if was_visible
             && !is_visible
-            && let Some(space) = self.shared.names().into_iter().find_map(of_ns)
+            && let Some(space) = &space
         {
             let keys = space.keys().saturating_sub(1);
             space.set_keys(keys);

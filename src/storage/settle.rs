@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     causality::{Dot, Floors, Hlc, Intervals, SeenSet},
-    conflict::{Record, Strategy, Version},
+    conflict::Version,
     replica::{Plan, plan_burial, plan_take_back},
     types::{Key, Namespace},
     wire,
@@ -188,10 +188,9 @@ impl Ledger {
         let Some(record) = self.draft.records.get(at).filter(|record| record.get(dot).is_some()) else {
             return;
         };
-        let visible = |record: &Record| i64::from(record.visible(Strategy::default()).is_some());
         let mut rest = record.clone();
         rest.drop_sibling(dot);
-        let less = visible(&rest) - visible(record);
+        let less = space.shown(&rest) - space.shown(record);
         self.draft.records.set(at, Some(rest));
         self.draft.space(space).keys += less;
     }

@@ -4,6 +4,8 @@
 //! context where that follows from the siblings, as it nearly always does. Values are slices of
 //! the bytes read: nothing is copied.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,8 @@ pub(super) enum StoredBody<'a> {
     Octets(&'a [u8]),
     Other(&'a str, &'a [u8]),
     Blob(&'a str, [u8; 32], u64),
+    /// With the stamps of fields, as they are sent.
+    Fields(&'a str, &'a [u8], Cow<'a, [u8]>),
 }
 
 fn damaged(what: &str) -> StoreError {
@@ -90,6 +94,10 @@ fn stored_body(body: &Body) -> StoredBody<'_> {
     let put = match body {
         Body::Delete => return StoredBody::Delete,
         Body::Put(put) => put,
+        Body::Fields(Put { content_type, payload: Payload::Inline(bytes) }, stamps) => {
+            return StoredBody::Fields(content_type.as_str(), bytes, Cow::Owned(wire::encode(stamps).into()));
+        }
+        Body::Fields(put, _) => put,
     };
     let content_type = put.content_type.as_str();
     match &put.payload {
@@ -194,6 +202,12 @@ fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError>
         StoredBody::Json(value) => (ContentType::json(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Octets(value) => (ContentType::octets(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Other(text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
+        StoredBody::Fields(text, value, stamps) => {
+            let stamps = wire::decode_stored(stamps)
+                .map_err(|error| damaged(&format!("the stamps of fields cannot be read: {error}")))?;
+            let put = Put { content_type: other(text)?, payload: Payload::Inline(bytes.slice_ref(value)) };
+            return Ok(Body::Fields(put, Box::new(stamps)));
+        }
         StoredBody::Blob(text, hash, size) => (other(text)?, Payload::Blob { hash: *hash, size: *size }),
     };
     Ok(Body::Put(Put { content_type, payload }))

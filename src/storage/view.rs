@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     causality::{Dot, Intervals, Origin, SeenSet},
-    conflict::{Payload, Reading, Record, Strategy, Version},
+    conflict::{Payload, Reading, Record, Table, Version, Visible},
     types::{Key, Namespace, Prefix, Value},
 };
 
@@ -70,7 +70,8 @@ impl View {
             return Ok(None);
         };
         let reading = stored::decode_reading(key, &bytes, &self.shared)?;
-        let Some((version, put)) = reading.visible(Strategy::default()) else { return Ok(None) };
+        let Some(Visible { version, put }) = reading.visible(space.strategy(key)) else { return Ok(None) };
+        let (dot, hlc) = (version.dot, version.hlc);
         let bytes = match &put.payload {
             Payload::Inline(bytes) => bytes.clone(),
             Payload::Blob { .. } => self
@@ -78,7 +79,14 @@ impl View {
                 .ok_or_else(|| damaged("a large value is missing beside its version"))?,
         };
         let value = Value::new(put.content_type.clone(), bytes);
-        Ok(Some(Found { reading, value }))
+        Ok(Some(Found { value, dot, hlc, reading }))
+    }
+
+    /// How readers resolve what stands in `namespace`.
+    #[must_use]
+    pub fn strategies(&self, namespace: &Namespace) -> Table {
+        let space = self.shared.space(namespace);
+        space.and_then(|space| space.strategies().cloned()).unwrap_or_default()
     }
 
     /// The bytes of the large value of the version `dot`, if it is held.
