@@ -137,7 +137,11 @@ impl Metrics {
             ("frames_refused", "frames refused", &self.frames_refused),
             ("restarts", "actors restarted", &self.restarts),
             ("watch_lagged", "changes that slow subscribers missed", &self.watch_lagged),
-            ("resolver_failures", "reads that did not follow a resolver that failed", &self.resolver_failures),
+            (
+                "resolver_failures",
+                "reads that did not follow a resolver that failed",
+                &self.resolver_failures,
+            ),
             ("epochs", "epochs begun on a peer's word", &self.epochs),
         ];
         for (name, help, counter) in counters {

@@ -290,7 +290,8 @@ impl Actor for Storage {
     ) -> Result<StorageState, ActorProcessingErr> {
         let StorageArgs { society, store, namespaces } = args;
         let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
-        let (ledger, clock) = Ledger::open_with(store.clone(), me, &namespaces, &society.settings.strategies)?;
+        let (ledger, clock) =
+            Ledger::open_with(store.clone(), me, &namespaces, &society.settings.strategies)?;
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
         *society.reader.write().unwrap_or_else(PoisonError::into_inner) = ledger.reader();
@@ -504,7 +505,7 @@ impl StorageState {
         }
         for version in versions {
             let (dot, hlc) = (version.dot, version.hlc);
-            if dot.origin == self.ledger.origin() && !self.ledger.is_seen(namespace, dot) {
+            if self.ledger.writes_as(&dot.origin) && !self.ledger.is_seen(namespace, dot) {
                 self.begin_epoch(dot.origin, PEER_KNOWS_MORE)?;
             }
             let metrics = &self.society.metrics;
@@ -569,7 +570,7 @@ impl StorageState {
     /// Rule 7: reusing a dot would make replicas diverge, so a new epoch begins, unless one has
     /// since `origin`. What the old life wrote comes back from the peers like anybody's.
     fn begin_epoch(&mut self, origin: Origin, why: &str) -> Result<(), StoreError> {
-        if origin != self.ledger.origin() {
+        if !self.ledger.writes_as(&origin) {
             return Ok(());
         }
         self.flush()?;

@@ -120,7 +120,7 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
     for name in &settings.idle {
         output::say(&format!("warning: --{name} does nothing in this version"));
     }
-    let node = Node::builder()
+    let builder = Node::builder()
         .data_dir(&settings.data_dir)
         .name(&settings.name)
         .mesh(&settings.mesh)
@@ -136,7 +136,10 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
         .allow(settings.allow.clone())
         .durability(settings.durability)
         .sync_interval(settings.sync_interval)
-        .delete_retention(settings.delete_retention)
+        .delete_retention(settings.delete_retention);
+    let strategies = settings.strategies.iter().cloned();
+    let node = strategies
+        .fold(builder, |builder, (prefix, strategy)| builder.strategy(prefix, strategy))
         .start()
         .await
         .map_err(|error| refuse(&error, &settings.data_dir))?;

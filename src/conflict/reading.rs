@@ -41,6 +41,15 @@ enum Of {
 }
 
 impl Etag {
+    /// What it is the name of, where that is known: it came from a read in this process.
+    #[must_use]
+    pub fn reading(&self) -> Option<&Reading> {
+        match &self.0 {
+            Of::Known(_) => None,
+            Of::Reading(reading) => Some(reading),
+        }
+    }
+
     /// The name itself.
     #[must_use]
     pub fn hash(&self) -> VersionHash {

@@ -40,7 +40,12 @@ impl Strategies {
     ///
     /// # Errors
     /// When there are [`STRATEGIES_MAX`] prefixes already.
-    pub fn set(&mut self, namespace: Namespace, prefix: Prefix, strategy: Strategy) -> Result<(), StrategiesError> {
+    pub fn set(
+        &mut self,
+        namespace: Namespace,
+        prefix: Prefix,
+        strategy: Strategy,
+    ) -> Result<(), StrategiesError> {
         let full = self.0.values().map(|table| table.0.len()).sum::<usize>() >= STRATEGIES_MAX;
         let Table(table) = self.0.entry(namespace).or_default();
         if let Some((_, held)) = table.iter_mut().find(|(other, _)| *other == prefix) {
@@ -52,7 +57,9 @@ impl Strategies {
         }
         table.push((prefix, strategy));
         // The longest first; among equals none selects what another does.
-        table.sort_by(|(a, _), (b, _)| b.as_str().len().cmp(&a.as_str().len()).then(a.as_str().cmp(b.as_str())));
+        table.sort_by(|(a, _), (b, _)| {
+            b.as_str().len().cmp(&a.as_str().len()).then(a.as_str().cmp(b.as_str()))
+        });
         Ok(())
     }
 

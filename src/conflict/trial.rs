@@ -32,7 +32,9 @@ pub enum Untrustworthy {
         siblings: usize,
     },
     /// It panicked.
-    #[error("it panicked on {siblings} siblings: it must answer for every set, deletes and values of any type included")]
+    #[error(
+        "it panicked on {siblings} siblings: it must answer for every set, deletes and values of any type included"
+    )]
     Panicked {
         /// How many siblings there were.
         siblings: usize,

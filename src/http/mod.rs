@@ -18,6 +18,9 @@
 //!   `application/json` value any JSON, other values base64. Without one, a JSON string is stored
 //!   as text and anything else as JSON, so that a scan shows what the batch was given.
 //!
+//! * `Tidings-Base` on `PUT` and `DELETE` takes one ETag: what the write was made from. `PATCH` takes
+//!   `application/merge-patch+json`, is tried again where somebody else was quicker, and changes JSON only.
+//!
 //! # Invariants
 //!
 //! * No page of a browser can reach a node through a name that it resolves to loopback
@@ -29,6 +32,7 @@
 mod at_least;
 mod batch;
 mod body;
+mod conflicts;
 mod deadline;
 mod digest;
 mod drain;
@@ -41,6 +45,7 @@ mod kv;
 mod media;
 mod metrics;
 mod params;
+mod patch;
 mod peers;
 mod percent;
 mod problem;

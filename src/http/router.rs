@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     at_least::Tokens,
-    batch, body,
+    batch, body, conflicts,
     deadline::{self, deadline},
     digest,
     drain::drain,
@@ -20,7 +20,7 @@ use super::{
     guard::guard,
     health,
     host::Hosts,
-    kv, metrics, peers,
+    kv, metrics, patch, peers,
     problem::{Code, Problem},
     scan, status, sync,
 };
@@ -69,7 +69,7 @@ fn dress(routes: Router, hosts: Hosts) -> Router {
 }
 
 fn quick() -> Router<App> {
-    let kv = || get(kv::get).put(kv::put).delete(kv::delete);
+    let kv = || get(kv::get).put(kv::put).patch(patch::patch).delete(kv::delete);
     Router::new()
         .route("/v1/kv/", kv())
         .route("/v1/kv/{*key}", kv())
@@ -77,6 +77,11 @@ fn quick() -> Router<App> {
         .route("/v1/scan", get(scan::scan))
         .route("/v1/scan/", get(scan::scan))
         .route("/v1/scan/{*prefix}", get(scan::scan))
+        .route("/v1/conflicts", get(conflicts::list))
+        .route("/v1/conflicts/", get(conflicts::list))
+        .route("/v1/conflicts/{*prefix}", get(conflicts::list))
+        .route("/v1/explain/", get(conflicts::explain))
+        .route("/v1/explain/{*key}", get(conflicts::explain))
         .route("/v1/status", get(status::status))
         .route("/v1/peers", get(peers::list).post(peers::connect))
         .route("/v1/peers/{id}/block", post(peers::block))

@@ -44,7 +44,9 @@ pub enum WriteError {
     #[error("the precondition does not hold: the record is another by now; read it again")]
     Precondition,
     /// A put where a value stands and the first write wins.
-    #[error("a value stands under this key, and the first write wins: delete it first, or write to another key")]
+    #[error(
+        "a value stands under this key, and the first write wins: delete it first, or write to another key"
+    )]
     AlreadySet {
         /// The place of the operation in its batch; 0 for a single one.
         index: usize,

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod builder;
+mod conflicts;
 mod error;
 mod handle;
 mod resolving;
@@ -10,6 +11,7 @@ mod start;
 mod wait;
 
 pub use builder::{Builder, Discovery, Membership};
+pub use conflicts::{Conflict, ConflictPage, Explanation, Sibling};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
 pub use handle::Node;
 pub use space::{BatchOp, Entry, Scan, ScanPage, Space, WriteOptions, Written};

@@ -28,7 +28,8 @@ pub(super) fn strategies(
     let mut table = Strategies::default();
     for (namespace, prefix, strategy) in &builder.strategies {
         if !builder.namespaces.contains(namespace) {
-            let text = format!("there is a strategy for the namespace {namespace}, which this node does not carry");
+            let text =
+                format!("there is a strategy for the namespace {namespace}, which this node does not carry");
             return Err(refuse(text));
         }
         let set = table.set(namespace.clone(), prefix.clone(), strategy.clone());

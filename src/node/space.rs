@@ -331,7 +331,7 @@ impl Space {
 
     /// A reader of the store; taken before the look whether the node is open, for afterwards it may
     /// be one of nothing.
-    fn open_reader(&self) -> Result<Reader, ReadError> {
+    pub(super) fn open_reader(&self) -> Result<Reader, ReadError> {
         let reader = self.society().reader();
         self.check_open()?;
         Ok(reader)

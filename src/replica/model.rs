@@ -80,7 +80,17 @@ impl TestReplica {
             _ => self.records.get(key),
         };
         let stamp = |latest: Hlc| latest.next().max(Hlc::from_millis(now));
-        let planned = plan_write(current, key.clone(), dot, body, Precondition::None, None, super::Rules::default(), stamp).ok()?;
+        let planned = plan_write(
+            current,
+            key.clone(),
+            dot,
+            body,
+            Precondition::None,
+            None,
+            super::Rules::default(),
+            stamp,
+        )
+        .ok()?;
         self.written = dot.seq;
         self.apply(dot, key.clone(), planned.plan);
         Some(planned.version)

@@ -5,7 +5,10 @@ use thiserror::Error;
 use super::Plan;
 use crate::{
     causality::{Context, Dot, Hlc},
-    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Record, Stamp, Strategy, Version, VersionHash, fields_written, merge_fields},
+    conflict::{
+        Base, Body, CONTEXT_ENTRIES_MAX, Record, Stamp, Strategy, Version, VersionHash, fields_written,
+        merge_fields,
+    },
     types::Key,
 };
 
@@ -35,7 +38,9 @@ pub enum Refused {
     #[error("the precondition does not hold: the record is another by now; read it again")]
     Precondition,
     /// A put where a reader sees a value already and the first write wins.
-    #[error("a value stands under this key, and the first write wins: delete it first, or write to another key")]
+    #[error(
+        "a value stands under this key, and the first write wins: delete it first, or write to another key"
+    )]
     AlreadySet,
     /// What the write says it was made from is not known here, or is of another key.
     #[error(
@@ -44,7 +49,9 @@ pub enum Refused {
     )]
     UnknownBase,
     /// Too many writes that were made from older versions stand beside each other.
-    #[error("too many writes that were made from older versions stand beside each other here: read the key, and write without a base")]
+    #[error(
+        "too many writes that were made from older versions stand beside each other here: read the key, and write without a base"
+    )]
     TooManyBeside,
     /// More different lives of nodes wrote this key than a version can name.
     #[error("more than {CONTEXT_ENTRIES_MAX} different origins wrote this key: write to another key")]
@@ -125,7 +132,12 @@ pub fn plan_write(
     if context.len() > CONTEXT_ENTRIES_MAX {
         return Err(Refused::TooManyWriters);
     }
-    let latest = siblings.iter().chain(made_from.map_or(&[][..], Record::siblings)).map(|sibling| sibling.hlc).max().unwrap_or_default();
+    let latest = siblings
+        .iter()
+        .chain(made_from.map_or(&[][..], Record::siblings))
+        .map(|sibling| sibling.hlc)
+        .max()
+        .unwrap_or_default();
     let hlc = stamp(latest);
     let body = match body {
         Body::Put(put) if *rules.strategy == Strategy::MergeFields => {

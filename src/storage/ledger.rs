@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::{
     Durability, Store, StoreError, chunks,
     draft::{Change, Draft, Grown, Item, Place, Records},
+    earlier::Earlier,
     known::Known,
     layout::{self, NsNo, OriginNo},
     reader::Reader,
@@ -21,7 +22,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, SeenSet},
+    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, PENS_MAX, SeenSet},
     conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Etag, Payload, Record, Strategies, Strategy, Version},
     replica::{Plan, Precondition, Refused, Rules, plan_collision, plan_merge, plan_write},
     types::{Key, Namespace},
@@ -89,6 +90,9 @@ pub struct Ledger {
     /// What was found to be lost by that, and nobody was told of yet.
     pub(super) found: Vec<(Namespace, SeenSet)>,
     known: Known,
+    /// The origins of local writes, `me` first.
+    pub(super) pens: [Origin; PENS_MAX],
+    pub(super) earlier: Earlier,
     pub(super) draft: Draft,
 }
 
@@ -151,6 +155,8 @@ impl Ledger {
             accounted: false,
             found: Vec::new(),
             known,
+            pens: me.pens(),
+            earlier: Earlier::default(),
             draft: Draft::default(),
         };
         ledger.read_checkpoint()?;
@@ -202,9 +208,16 @@ impl Ledger {
         self.me
     }
 
+    /// Whether `origin` is one of those that this ledger writes as.
+    #[must_use]
+    pub fn writes_as(&self, origin: &Origin) -> bool {
+        self.pens.contains(origin)
+    }
+
     /// Writes as `me` from now on: a new epoch has begun (rule 7). The caller has made it durable.
     pub fn set_origin(&mut self, me: Origin) {
         self.me = me;
+        self.pens = me.pens();
         self.number(me);
     }
 
@@ -236,11 +249,21 @@ impl Ledger {
     ) -> Result<Result<Version, Refused>, StoreError> {
         let space = self.space(namespace);
         let at = self.look(space.no, &write.key)?;
-        let dot = Dot::new(self.me, self.last_seq(&space) + 1);
         let Write { key, body, blob, precondition, made_from } = write;
+        let made_from = made_from.map(|etag| self.made_from(&space, at, &key, &etag)).transpose();
+        let made_from = match made_from {
+            Ok(made_from) => made_from,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let pen = made_from.as_ref().map_or(Ok(self.me), |record| self.pen(at, record));
+        let me = match pen {
+            Ok(me) => me,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let dot = Dot::new(me, self.last_seq(&space, &me) + 1);
         let base = self.base(&space);
         let strategy = space.strategy(&key).clone();
-        let rules = Rules { strategy: &strategy, made_from: None };
+        let rules = Rules { strategy: &strategy, made_from: made_from.as_ref() };
         let current = self.draft.records.get(at);
         let planned = match plan_write(current, key, dot, body, precondition, base, rules, stamp) {
             Ok(planned) => planned,
@@ -292,7 +315,7 @@ impl Ledger {
         if lost.dot.seq > 1 {
             context.insert(Dot::new(lost.dot.origin, lost.dot.seq - 1));
         }
-        let dot = Dot::new(self.me, self.last_seq(&space) + 1);
+        let dot = Dot::new(self.me, self.last_seq(&space, &self.me) + 1);
         let context = context.without(&self.me);
         let version = Version { dot, hlc, base: lost.base, context, key: lost.key, body: lost.body };
         let at = self.look(space.no, &version.key)?;
@@ -522,8 +545,8 @@ impl Ledger {
         self.shared.space(namespace).expect("callers name a namespace that is carried")
     }
 
-    fn last_seq(&self, space: &SpaceState) -> u64 {
-        let last = |seen: &SeenSet| seen.get(&self.me).map_or(0, Intervals::max);
+    fn last_seq(&self, space: &SpaceState, me: &Origin) -> u64 {
+        let last = |seen: &SeenSet| seen.get(me).map_or(0, Intervals::max);
         // What was lost was given all the same.
         let lost = self.lost.get(&space.no).map_or(0, last);
         last(&space.seen()).max(self.draft.fresh(space.no).map_or(0, last)).max(lost)
@@ -655,6 +678,11 @@ impl Ledger {
         let more = shown(&plan.record) - self.draft.records.get(at).map_or(0, shown);
         if self.draft.records.get(at).is_none() {
             self.known.add(self.draft.records.key(at));
+        }
+        if !plan.superseded.is_empty()
+            && let Some(before) = self.draft.records.get(at)
+        {
+            self.earlier.keep(self.draft.records.key(at), before.clone());
         }
         self.draft.records.set(at, Some(plan.record));
         if let Some(version) = plan.held {

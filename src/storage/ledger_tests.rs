@@ -69,7 +69,13 @@ impl Replica {
             }),
             None => Body::Delete,
         };
-        let write = Write { key: Key::new(key).unwrap(), body, blob: None, precondition: Precondition::None, made_from: None };
+        let write = Write {
+            key: Key::new(key).unwrap(),
+            body,
+            blob: None,
+            precondition: Precondition::None,
+            made_from: None,
+        };
         let clock = &mut self.clock;
         match self.ledger.write(&ns(), write, |superseded| clock.tick(1_000, superseded)).unwrap() {
             Ok(version) => self.written.push(version),
@@ -220,7 +226,13 @@ fn a_large_value_is_stored_beside_its_version_and_goes_with_it() {
     let payload = Payload::Blob { hash: *blake3::hash(&bytes).as_bytes(), size: 100_000 };
     let put = Body::Put(Put { content_type: ContentType::octets(), payload });
     let key = Key::new("big").unwrap();
-    let write = Write { key, body: put, blob: Some(bytes.clone()), precondition: Precondition::None, made_from: None };
+    let write = Write {
+        key,
+        body: put,
+        blob: Some(bytes.clone()),
+        precondition: Precondition::None,
+        made_from: None,
+    };
     let version = ant.ledger.write(&ns(), write, Hlc::next).unwrap().unwrap();
     ant.commit(&mut Vec::new());
     assert_eq!(ant.ledger.reader().blob(&ns(), version.dot).unwrap(), Some(bytes.clone()));

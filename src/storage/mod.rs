@@ -15,6 +15,7 @@ pub mod directory;
 pub mod doctor;
 mod draft;
 mod dropped;
+mod earlier;
 mod error;
 pub mod fjall;
 mod forget;

@@ -135,7 +135,9 @@ impl Reader {
         for _ in 0..TRIES_MAX {
             let Some(bytes) = self.store.get(&at)? else { return Ok(None) };
             let reading = stored::decode_reading(key, &bytes, &self.shared)?;
-            let Some(Visible { version, put }) = reading.visible(space.strategy(key)) else { return Ok(None) };
+            let Some(Visible { version, put }) = reading.visible(space.strategy(key)) else {
+                return Ok(None);
+            };
             let (dot, hlc) = (version.dot, version.hlc);
             let bytes = match &put.payload {
                 Payload::Inline(bytes) => Some(bytes.clone()),

@@ -99,6 +99,14 @@ impl View {
         self.snapshot.get(&layout::blob(space.no, no, dot.seq))
     }
 
+    /// The record of `key`.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn record_of(&self, namespace: &Namespace, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.shared.space(namespace).map_or(Ok(None), |space| self.record(space.no, key))
+    }
+
     fn record(&self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
         match self.snapshot.get(&layout::record(ns, key.as_bytes()))? {
             Some(bytes) => stored::decode_record(key, &bytes, &self.shared).map(Some),

@@ -19,35 +19,35 @@ use tokio::{
 
 /// A node and its API.
 #[derive(Clone)]
-struct Api {
-    node: Node,
+pub struct Api {
+    pub node: Node,
     at: SocketAddr,
 }
 
-struct Answer {
+pub struct Answer {
     status: u16,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     #[track_caller]
-    fn expect(self, status: u16) -> Self {
+    pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?} {}", self.headers, self.text());
         self
     }
 
     /// A refusal, with all that every refusal has.
     #[track_caller]
-    fn refused(self, status: u16, code: &str) -> Self {
+    pub fn refused(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         let problem = answer.json();
@@ -61,7 +61,7 @@ impl Answer {
 }
 
 impl Api {
-    async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             request.push_str(&format!("Host: {}\r\n", self.at));
@@ -94,15 +94,15 @@ impl Api {
         parse(&raw)
     }
 
-    async fn get(&self, target: &str) -> Answer {
+    pub async fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, &[], b"").await
     }
 
-    async fn put(&self, target: &str, body: &[u8]) -> Answer {
+    pub async fn put(&self, target: &str, body: &[u8]) -> Answer {
         self.ask("PUT", target, &[], body).await
     }
 
-    async fn delete(&self, target: &str) -> Answer {
+    pub async fn delete(&self, target: &str) -> Answer {
         self.ask("DELETE", target, &[], b"").await
     }
 
@@ -136,7 +136,7 @@ async fn with_nodes<const N: usize>(limits: Limits, test: impl AsyncFnOnce([Api;
 }
 
 /// The same, of nodes that are built in another way.
-async fn with_nodes_that<const N: usize>(
+pub async fn with_nodes_that<const N: usize>(
     limits: Limits,
     are: impl Fn(Builder, &str) -> Builder,
     test: impl AsyncFnOnce([Api; N]),
@@ -355,9 +355,17 @@ async fn a_key_in_a_path_is_decoded_once() {
 async fn what_a_route_does_not_know_is_refused_and_not_ignored() {
     with_node(async |ant| {
         ant.put("/v1/kv/a", b"1").await.expect(200);
-        for target in
-            ["/v1/kv/a", "/v1/scan", "/v1/status", "/v1/peers", "/v1/sync", "/v1/digest", "/v1/dropped"]
-        {
+        for target in [
+            "/v1/kv/a",
+            "/v1/scan",
+            "/v1/status",
+            "/v1/peers",
+            "/v1/sync",
+            "/v1/digest",
+            "/v1/dropped",
+            "/v1/conflicts",
+            "/v1/explain/a",
+        ] {
             let answer = ant.get(&format!("{target}?colour=red")).await.refused(400, "unknown_parameter");
             assert_eq!(answer.json()["parameter"], "colour", "{target}");
             ant.get(&format!("{target}?ns=elsewhere")).await.refused(404, "no_such_namespace");
@@ -365,13 +373,13 @@ async fn what_a_route_does_not_know_is_refused_and_not_ignored() {
             ant.get(&format!("{target}?ns=default")).await.expect(200);
         }
         ant.put("/v1/kv/b?ttl=30s", b"1").await.refused(400, "ttl_not_supported");
-        ant.ask("PUT", "/v1/kv/b", &[("Tidings-Base", "x")], b"1").await.refused(400, "not_supported");
+        ant.ask("PUT", "/v1/kv/b", &[("Tidings-Base", "x")], b"1").await.refused(400, "bad_header");
         ant.ask("GET", "/v1/kv/a", &[("Tidings-At-Least", "x")], b"").await.refused(400, "bad_header");
         ant.get("/v1/kv/b").await.refused(404, "no_such_key");
         ant.get("/v1/nothing").await.refused(404, "not_found_route");
         ant.get("/").await.refused(404, "not_found_route");
-        let patch = ant.ask("PATCH", "/v1/kv/a", &[], b"{}").await.refused(405, "method_not_allowed");
-        assert_eq!(patch.headers["allow"], "GET,HEAD,PUT,DELETE");
+        let post = ant.ask("POST", "/v1/kv/a", &[], b"{}").await.refused(405, "method_not_allowed");
+        assert_eq!(post.headers["allow"], "GET,HEAD,PUT,PATCH,DELETE");
         ant.get("/v1/batch").await.refused(405, "method_not_allowed");
     })
     .await;

@@ -7,7 +7,11 @@ mod actors;
 mod admission;
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "cli")]
+mod cli_conflicts;
 mod clocks;
+#[cfg(feature = "http")]
+mod conflicts;
 mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
@@ -25,5 +29,7 @@ mod program;
 #[cfg(feature = "cli")]
 mod programs;
 mod repair;
+mod resolvers;
+mod strategies;
 mod support;
 mod topologies;

@@ -13,7 +13,8 @@ use super::{Given, Merged, Source, key::switch};
 use crate::{
     causality::NodeId,
     cli::failure::Failure,
-    node::{Durability, Multiaddr},
+    node::{Durability, Multiaddr, Strategy},
+    types::Prefix,
 };
 
 /// Settings that make sense.
@@ -32,6 +33,8 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) durability: Durability,
     pub(in crate::cli) sync_interval: Duration,
     pub(in crate::cli) delete_retention: Duration,
+    /// How readers resolve concurrent versions, by prefix.
+    pub(in crate::cli) strategies: Vec<(Prefix, Strategy)>,
     pub(in crate::cli) log: String,
     /// What was set and does nothing yet.
     pub(in crate::cli) idle: Vec<&'static str>,
@@ -82,11 +85,16 @@ impl Settings {
             allow: all(merged, "allow")?,
             durability: durability(merged)?,
             sync_interval: interval(merged)?,
+            strategies: strategies(merged),
             delete_retention: *one::<humantime::Duration>(merged, "delete-retention")?,
             log: text(merged, "log")?,
             idle: idle.into_iter().filter(|name| merged.get(name).source != Source::Default).collect(),
         })
     }
+}
+
+fn strategies(merged: &Merged) -> Vec<(Prefix, Strategy)> {
+    merged.strategies().iter().map(|row| (row.prefix.clone(), row.strategy.clone())).collect()
 }
 
 fn wrong(name: &str, given: &Given, why: impl Display) -> Failure {

@@ -18,6 +18,8 @@ mod stamps;
 
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod tests;
 
 pub use change::GONE_MAX;
 pub use leaves::DEPTH_MAX;

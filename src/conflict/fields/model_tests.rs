@@ -96,11 +96,15 @@ fn expected(known: &[&Known]) -> State {
     let whole = all.clone();
     all.retain(|path, (text, stamp)| {
         let below = whole.iter().filter(|(other, _)| other.len() > path.len() && other.starts_with(path));
-        let ends = below.map(|(_, (_, stamp))| *stamp).max().is_none_or(|latest| &**text != EMPTY && *stamp > latest);
+        let ends = below
+            .map(|(_, (_, stamp))| *stamp)
+            .max()
+            .is_none_or(|latest| &**text != EMPTY && *stamp > latest);
         let above = whole.iter().filter(|(other, _)| other.len() < path.len() && path.starts_with(other));
         let cut = above.into_iter().any(|(other, (text, stamp))| {
             let latest = whole.iter().filter(|(o, _)| o.len() > other.len() && o.starts_with(other));
-            &**text != EMPTY && latest.map(|(_, (_, stamp))| *stamp).max().is_some_and(|latest| *stamp > latest)
+            &**text != EMPTY
+                && latest.map(|(_, (_, stamp))| *stamp).max().is_some_and(|latest| *stamp > latest)
         });
         ends && !cut
     });
@@ -148,7 +152,8 @@ impl World {
     }
 
     fn edit(&mut self, replica: usize, edits: &[Edit]) {
-        let (before, gone) = if self.holds[replica].is_empty() { Default::default() } else { self.model(replica) };
+        let (before, gone) =
+            if self.holds[replica].is_empty() { Default::default() } else { self.model(replica) };
         let mut value: BTreeMap<Path, Box<str>> =
             before.iter().map(|(path, (text, _))| (path.clone(), text.clone())).collect();
         for edit in edits {
@@ -183,7 +188,8 @@ impl World {
         let (body, none) = (Body::Put(put), Precondition::None);
         let key = Key::new("object").expect("a key");
         let current = Some(&self.records[replica]).filter(|record| !record.siblings().is_empty());
-        let planned = plan_write(current, key, dot, body, none, None, rules, stamp).expect("nothing forbids it");
+        let planned =
+            plan_write(current, key, dot, body, none, None, rules, stamp).expect("nothing forbids it");
         // All of it survives the way over the wire.
         let version: Version = wire::decode(&wire::encode(&planned.version)).expect("just encoded");
         self.records[replica].merge(version.clone());
