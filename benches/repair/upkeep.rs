@@ -46,7 +46,13 @@ impl Side {
     fn write(&mut self, keys: Range<usize>, stamp: u64) -> Duration {
         let writes: Vec<Write> = keys
             .map(|n| version(Dot::new(origin(1), n as u64 + 1)))
-            .map(|v| Write { key: v.key, body: v.body, blob: None, precondition: Precondition::None })
+            .map(|v| Write {
+                key: v.key,
+                body: v.body,
+                blob: None,
+                precondition: Precondition::None,
+                made_from: None,
+            })
             .collect();
         settle();
         let started = Instant::now();

@@ -1,7 +1,7 @@
 //! A node on its own beside raw fjall: puts, gets, scans, memory. Prints a table of ratios.
 //!
 //! `TIDINGS_BENCH_KEYS` makes the run smaller than 1 M keys; `TIDINGS_BENCH_ONLY` names the parts
-//! to run (`puts`, `fsync`, `reads`, `memory`).
+//! to run (`puts`, `fields`, `fsync`, `reads`, `memory`).
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may fail with a trace")]
 #![expect(
@@ -12,6 +12,7 @@
 )]
 
 mod data;
+mod fields;
 mod memory;
 mod puts;
 mod reads;
@@ -32,6 +33,9 @@ fn main() {
     let wanted = |part| only.is_empty() || only.split(',').any(|name| name == part);
     let mut table = Table::default();
     runtime.block_on(async {
+        if wanted("fields") {
+            fields::run(keys / 20, &mut table).await;
+        }
         let mut pair = Pair::open(Durability::Buffer).await;
         if wanted("puts") {
             puts::buffered(&mut pair, keys, &mut table).await;

@@ -66,6 +66,8 @@ pub struct Metrics {
     pub watch_lagged: Counter,
     /// Connected peers.
     pub peers: Gauge,
+    /// Records for which a resolver of the program's own was not followed.
+    pub resolver_failures: Counter,
     /// Epochs begun because a peer knew more of our writes than we did.
     pub epochs: Counter,
 }
@@ -101,6 +103,7 @@ impl Metrics {
             restarts: Counter::default(),
             watch_lagged: Counter::default(),
             peers: Gauge::default(),
+            resolver_failures: Counter::default(),
             epochs: Counter::default(),
         };
         metrics.register(registry);
@@ -134,6 +137,11 @@ impl Metrics {
             ("frames_refused", "frames refused", &self.frames_refused),
             ("restarts", "actors restarted", &self.restarts),
             ("watch_lagged", "changes that slow subscribers missed", &self.watch_lagged),
+            (
+                "resolver_failures",
+                "reads that did not follow a resolver that failed",
+                &self.resolver_failures,
+            ),
             ("epochs", "epochs begun on a peer's word", &self.epochs),
         ];
         for (name, help, counter) in counters {

@@ -26,6 +26,7 @@ pub(crate) mod mesh;
 pub(crate) mod metrics;
 pub(crate) mod peers;
 pub(crate) mod protection;
+pub(crate) mod resolvers;
 pub(crate) mod runner;
 pub(crate) mod scrub;
 pub(crate) mod session;

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     causality::NodeId,
+    conflict::Strategies,
     network::{Multiaddr, Network},
     ports::{Entropy, Scope},
     report::NodeEvent,
@@ -57,6 +58,8 @@ pub struct Settings {
     pub peer_exchange: bool,
     /// The limits that can be set.
     pub limits: Limits,
+    /// How readers resolve siblings.
+    pub strategies: Strategies,
 }
 
 /// The most addresses kept that were asked for while the node ran.

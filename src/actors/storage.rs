@@ -306,7 +306,8 @@ impl Actor for Storage {
     ) -> Result<StorageState, ActorProcessingErr> {
         let StorageArgs { society, store, namespaces } = args;
         let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
-        let (mut ledger, clock) = Ledger::open(store.clone(), me, &namespaces)?;
+        let (mut ledger, clock) =
+            Ledger::open_with(store.clone(), me, &namespaces, &society.settings.strategies)?;
         ledger.keep_history(society.settings.history);
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
@@ -477,13 +478,15 @@ impl StorageState {
                 return Ok(Some((index, Refused::TooManyWriters)));
             }
             let delete = write.body == Body::Delete;
-            if delete {
+            if delete || self.ledger.keeps_first(namespace, &write.key) {
                 let there = match left.get(&write.key) {
                     Some(there) => *there,
                     None => self.ledger.has_value(namespace, &write.key)?,
                 };
-                if !there {
-                    return Ok(Some((index, Refused::NothingThere)));
+                match (delete, there) {
+                    (true, false) => return Ok(Some((index, Refused::NothingThere))),
+                    (false, true) => return Ok(Some((index, Refused::AlreadySet))),
+                    _ => {}
                 }
             }
             left.insert(&write.key, !delete);
@@ -534,7 +537,7 @@ impl StorageState {
         }
         for version in versions {
             let (dot, hlc) = (version.dot, version.hlc);
-            if dot.origin == self.ledger.origin() && !self.ledger.is_seen(namespace, dot) {
+            if self.ledger.writes_as(&dot.origin) && !self.ledger.is_seen(namespace, dot) {
                 self.begin_epoch(dot.origin, PEER_KNOWS_MORE)?;
             }
             let metrics = &self.society.metrics;
@@ -599,7 +602,7 @@ impl StorageState {
     /// Rule 7: reusing a dot would make replicas diverge, so a new epoch begins, unless one has
     /// since `origin`. What the old life wrote comes back from the peers like anybody's.
     fn begin_epoch(&mut self, origin: Origin, why: &str) -> Result<(), StoreError> {
-        if origin != self.ledger.origin() {
+        if !self.ledger.writes_as(&origin) {
             return Ok(());
         }
         self.flush()?;

@@ -14,6 +14,7 @@ mod dot;
 mod floors;
 mod hlc;
 mod intervals;
+mod pens;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -24,4 +25,5 @@ pub use dot::{Dot, NodeId, NodeIdError, Origin, SEQ_MAX};
 pub use floors::Floors;
 pub use hlc::{Hlc, HlcClock, MAX_DRIFT};
 pub use intervals::{Intervals, Union};
+pub use pens::PENS_MAX;
 pub use seen::SeenSet;

@@ -67,6 +67,10 @@ pub(super) enum Command {
     Scan(Scan),
     /// Print changes as they happen, a line for each.
     Watch(Watch),
+    /// List keys with concurrent versions, all of which are kept.
+    Conflicts(Conflicts),
+    /// Tell the whole story of a key: its versions, what readers see and why.
+    Explain(Explain),
     /// Say what the node is and does.
     Status,
     /// List the peers of the node, connect it to one, or cut one off.
@@ -163,6 +167,22 @@ pub(super) struct History {
     /// Write this one again, by its number in the list: 1 is the newest. It is a write like any other.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) restore: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Conflicts {
+    /// The key itself and everything below it; everything, if left out.
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(super) prefix: Prefix,
+    /// At most so many keys; all, if left out.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// Where it stands, or stood.
+    pub(super) key: Key,
 }
 
 #[derive(Debug, Args)]

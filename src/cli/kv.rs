@@ -78,7 +78,8 @@ fn meta(meta: &Map<String, Value>) -> Result<(), Failure> {
         ["key", "content_type", "size", "etag", "origin", "seq", "hlc", "expires_at", "strategy", "siblings"]
             .into_iter()
             .filter_map(|name| Some(vec![name.to_owned(), plain(meta.get(name)?)]));
-    output::line(&table(None, rows.collect()))
+    output::line(&table(None, rows.collect()))?;
+    meta.get("versions").map_or(Ok(()), super::conflicts::versions)
 }
 
 /// A member for people: without the quotes of JSON.

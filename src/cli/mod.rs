@@ -9,6 +9,7 @@ mod bar;
 mod client;
 mod completions;
 mod config;
+mod conflicts;
 mod doctor;
 mod events;
 mod failure;
@@ -59,6 +60,8 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::History(history) => history::run(&client.connect()?, &history, client.json)?,
         Command::Scan(scan) => scan::run(&client.connect()?, &scan, client.json)?,
         Command::Watch(watch) => watch::run(&client.connect()?, &watch, client.json)?,
+        Command::Conflicts(which) => conflicts::list(&client.connect()?, &which, client.json)?,
+        Command::Explain(explain) => conflicts::explain(&client.connect()?, &explain.key, client.json)?,
         Command::Status => status::run(&client.connect()?, client.json)?,
         Command::Peers { action } => peers::run(&client.connect()?, action, client.json)?,
         Command::Doctor(doctor) => return doctor::run(&doctor, client.json),

@@ -118,7 +118,7 @@ async fn answer(
 /// Takes the address of the API first, for that is what most often cannot be had.
 async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failure> {
     let listener = bind(&settings.http).await?;
-    let node = Node::builder()
+    let builder = Node::builder()
         .data_dir(&settings.data_dir)
         .name(&settings.name)
         .mesh(&settings.mesh)
@@ -135,7 +135,10 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
         .durability(settings.durability)
         .sync_interval(settings.sync_interval)
         .delete_retention(settings.delete_retention)
-        .history(settings.history)
+        .history(settings.history);
+    let strategies = settings.strategies.iter().cloned();
+    let node = strategies
+        .fold(builder, |builder, (prefix, strategy)| builder.strategy(prefix, strategy))
         .start()
         .await
         .map_err(|error| refuse(&error, &settings.data_dir))?;

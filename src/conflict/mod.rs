@@ -5,13 +5,26 @@
 //! ever written back: replicas that resolve differently still hold equal data.
 
 mod base;
+mod custom;
+mod fields;
 mod reading;
 mod record;
+mod strategies;
 mod strategy;
+mod trial;
 mod version;
 
+#[cfg(test)]
+mod strategy_tests;
+
+pub(crate) use fields::{merge as merge_fields, written as fields_written};
+
 pub use base::{Base, BaseHash};
+pub use custom::{Custom, Failure, Guard, RESOLVER_TIME_MAX, Resolution, Resolver};
+pub use fields::{DEPTH_MAX, GONE_MAX, STAMPS_BYTES_MAX, Stamp, Stamps};
 pub use reading::{Etag, Reading};
 pub use record::{Merged, Record};
-pub use strategy::Strategy;
+pub use strategies::{STRATEGIES_MAX, Strategies, StrategiesError, Table};
+pub use strategy::{Strategy, StrategyError, Visible};
+pub use trial::{Untrustworthy, trial};
 pub use version::{Body, CONTEXT_ENTRIES_MAX, Payload, Put, Version, VersionHash};

@@ -2,7 +2,7 @@
 
 use crate::causality::Context;
 
-use super::{Put, Record, Strategy, Version, VersionHash};
+use super::{Record, Strategy, Version, VersionHash, Visible};
 
 /// What was read of a key: nearly always a record of one version, which then needs no list of
 /// siblings and no context.
@@ -24,10 +24,10 @@ impl Reading {
         }
     }
 
-    /// What a reader sees under `strategy`: a version, or nothing.
+    /// What a reader sees under `strategy` at `now`, in milliseconds since 1970: a version, or nothing.
     #[must_use]
-    pub fn visible(&self, strategy: Strategy) -> Option<(&Version, &Put)> {
-        strategy.visible(self.siblings())
+    pub fn visible(&self, strategy: &Strategy, now: u64) -> Option<Visible<'_>> {
+        strategy.visible(self.siblings(), now)
     }
 }
 
@@ -43,6 +43,15 @@ enum Of {
 }
 
 impl Etag {
+    /// What it is the name of, where that is known: it came from a read in this process.
+    #[must_use]
+    pub fn reading(&self) -> Option<&Reading> {
+        match &self.0 {
+            Of::Known(_) => None,
+            Of::Reading(reading) => Some(reading),
+        }
+    }
+
     /// The name itself.
     #[must_use]
     pub fn hash(&self) -> VersionHash {

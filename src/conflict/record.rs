@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Put, Strategy, Version, VersionHash};
+use super::{Strategy, Version, VersionHash, Visible};
 use crate::causality::{Context, Dot};
 
 /// The siblings of a key, none of which supersedes another, and the context that says which of its
@@ -127,10 +127,10 @@ impl Record {
         self.siblings.iter().find(|sibling| sibling.dot == dot)
     }
 
-    /// What a reader sees under `strategy`: a version, or nothing.
+    /// What a reader sees under `strategy` at `now`, in milliseconds since 1970: a version, or nothing.
     #[must_use]
-    pub fn visible(&self, strategy: Strategy) -> Option<(&Version, &Put)> {
-        strategy.visible(&self.siblings)
+    pub fn visible(&self, strategy: &Strategy, now: u64) -> Option<Visible<'_>> {
+        strategy.visible(&self.siblings, now)
     }
 
     /// The name of the whole record, all its siblings: equal on replicas that hold the same.

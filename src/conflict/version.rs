@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Base;
+use super::{Base, Stamps};
 use crate::{
     causality::{Context, Dot, Hlc, MAX_DRIFT},
     types::{BLOB_BYTES_MAX, ContentType, INLINE_BYTES_MAX, Key},
@@ -89,6 +89,9 @@ impl TryFrom<Unchecked> for Version {
         if context.len() > CONTEXT_ENTRIES_MAX {
             return Err("the context of a version names too many origins");
         }
+        if let Body::Fields(Put { payload: Payload::Blob { .. }, .. }, _) = &body {
+            return Err("a value that does not travel with its version has no fields");
+        }
         match body.put().map(|put| &put.payload) {
             Some(Payload::Inline(bytes)) if bytes.len() > INLINE_BYTES_MAX => {
                 Err("a value that travels with its version is too large for it")
@@ -116,6 +119,8 @@ pub enum Body {
         /// The deadline by the wall clock, in milliseconds since 1970.
         until: u64,
     },
+    /// An object was stored, some of whose fields earlier writes had changed last.
+    Fields(Put, Box<Stamps>),
 }
 
 impl Body {
@@ -123,7 +128,7 @@ impl Body {
     #[must_use]
     pub fn put(&self) -> Option<&Put> {
         match self {
-            Self::Put(put) | Self::Expiring { put, .. } => Some(put),
+            Self::Put(put) | Self::Fields(put, _) | Self::Expiring { put, .. } => Some(put),
             Self::Delete => None,
         }
     }
@@ -200,7 +205,7 @@ impl Version {
     pub fn expires_at(&self) -> Option<u64> {
         match self.body {
             Body::Expiring { until, .. } => Some(until),
-            Body::Put(_) | Body::Delete => None,
+            Body::Put(_) | Body::Fields(..) | Body::Delete => None,
         }
     }
 
@@ -252,7 +257,11 @@ impl Version {
             Some(Payload::Inline(bytes)) => bytes.len(),
             _ => 40,
         };
-        64 + self.key.as_bytes().len() + self.context.len() * 44 + inline
+        let stamps = match &self.body {
+            Body::Fields(_, stamps) => stamps.bytes(),
+            Body::Put(_) | Body::Expiring { .. } | Body::Delete => 0,
+        };
+        64 + self.key.as_bytes().len() + self.context.len() * 44 + inline + stamps
     }
 
     /// Its place in the total order that breaks ties: stamp, origin, sequence.

@@ -20,6 +20,8 @@ pub(super) fn header_value(hash: VersionHash) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{}\"", hex(hash))).expect("quotes and hex digits are a header")
 }
 
+const BASE: &str = "tidings-base";
+
 /// What `If-Match` or `If-None-Match` asks about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
@@ -74,6 +76,26 @@ impl Condition {
 /// What `If-Match` asks, and what `If-None-Match` asks.
 pub(super) fn conditions(headers: &HeaderMap) -> Result<(Option<Condition>, Option<Condition>), Problem> {
     Ok((Condition::of(headers, &header::IF_MATCH)?, Condition::of(headers, &header::IF_NONE_MATCH)?))
+}
+
+/// The version that `Tidings-Base` says a write was made from.
+pub(super) fn base(headers: &HeaderMap) -> Result<Option<VersionHash>, Problem> {
+    let refuse = |code, detail: &str| Err(Problem::new(code, detail).with("header", BASE));
+    let mut values = headers.get_all(BASE).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let malformed = "Tidings-Base: write one ETag as it was sent, in quotes";
+    let Some(tag) = value.to_str().ok().and_then(|text| tag(text.trim())).filter(|_| values.next().is_none())
+    else {
+        return refuse(Code::BadHeader, malformed);
+    };
+    match tag {
+        Some(Tag { weak: false, hash }) => Ok(Some(hash)),
+        Some(Tag { weak: true, .. }) => refuse(Code::BadHeader, "Tidings-Base: a weak ETag names no version"),
+        None => refuse(
+            Code::UnknownBase,
+            "Tidings-Base: this is no ETag of a node; read the key, and send the ETag of that answer",
+        ),
+    }
 }
 
 /// Nothing if it is malformed; nothing within if it is no tag of ours. The quotes may be missing, for
@@ -139,6 +161,22 @@ mod tests {
         assert!(!foreign.fits(Some(ANT), false));
         assert_eq!(condition("*").expect("lawful"), Some(Condition::Any));
         assert!(!Condition::Any.fits(None, true));
+    }
+
+    #[test]
+    fn a_base_is_one_strong_tag() {
+        let of = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(BASE, HeaderValue::from_str(text).expect("a header"));
+            base(&headers).map_err(|problem| problem.code())
+        };
+        assert_eq!(of(&format!("\"{}\"", hex(ANT))), Ok(Some(ANT)));
+        assert_eq!(of(&hex(ANT)), Ok(Some(ANT)));
+        assert_eq!(of(&format!("W/\"{}\"", hex(ANT))), Err(Code::BadHeader));
+        assert_eq!(of("*"), Err(Code::BadHeader));
+        assert_eq!(of(&format!("\"{}\", \"{}\"", hex(ANT), hex(BAT))), Err(Code::BadHeader));
+        assert_eq!(of("\"v1\""), Err(Code::UnknownBase));
+        assert_eq!(base(&HeaderMap::new()).expect("none is lawful"), None);
     }
 
     #[test]

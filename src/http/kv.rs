@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     at_least,
     body::{self, Limit},
+    conflicts::SiblingView,
     etag::{self, Condition},
     media,
     params::{self, Params},
@@ -20,11 +21,11 @@ use super::{
     ttl,
 };
 use crate::{
-    node::{Entry, Frontier, Precondition, Space, WriteOptions},
+    node::{Entry, Etag, Frontier, Precondition, Sibling, Space, WriteError, WriteOptions},
     types::{Key, Value},
 };
 
-const BASE: &str = "/v1/kv/";
+pub(super) const BASE: &str = "/v1/kv/";
 const SIBLINGS: HeaderName = HeaderName::from_static("tidings-siblings");
 /// The name of the limit that a value may break.
 pub(super) const VALUE_LIMIT_NAME: &str = "value_bytes_max";
@@ -47,7 +48,12 @@ pub(super) async fn get(State(app): State<App>, uri: Uri, headers: HeaderMap) ->
     if unless.is_some_and(|condition| condition.fits(Some(entry.etag.hash()), false)) {
         return Ok(unchanged(&app, &entry, &frontier));
     }
-    let mut response = if meta { json(&MetaView::of(&entry)) } else { plain(&entry) };
+    let mut response = if meta {
+        let siblings = siblings(&space, &key, &entry).await?;
+        json(&MetaView::of(&entry, space.strategy(&key).to_string(), &siblings))
+    } else {
+        plain(&entry)
+    };
     describe(&app, response.headers_mut(), &entry, &frontier);
     Ok(response)
 }
@@ -58,7 +64,7 @@ pub(super) async fn put(State(app): State<App>, request: Request) -> Answer {
     let params = Params::of(&head.uri, &["ttl"])?;
     let space = params.space(&app.node)?;
     let ttl = params.get("ttl").map(ttl::parse).transpose()?;
-    refuse_header(&head.headers, "tidings-base")?;
+    let base = etag::base(&head.headers)?;
     refuse_header(&head.headers, "tidings-at-least")?;
     let key = params::key(&head.uri, BASE)?;
     let declared = media::declared(&head.headers)?;
@@ -70,15 +76,18 @@ pub(super) async fn put(State(app): State<App>, request: Request) -> Answer {
     media::check(&content_type, &upload.bytes)?;
     let precondition = precondition_of(&space, &key, matches, unless).await?;
     let value = Value::new(content_type, upload.bytes.clone());
-    let written = space.put_with(key, value, WriteOptions { precondition, ttl }).await?;
-    Ok(reply::written(&app, &written))
+    let options = WriteOptions { precondition, ttl, base: base.map(Etag::from) };
+    match space.put_with(key.clone(), value, options).await {
+        Ok(written) => Ok(reply::written(&app, &written)),
+        Err(error) => Err(refused(&space, &key, error).await),
+    }
 }
 
 /// `DELETE`.
 pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
     let params = Params::of(&uri, &[])?;
     let space = params.space(&app.node)?;
-    refuse_header(&headers, "tidings-base")?;
+    let base = etag::base(&headers)?;
     refuse_header(&headers, "tidings-at-least")?;
     let key = params::key(&uri, BASE)?;
     let (matches, unless) = etag::conditions(&headers)?;
@@ -86,9 +95,10 @@ pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap)
         return Err(Problem::new(Code::BadHeader, "If-None-Match means nothing for a delete"));
     }
     let precondition = precondition_of(&space, &key, matches, None).await?;
-    match space.delete_with(key.clone(), WriteOptions { precondition, ttl: None }).await {
+    let options = WriteOptions { precondition, base: base.map(Etag::from), ..WriteOptions::default() };
+    match space.delete_with(key.clone(), options).await {
         Ok(written) => Ok(reply::written(&app, &written)),
-        Err(crate::node::WriteError::NothingThere { .. }) => Err(no_such_key(&key)),
+        Err(WriteError::NothingThere { .. }) => Err(no_such_key(&key)),
         Err(error) => Err(error.into()),
     }
 }
@@ -117,11 +127,24 @@ async fn precondition_of(
     }
 }
 
-fn precondition() -> Problem {
-    Problem::from(crate::node::WriteError::Precondition)
+/// Why a write was refused; where the first write wins, with what it was.
+pub(super) async fn refused(space: &Space, key: &Key, error: WriteError) -> Problem {
+    let first = matches!(error, WriteError::AlreadySet { .. });
+    let problem = Problem::from(error);
+    match space.get(key.clone()).await {
+        Ok(Some(entry)) if first => match serde_json::to_value(EntryView::whole(&entry)) {
+            Ok(shown) => problem.with("current", shown),
+            Err(_) => problem,
+        },
+        _ => problem,
+    }
 }
 
-fn no_such_key(key: &Key) -> Problem {
+pub(super) fn precondition() -> Problem {
+    Problem::from(WriteError::Precondition)
+}
+
+pub(super) fn no_such_key(key: &Key) -> Problem {
     Problem::new(Code::NoSuchKey, format!("nothing stands under {key}")).with("key", key.as_str())
 }
 
@@ -159,17 +182,28 @@ fn describe(app: &App, headers: &mut HeaderMap, entry: &Entry, frontier: &Fronti
     }
 }
 
+/// All versions behind an entry, where there are several.
+async fn siblings(space: &Space, key: &Key, entry: &Entry) -> Result<Vec<Sibling>, Problem> {
+    if entry.siblings < 2 {
+        return Ok(Vec::new());
+    }
+    Ok(space.explain(key).await?.map(|explanation| explanation.record.siblings).unwrap_or_default())
+}
+
 /// `?meta=true`.
 #[derive(Serialize)]
 struct MetaView<'a> {
     #[serde(flatten)]
     entry: EntryView<'a>,
-    /// The only one there is, until namespaces can choose.
-    strategy: &'static str,
+    strategy: String,
+    /// All of them, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    versions: Vec<SiblingView<'a>>,
 }
 
 impl<'a> MetaView<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        Self { entry: EntryView::whole(entry), strategy: "last-write-wins" }
+    fn of(entry: &'a Entry, strategy: String, siblings: &'a [Sibling]) -> Self {
+        let versions = siblings.iter().map(SiblingView::of).collect();
+        Self { entry: EntryView::whole(entry), strategy, versions }
     }
 }

@@ -54,6 +54,12 @@ pub enum Code {
     BodyTimeout,
     /// The precondition does not hold.
     PreconditionFailed,
+    /// A value stands under the key, and the first write wins; the document shows it.
+    AlreadySet,
+    /// The node does not know the version that the write was made from, or it is of another key.
+    UnknownBase,
+    /// Too many writes that were made from older versions stand beside each other.
+    TooManyBeside,
     /// More stores have written the key than one version can name.
     TooManyWriters,
     /// The value is larger than the node takes.
@@ -142,6 +148,13 @@ impl Code {
             Self::BodyTimeout => (S::REQUEST_TIMEOUT, "body_timeout", "The body did not arrive in time"),
             Self::TooManyWriters => {
                 (S::UNPROCESSABLE_ENTITY, "too_many_writers", "Too many stores have written this key")
+            }
+            Self::AlreadySet => (S::CONFLICT, "already_set", "A value stands under this key already"),
+            Self::UnknownBase => {
+                (S::PRECONDITION_FAILED, "unknown_base", "What the write was made from is not known here")
+            }
+            Self::TooManyBeside => {
+                (S::CONFLICT, "too_many_beside", "Too many writes stand beside each other under this key")
             }
             Self::PreconditionFailed => {
                 (S::PRECONDITION_FAILED, "precondition_failed", "The precondition does not hold")

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::{
     api,
     at_least::Tokens,
-    batch, body, changes,
+    batch, body, changes, conflicts,
     deadline::{self, deadline},
     digest,
     drain::drain,
@@ -21,7 +21,7 @@ use super::{
     guard::guard,
     health, history,
     host::Hosts,
-    kv, metrics, peers,
+    kv, metrics, patch, peers,
     problem::{Code, Problem},
     scan, status, sync,
     tokens::{BearerTokens, bearer},
@@ -90,7 +90,7 @@ fn dress(routes: Router, hosts: Hosts) -> Router {
 }
 
 fn quick() -> Router<App> {
-    let kv = || get(kv::get).put(kv::put).delete(kv::delete).post(generate::post);
+    let kv = || get(kv::get).put(kv::put).patch(patch::patch).delete(kv::delete).post(generate::post);
     Router::new()
         .route("/v1/kv/", kv())
         .route("/v1/kv/{*key}", kv())
@@ -103,6 +103,11 @@ fn quick() -> Router<App> {
         .route("/v1/changes", get(changes::changes))
         .route("/v1/changes/", get(changes::changes))
         .route("/v1/changes/{*prefix}", get(changes::changes))
+        .route("/v1/conflicts", get(conflicts::list))
+        .route("/v1/conflicts/", get(conflicts::list))
+        .route("/v1/conflicts/{*prefix}", get(conflicts::list))
+        .route("/v1/explain/", get(conflicts::explain))
+        .route("/v1/explain/{*key}", get(conflicts::explain))
         .route("/v1/status", get(status::status))
         .route("/v1/peers", get(peers::list).post(peers::connect))
         .route("/v1/peers/{id}/block", post(peers::block))

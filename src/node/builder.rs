@@ -1,7 +1,7 @@
 //! How a node is made.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -11,13 +11,14 @@ use super::{Node, StartError, start};
 use crate::{
     actors::{Inline, Observer, OwnThread, StorageRunner},
     causality::NodeId,
+    conflict::{Resolver, Strategy},
     network::{
         Multiaddr, TransportFactory, Tuning,
         libp2p::swarm_key::{self, SwarmKeyError},
     },
     ports::{Entropy, SystemEntropy, SystemWall, WallClock},
     storage::{Durability, Store, fjall::FjallOptions, life::Surroundings},
-    types::{Limits, Namespace},
+    types::{Limits, Namespace, Prefix},
 };
 
 /// How nodes find each other beside [`Builder::peers`].
@@ -131,6 +132,8 @@ pub struct Builder {
     pub(super) history: usize,
     pub(super) scrub_interval: Duration,
     pub(super) namespaces: BTreeSet<Namespace>,
+    pub(super) strategies: Vec<(Namespace, Prefix, Strategy)>,
+    pub(super) resolvers: BTreeMap<String, Arc<dyn Resolver>>,
     pub(super) limits: Limits,
     pub(super) tuning: Tuning,
     pub(super) fjall: FjallOptions,
@@ -159,6 +162,8 @@ impl Default for Builder {
             history: HISTORY,
             scrub_interval: SCRUB_INTERVAL,
             namespaces: BTreeSet::from([Namespace::default()]),
+            strategies: Vec::new(),
+            resolvers: BTreeMap::new(),
             limits: Limits::default(),
             tuning: Tuning::default(),
             fjall: FjallOptions::default(),
@@ -283,6 +288,76 @@ impl Builder {
     /// Carries this namespace beside `default`; at most 64 in all.
     pub fn namespace(mut self, namespace: Namespace) -> Self {
         self.namespaces.insert(namespace);
+        self
+    }
+
+    /// How readers of this node resolve concurrent versions of the keys below `prefix` in the namespace
+    /// `default`: by whole segments, the longest prefix decides; [`Strategy::LastWriteWins`] where none is
+    /// given. At most 256 in all. What is stored does not depend on it, so it may be changed from start to
+    /// start; nodes that are to show the same must be told the same.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tidings::{Prefix, Value, node::{Strategy, WriteError}};
+    ///
+    /// let node = tidings::Node::builder()
+    ///     .in_memory()
+    ///     .listen(["/ip4/127.0.0.1/tcp/0".parse()?])
+    ///     .strategy(Prefix::new("profiles")?, Strategy::MergeFields)
+    ///     .strategy(Prefix::new("names")?, Strategy::FirstWriteWins)
+    ///     .start()
+    ///     .await?;
+    /// node.put("profiles/ant", Value::json(r#"{"eggs":3}"#)).await?;
+    /// node.put("names/a", "ant").await?;
+    /// assert!(matches!(node.put("names/a", "bat").await, Err(WriteError::AlreadySet { .. })));
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn strategy(self, prefix: Prefix, strategy: Strategy) -> Self {
+        self.strategy_in(Namespace::default(), prefix, strategy)
+    }
+
+    /// The same for a namespace, which the node must carry.
+    pub fn strategy_in(mut self, namespace: Namespace, prefix: Prefix, strategy: Strategy) -> Self {
+        self.strategies.push((namespace, prefix, strategy));
+        self
+    }
+
+    /// Registers a resolver for [`Strategy::custom`] of that name. When the node starts it is tried on a few
+    /// hundred sets of siblings in random order, and refused if its answer depends on the order or if it
+    /// panics. Should it panic later, readers see that record as under [`Strategy::KeepAll`]; should it once take
+    /// longer than 100 ms it is not asked again. Either is told of as
+    /// [`NodeEvent::Warning`](super::NodeEvent::Warning), once, and counted. One that never returns cannot be
+    /// helped: it keeps its reader, or Storage, for good.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use tidings::{Prefix, node::{Resolution, Resolver, Strategy, Version}};
+    ///
+    /// /// The largest value.
+    /// struct Largest;
+    ///
+    /// impl Resolver for Largest {
+    ///     fn resolve(&self, siblings: &[Version]) -> Resolution {
+    ///         let size = |version: &Version| version.put().map(|put| put.payload.size());
+    ///         let largest = siblings.iter().max_by_key(|version| (size(version), version.rank()));
+    ///         largest.map_or(Resolution::Nothing, |version| Resolution::Version(version.dot))
+    ///     }
+    /// }
+    ///
+    /// let node = tidings::Node::builder()
+    ///     .in_memory()
+    ///     .listen(["/ip4/127.0.0.1/tcp/0".parse()?])
+    ///     .resolver("largest", Arc::new(Largest))
+    ///     .strategy(Prefix::new("texts")?, Strategy::custom("largest"))
+    ///     .start()
+    ///     .await?;
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn resolver(mut self, name: impl Into<String>, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolvers.insert(name.into(), resolver);
         self
     }
 

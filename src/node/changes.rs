@@ -65,7 +65,8 @@ impl Space {
         for look in 1.. {
             let reader = self.open_reader()?;
             let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
-            let page = follower.page(&reader.view(), me, limit).map_err(ReadError::from)?;
+            let now = society.clock.wall_ms();
+            let page = follower.page(&reader.view(), me, now, limit).map_err(ReadError::from)?;
             while let Some(change) = follower.next(&reader)? {
                 changes.push(change);
             }

@@ -49,6 +49,26 @@ pub enum WriteError {
     /// The precondition does not hold of the record as it is now.
     #[error("the precondition does not hold: the record is another by now; read it again")]
     Precondition,
+    /// A put where a value stands and the first write wins.
+    #[error(
+        "a value stands under this key, and the first write wins: delete it first, or write to another key"
+    )]
+    AlreadySet {
+        /// The place of the operation in its batch; 0 for a single one.
+        index: usize,
+    },
+    /// What the write says it was made from is not known to this node, or is of another key.
+    #[error(
+        "this node does not know the version that the write was made from, under this key: read the key again, and \
+         write with the ETag of that answer"
+    )]
+    UnknownBase,
+    /// Too many writes that were made from older versions stand beside each other under the key.
+    #[error(
+        "too many writes that were made from older versions stand beside each other here: read the key, and write \
+         without a base"
+    )]
+    TooManyBeside,
     /// More stores have written this key than one version can name; write under another key.
     #[error("too many stores have written this key: write under another key")]
     TooManyWriters,

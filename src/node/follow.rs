@@ -80,8 +80,15 @@ impl Follower {
         Ok(())
     }
 
-    /// Takes a page of what `view` holds and was not told. All that was taken before must be told.
-    pub(super) fn page(&mut self, view: &View, me: Origin, limit: PageLimit) -> Result<Page, StoreError> {
+    /// Takes a page of what `view` holds and was not told, as readers see it at `now`. All that was taken before
+    /// must be told.
+    pub(super) fn page(
+        &mut self,
+        view: &View,
+        me: Origin,
+        now: u64,
+        limit: PageLimit,
+    ) -> Result<Page, StoreError> {
         let (frontier, floors) = (view.seen(&self.namespace)?, view.floors(&self.namespace)?);
         if !self.cursor.reaches(&floors, me) {
             self.begin_at(view)?;
@@ -93,7 +100,7 @@ impl Follower {
         // Nothing in this view was deleted by what was forgotten before it was taken.
         self.cursor.set_floors(floors);
         let wanted = frontier.difference(self.cursor.seen());
-        let news = view.news(&self.namespace, &self.prefix, &wanted, self.cursor.seen(), limit)?;
+        let news = view.news(&self.namespace, &self.prefix, &wanted, self.cursor.seen(), now, limit)?;
         self.cursor.union(&news.passed);
         self.items = news.items.into();
         match news.next {

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    BatchOp, Builder, ConnectError, Digest, Entry, Health, NodeEvent, PeerInfo, Queue, ReadError, Scan,
-    ScanPage, Space, Status, SyncReport, WriteError, Written,
+    BatchOp, Builder, ConflictPage, ConnectError, Digest, Entry, Explanation, Health, NodeEvent, PeerInfo,
+    Queue, ReadError, Scan, ScanPage, Space, Status, SyncReport, WriteError, Written,
 };
 use crate::{
     actors::{
@@ -26,7 +26,7 @@ use crate::{
     causality::NodeId,
     network::{Command, Multiaddr},
     storage::{Durability, Store, directory::DataDir},
-    types::{Key, Limits, Namespace, Value},
+    types::{Key, Limits, Namespace, Prefix, Value},
 };
 
 /// The most rounds of exchanges that users may have asked for at once; others wait for their turn.
@@ -226,6 +226,27 @@ impl Node {
     /// See [`ReadError`].
     pub async fn scan(&self, scan: Scan) -> Result<ScanPage, ReadError> {
         self.default_space().scan(scan).await
+    }
+
+    /// Keys with concurrent versions; see [`Space::conflicts`].
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn conflicts(
+        &self,
+        prefix: &Prefix,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<ConflictPage, ReadError> {
+        self.default_space().conflicts(prefix, after, limit).await
+    }
+
+    /// All that is stored about `key`; see [`Space::explain`].
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn explain(&self, key: &Key) -> Result<Option<Explanation>, ReadError> {
+        self.default_space().explain(key).await
     }
 
     /// What the node holds, in one hash; see [`Space::digest`].

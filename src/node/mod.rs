@@ -3,10 +3,12 @@
 mod agreement;
 mod builder;
 mod changes;
+mod conflicts;
 mod error;
 mod follow;
 mod handle;
 mod put_new;
+mod resolving;
 mod space;
 mod start;
 mod wait;
@@ -14,6 +16,7 @@ mod watch;
 
 pub use builder::{Builder, Discovery, Membership};
 pub use changes::{CHANGES_LIMIT_MAX, ChangesPage};
+pub use conflicts::{Conflict, ConflictPage, Explanation, Sibling};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
 pub use follow::Changed;
 pub use handle::Node;
@@ -31,7 +34,7 @@ pub use crate::storage::doctor;
 pub use crate::{
     actors::Observer,
     causality::{Dot, Hlc, NodeId},
-    conflict::{Etag, VersionHash},
+    conflict::{Etag, Resolution, Resolver, Strategy, Version, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
     storage::{Change, Dropped, Durability, Earlier, OpenError, StoreError},

@@ -12,7 +12,7 @@ use crate::{
         storage::{StorageMsg, WriteFailure, WriteRequest},
     },
     causality::{Dot, Hlc, SeenSet},
-    conflict::{Body, Etag, Payload, Put, Reading, Strategy, Version},
+    conflict::{Body, Etag, Payload, Put, Strategy, Version, Visible},
     digest::Sum,
     replica::{Precondition, Refused},
     storage::{Dropped, Earlier, Found, Reader, Write},
@@ -101,13 +101,17 @@ pub enum BatchOp {
 }
 
 /// How a write is to be made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
     /// What must hold of the record.
     pub precondition: Precondition,
     /// From so long after now on, by the wall clock of this node, readers see a delete: more than nothing, and
     /// a century ([`TTL_MAX`]) at most. Means nothing to a delete.
     pub ttl: Option<Duration>,
+    /// The version that the write was made from ([`Entry::etag`] of what was read). The write supersedes that
+    /// and what that superseded, and nothing newer: a newer one becomes a sibling, and `merge-fields`
+    /// compares with this one. Without it, whatever the node holds at that moment.
+    pub base: Option<Etag>,
 }
 
 /// The longest time that a value can be given until it expires: a century.
@@ -165,6 +169,12 @@ impl Space {
         &self.namespace
     }
 
+    /// How readers of this node resolve what stands under `key`.
+    #[must_use]
+    pub fn strategy(&self, key: &Key) -> Strategy {
+        self.society().reader().strategy(&self.namespace, key)
+    }
+
     fn society(&self) -> &Society {
         &self.node.inner.society
     }
@@ -192,7 +202,7 @@ impl Space {
     ///
     /// let space = node.space(&Namespace::default())?;
     /// let first = WriteOptions { precondition: Precondition::Absent, ..WriteOptions::default() };
-    /// space.put_with(Key::new("leader")?, "ant".into(), first).await?;
+    /// space.put_with(Key::new("leader")?, "ant".into(), first.clone()).await?;
     /// let second = space.put_with(Key::new("leader")?, "bat".into(), first).await;
     /// assert!(matches!(second, Err(WriteError::Precondition)));
     /// # node.close().await;
@@ -247,8 +257,8 @@ impl Space {
     /// # Errors
     /// [`WriteError::NothingThere`] when there is no value; else see [`WriteError`].
     pub async fn delete_with(&self, key: Key, options: WriteOptions) -> Result<Written, WriteError> {
-        self.write_one(Write { key, body: Body::Delete, blob: None, precondition: options.precondition })
-            .await
+        let WriteOptions { precondition, base, ttl: _ } = options;
+        self.write_one(Write { key, body: Body::Delete, blob: None, precondition, made_from: base }).await
     }
 
     /// All operations or none, on this node and as one unit at every node that receives them by
@@ -294,9 +304,7 @@ impl Space {
                 let options = WriteOptions { ttl: Some(ttl), ..WriteOptions::default() };
                 self.prepare_put(key, value, options)
             }
-            BatchOp::Delete(key) => {
-                Ok(Write { key, body: Body::Delete, blob: None, precondition: Precondition::None })
-            }
+            BatchOp::Delete(key) => Ok(plain(key, Body::Delete, None)),
         };
         self.write(operations.into_iter().map(prepare).collect::<Result<_, _>>()?).await
     }
@@ -319,7 +327,7 @@ impl Space {
             None => Body::Put(put),
             Some(ttl) => Body::Expiring { put, until: self.deadline(ttl)? },
         };
-        Ok(Write { key, body, blob, precondition: options.precondition })
+        Ok(Write { key, body, blob, precondition: options.precondition, made_from: options.base })
     }
 
     /// When a value expires that is written now, in milliseconds since 1970.
@@ -357,6 +365,9 @@ impl Space {
                 Refused::NothingThere => WriteError::NothingThere { index },
                 Refused::Precondition => WriteError::Precondition,
                 Refused::TooManyWriters => WriteError::TooManyWriters,
+                Refused::AlreadySet => WriteError::AlreadySet { index },
+                Refused::UnknownBase => WriteError::UnknownBase,
+                Refused::TooManyBeside => WriteError::TooManyBeside,
             }),
             Ok(Err(WriteFailure::Store(error))) => Err(error.into()),
             Err(_) => Err(WriteError::Closed),
@@ -396,9 +407,12 @@ impl Space {
     {
         let key = key.try_into().map_err(Into::into)?;
         let reader = self.open_reader()?;
-        let found = reader.get(&self.namespace, &key)?;
         let now = self.society().clock.wall_ms();
-        Ok(found.and_then(|Found { reading, value }| entry(key, value, reading, now)))
+        let found = reader.get(&self.namespace, &key, now)?;
+        Ok(found.map(|Found { reading, value, dot, hlc, expires_at }| {
+            let (size, siblings) = (value.bytes.len() as u64, reading.siblings().len());
+            Entry { key, value, size, dot, hlc, expires_at, siblings, etag: reading.into() }
+        }))
     }
 
     /// Keys in order, a page at a time: at most `limit` entries, and at most 4 MiB of values.
@@ -436,10 +450,11 @@ impl Space {
         let limit = scan.limit.clamp(1, SCAN_LIMIT_MAX);
         let view = self.open_reader()?.view();
         let mut page = ScanPage { entries: Vec::with_capacity(limit.min(SCAN_ENTRIES_FORESEEN)), next: None };
+        let strategies = view.strategies(&self.namespace);
         let (mut bytes, now) = (0, self.society().clock.wall_ms());
         for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
             let (key, reading) = pair?;
-            let Some((version, put)) = visible(&reading, now) else { continue };
+            let Some(Visible { version, put }) = reading.visible(strategies.of(&key), now) else { continue };
             let size = put.payload.size();
             let shown = !scan.keys_only && size <= SCAN_VALUE_BYTES_MAX;
             let full = page.entries.len() >= limit || (shown && bytes > 0 && bytes + size > SCAN_BYTES_MAX);
@@ -454,7 +469,18 @@ impl Space {
             };
             bytes += value.len() as u64;
             let value = Value::new(put.content_type.clone(), value);
-            page.entries.extend(entry(key, value, reading, now));
+            let (dot, hlc, expires_at) = (version.dot, version.hlc, version.expires_at());
+            let siblings = reading.siblings().len();
+            page.entries.push(Entry {
+                key,
+                value,
+                size,
+                dot,
+                hlc,
+                expires_at,
+                siblings,
+                etag: reading.into(),
+            });
         }
         Ok(page)
     }
@@ -516,6 +542,7 @@ impl Space {
     /// See [`ReadError`].
     pub async fn digest(&self) -> Result<super::Digest, ReadError> {
         let view = self.open_reader()?.view();
+        let strategies = view.strategies(&self.namespace);
         let mut root = Sum::ZERO;
         let (mut keys, now) = (0, self.society().clock.wall_ms());
         let mut after: Option<Key> = None;
@@ -525,8 +552,7 @@ impl Space {
                 view.records(&self.namespace, &Prefix::all(), after.as_ref(), false).take(RECORDS_AT_ONCE)
             {
                 let (key, record) = pair?;
-                let visible = record.visible(Strategy::default());
-                keys += u64::from(visible.is_some_and(|(version, _)| version.shows_value(now)));
+                keys += u64::from(strategies.of(&key).shows(record.siblings(), now));
                 // Deletes that stand alone are not compared: one side may have forgotten them.
                 if record.siblings().iter().any(|sibling| !sibling.is_delete()) {
                     for sibling in record.siblings() {
@@ -553,6 +579,10 @@ impl Space {
     }
 }
 
+fn plain(key: Key, body: Body, blob: Option<Bytes>) -> Write {
+    Write { key, body, blob, precondition: Precondition::None, made_from: None }
+}
+
 fn write_bytes(write: &Write) -> usize {
     let inline = match write.body.put().map(|put| &put.payload) {
         Some(Payload::Inline(bytes)) => bytes.len(),
@@ -565,19 +595,4 @@ fn written_of(version: Version) -> Written {
     let mut seen: SeenSet = version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
     seen.insert(version.dot);
     Written { key: version.key, dot: version.dot, hlc: version.hlc, frontier: Frontier(seen) }
-}
-
-/// What readers see at `now`.
-#[inline]
-fn visible(reading: &Reading, now: u64) -> Option<(&Version, &Put)> {
-    reading.visible(Strategy::default()).filter(|(version, _)| !version.is_expired(now))
-}
-
-/// The entry of `reading`, where something is visible.
-#[inline]
-fn entry(key: Key, value: Value, reading: Reading, now: u64) -> Option<Entry> {
-    let (version, put) = visible(&reading, now)?;
-    let (dot, hlc, size, expires_at) = (version.dot, version.hlc, put.payload.size(), version.expires_at());
-    let siblings = reading.siblings().len();
-    Some(Entry { key, value, size, dot, hlc, expires_at, siblings, etag: reading.into() })
 }

@@ -23,6 +23,7 @@ use super::{
     Builder, Membership, Node, NodeEvent, StartError,
     builder::Keep,
     handle::{Inner, Parts},
+    resolving,
 };
 use crate::{
     actors::{
@@ -223,6 +224,8 @@ fn society(
         .map_err(|error| StartError::Open(error.into()))?;
     let clock_handle = ClockHandle::new(Hlc::default(), builder.wall.clone());
     clock_handle.observe(clock);
+    let strategies = resolving::strategies(builder, &metrics, &events)?;
+    reader.set_strategies(&strategies);
     Ok(Society {
         node,
         settings: Settings {
@@ -235,6 +238,7 @@ fn society(
             scrub_interval: builder.scrub_interval,
             peer_exchange: builder.peer_exchange,
             limits: builder.limits,
+            strategies,
         },
         scope: Scope::new(Handle::current()),
         observer: builder.observer.clone(),

@@ -252,8 +252,9 @@ impl Watch {
             return Poll::Ready(Ok(Some(WatchEvent::Change(change))));
         }
         let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
+        let now = society.clock.wall_ms();
         match std::mem::replace(&mut self.stage, Stage::CatchingUp) {
-            Stage::CatchingUp => match self.follower.page(&reader.view(), me, PAGE)? {
+            Stage::CatchingUp => match self.follower.page(&reader.view(), me, now, PAGE)? {
                 Page::Reset => return Poll::Ready(Ok(Some(WatchEvent::Reset))),
                 Page::Nothing => {
                     let (view, tap) = self.ask(society);
@@ -274,7 +275,7 @@ impl Watch {
                     return Poll::Pending;
                 }
                 Poll::Ready(Err(_)) => self.pause(),
-                Poll::Ready(Ok(view)) => match self.follower.page(&view?, me, PAGE)? {
+                Poll::Ready(Ok(view)) => match self.follower.page(&view?, me, now, PAGE)? {
                     Page::Reset => {
                         self.stage = Stage::Following(tap);
                         return Poll::Ready(Ok(Some(WatchEvent::Reset)));

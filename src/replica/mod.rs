@@ -17,7 +17,7 @@ pub(crate) mod model;
 
 pub use collision::{Collision, plan_collision};
 pub use merge::{plan_burial, plan_merge, plan_take_back};
-pub use write::{Precondition, Refused, WritePlan, plan_write};
+pub use write::{Precondition, Refused, Rules, WritePlan, plan_write};
 
 use crate::{
     causality::Dot,

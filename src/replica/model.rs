@@ -83,7 +83,9 @@ impl TestReplica {
             let latest = superseded.iter().map(|version| version.hlc).max().unwrap_or_default();
             latest.next().max(Hlc::from_millis(now))
         };
-        let planned = plan_write(current, key.clone(), dot, body, Precondition::None, None, stamp, 0).ok()?;
+        let rules = super::Rules::default();
+        let planned =
+            plan_write(current, key.clone(), dot, body, Precondition::None, None, rules, stamp).ok()?;
         self.written = dot.seq;
         self.apply(dot, key.clone(), planned.plan);
         Some(planned.version)
@@ -212,7 +214,7 @@ pub fn agree(replicas: &[TestReplica]) -> Result<(), String> {
         }
         for key in a.records.keys().chain(b.records.keys()) {
             let reads = |replica: &TestReplica| {
-                replica.records.get(key)?.visible(Strategy::default()).map(|(v, _)| v.dot)
+                replica.records.get(key)?.visible(&Strategy::default(), 0).map(|seen| seen.version.dot)
             };
             let siblings =
                 |replica: &TestReplica| replica.records.get(key).map(|record| record.siblings().to_vec());

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{Ledger, StoreError, layout, layout::NsNo};
+use super::{Ledger, StoreError, layout, layout::NsNo, shared::SpaceState};
 use crate::{
-    conflict::{Record, Strategy},
+    conflict::Record,
     types::{Key, Namespace},
 };
 
@@ -28,8 +28,8 @@ impl Ledger {
     }
 
     /// By how much a record adds to the count of keys.
-    pub(super) fn counts(&self, ns: NsNo, record: &Record) -> i64 {
-        counts_at(record, self.counted_until.get(&ns).copied().unwrap_or(0))
+    pub(super) fn counts(&self, space: &SpaceState, record: &Record) -> i64 {
+        space.shown(record, self.counted_until.get(&space.no).copied().unwrap_or(0))
     }
 
     /// Plans to count as keys no more what has expired until `now`, `count_max` at most or a few more. Returns the
@@ -71,7 +71,7 @@ impl Ledger {
         for key in keys {
             let at = self.look(space.no, &key)?;
             if let Some(record) = self.draft.records.get(at) {
-                less += counts_at(record, until) - counts_at(record, before);
+                less += space.shown(record, until) - space.shown(record, before);
             }
         }
         gone.into_iter().for_each(|at| self.draft.batch.remove(at));
@@ -81,9 +81,4 @@ impl Ledger {
         self.counted_until.insert(space.no, until);
         Ok(next)
     }
-}
-
-fn counts_at(record: &Record, now: u64) -> i64 {
-    let visible = record.visible(Strategy::default());
-    i64::from(visible.is_some_and(|(version, _)| !version.is_expired(now)))
 }

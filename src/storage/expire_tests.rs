@@ -37,9 +37,7 @@ impl Replica {
     fn visible(&self, now: u64) -> u64 {
         let view = self.ledger.reader().view();
         let readings = view.readings(&ns(), &Prefix::all(), None, false).map(|one| one.unwrap().1);
-        let shown = readings.filter(|reading| {
-            reading.visible(Default::default()).is_some_and(|(version, _)| version.shows_value(now))
-        });
+        let shown = readings.filter(|reading| reading.visible(&Default::default(), now).is_some());
         shown.count() as u64
     }
 
@@ -51,7 +49,13 @@ impl Replica {
     fn delete_at(&mut self, key: &str, now: u64) -> Result<(), Refused> {
         self.ledger.tell_time(now);
         let precondition = Precondition::None;
-        let write = Write { key: Key::new(key).unwrap(), body: Body::Delete, blob: None, precondition };
+        let write = Write {
+            key: Key::new(key).unwrap(),
+            body: Body::Delete,
+            blob: None,
+            precondition,
+            made_from: None,
+        };
         let clock = &mut self.clock;
         self.ledger
             .write(&ns(), write, |superseded| clock.tick(1_000, superseded.iter().map(|version| version.hlc)))

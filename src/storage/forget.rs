@@ -105,7 +105,7 @@ impl Ledger {
         }
         self.draft.batch.remove(entry.clone());
         // Something that expired and was not counted out yet.
-        let counted = self.counts(ns, &record);
+        let counted = self.counts(space, &record);
         self.draft.space(space).keys -= counted;
         self.draft.records.set(at, None);
         sweep.swept.forgotten += 1;

@@ -196,6 +196,7 @@ fn a_large_value_leaves_its_size_and_not_its_bytes() {
         body: Body::Put(put),
         blob: Some(bytes),
         precondition: crate::replica::Precondition::None,
+        made_from: None,
     };
     let clock = &mut ant.clock;
     let _version = ant

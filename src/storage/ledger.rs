@@ -14,6 +14,7 @@ use super::{
     bases::Marking,
     chunks, dead_runs,
     draft::{Change, Draft, Grown, Item, LookedAt, Place, Records},
+    earlier::Earlier,
     history::Kept,
     kept,
     known::Known,
@@ -21,14 +22,14 @@ use super::{
     reader::Reader,
     settle::RangeWatch,
     shared::{Shared, SpaceState},
-    sight::{Sight, Sights, sight},
+    sight::{Seeing, Sight, Sights, sight},
     stored,
     tally::Tally,
 };
 use crate::{
-    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, SeenSet},
-    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Payload, Record, Version},
-    replica::{Plan, Precondition, Refused, plan_collision, plan_merge, plan_write},
+    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, PENS_MAX, SeenSet},
+    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Etag, Payload, Record, Strategies, Strategy, Version},
+    replica::{Plan, Precondition, Refused, Rules, plan_collision, plan_merge, plan_write},
     types::{Key, Namespace},
     wire,
 };
@@ -44,6 +45,8 @@ pub struct Write {
     pub blob: Option<Bytes>,
     /// What must hold of the record.
     pub precondition: Precondition,
+    /// The record that it was made from; as it stands, if not given.
+    pub made_from: Option<Etag>,
 }
 
 /// What became of a version that arrived.
@@ -106,6 +109,9 @@ pub struct Ledger {
     pub(super) counted_until: BTreeMap<NsNo, u64>,
     /// So many earlier versions of each key are kept.
     pub(super) history: usize,
+    /// The origins of local writes, `me` first.
+    pub(super) pens: [Origin; PENS_MAX],
+    pub(super) earlier: Earlier,
     pub(super) draft: Draft,
 }
 
@@ -137,6 +143,19 @@ impl Ledger {
         me: Origin,
         namespaces: &[Namespace],
     ) -> Result<(Self, Hlc), StoreError> {
+        Self::open_with(store, me, namespaces, &Strategies::default())
+    }
+
+    /// As [`Self::open`], for readers that resolve siblings by `strategies`.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds what this program did not write.
+    pub fn open_with(
+        store: Arc<dyn Store>,
+        me: Origin,
+        namespaces: &[Namespace],
+        strategies: &Strategies,
+    ) -> Result<(Self, Hlc), StoreError> {
         let loaded = super::load::load(&*store)?;
         super::migrate::migrate(&*store, &loaded.shared, &loaded.dead)?;
         let known = Known::open(&*store)?;
@@ -161,6 +180,8 @@ impl Ledger {
             now: 0,
             counted_until: loaded.counted_until,
             history: 0,
+            pens: me.pens(),
+            earlier: Earlier::default(),
             draft: Draft::default(),
         };
         ledger.read_checkpoint()?;
@@ -179,6 +200,8 @@ impl Ledger {
                 next += 1;
             }
         }
+        ledger.shared.set_strategies(strategies);
+        ledger.count_keys()?;
         ledger.publish_roots();
         let batch = std::mem::take(&mut ledger.draft.batch);
         if !batch.is_empty() {
@@ -210,9 +233,16 @@ impl Ledger {
         self.me
     }
 
+    /// Whether `origin` is one of those that this ledger writes as.
+    #[must_use]
+    pub fn writes_as(&self, origin: &Origin) -> bool {
+        self.pens.contains(origin)
+    }
+
     /// Writes as `me` from now on: a new epoch has begun (rule 7). The caller has made it durable.
     pub fn set_origin(&mut self, me: Origin) {
         self.me = me;
+        self.pens = me.pens();
         self.number(me);
     }
 
@@ -248,11 +278,23 @@ impl Ledger {
     ) -> Result<Result<Version, Refused>, StoreError> {
         let space = self.space(namespace);
         let at = self.look(space.no, &write.key)?;
-        let dot = Dot::new(self.me, self.last_seq(&space) + 1);
-        let Write { key, body, blob, precondition } = write;
+        let Write { key, body, blob, precondition, made_from } = write;
+        let made_from = made_from.map(|etag| self.made_from(&space, at, &key, &etag)).transpose();
+        let made_from = match made_from {
+            Ok(made_from) => made_from,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let pen = made_from.as_ref().map_or(Ok(self.me), |record| self.pen(at, record));
+        let me = match pen {
+            Ok(me) => me,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let dot = Dot::new(me, self.last_seq(&space, &me) + 1);
         let base = self.base(&space);
-        let (current, now) = (self.draft.records.get(at), self.now);
-        let planned = match plan_write(current, key, dot, body, precondition, base, stamp, now) {
+        let strategy = space.strategy(&key).clone();
+        let rules = Rules { strategy: &strategy, made_from: made_from.as_ref(), now: self.now };
+        let current = self.draft.records.get(at);
+        let planned = match plan_write(current, key, dot, body, precondition, base, rules, stamp) {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -271,6 +313,15 @@ impl Ledger {
             .records
             .get(at)
             .is_some_and(|record| record.siblings().iter().any(|sibling| sibling.shows_value(self.now))))
+    }
+
+    /// Whether the first write of `key` wins: a put is refused where a value is seen.
+    ///
+    /// # Panics
+    /// When the namespace is not carried: callers check.
+    #[must_use]
+    pub fn keeps_first(&self, namespace: &Namespace, key: &Key) -> bool {
+        *self.space(namespace).strategy(key) == Strategy::FirstWriteWins
     }
 
     /// Rule 7: plans `lost`, a write of this node whose dot names another content now, once more
@@ -293,7 +344,7 @@ impl Ledger {
         if lost.dot.seq > 1 {
             context.insert(Dot::new(lost.dot.origin, lost.dot.seq - 1));
         }
-        let dot = Dot::new(self.me, self.last_seq(&space) + 1);
+        let dot = Dot::new(self.me, self.last_seq(&space, &self.me) + 1);
         if let Some(base) = &lost.base {
             self.intern(base);
         }
@@ -545,8 +596,8 @@ impl Ledger {
         self.shared.space(namespace).expect("callers name a namespace that is carried")
     }
 
-    fn last_seq(&self, space: &SpaceState) -> u64 {
-        let last = |seen: &SeenSet| seen.get(&self.me).map_or(0, Intervals::max);
+    fn last_seq(&self, space: &SpaceState, me: &Origin) -> u64 {
+        let last = |seen: &SeenSet| seen.get(me).map_or(0, Intervals::max);
         // What was lost was given all the same.
         let lost = self.lost.get(&space.no).map_or(0, last);
         last(&space.seen()).max(self.draft.fresh(space.no).map_or(0, last)).max(lost)
@@ -643,15 +694,28 @@ impl Ledger {
             self.dead.entry(space.no).or_default().insert(*dead);
             self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
         }
-        let before = self.draft.records.get(at).map_or(0, |record| self.counts(space.no, record));
-        let more = self.counts(space.no, &plan.record) - before;
+        let before = self.draft.records.get(at).map_or(0, |record| self.counts(space, record));
+        let more = self.counts(space, &plan.record) - before;
         if self.watched {
             let (held, gone) = (plan.held.as_ref(), plan.superseded.first());
             let before = self.draft.records.get(at);
-            self.draft.sights.extend(sight(namespace, before, &plan.record, dot, held, gone));
+            self.draft.sights.extend(sight(
+                &Seeing { space, now: self.now },
+                namespace,
+                before,
+                &plan.record,
+                dot,
+                held,
+                gone,
+            ));
         }
         if self.draft.records.get(at).is_none() {
             self.known.add(self.draft.records.key(at));
+        }
+        if !plan.superseded.is_empty()
+            && let Some(before) = self.draft.records.get(at)
+        {
+            self.earlier.keep(self.draft.records.key(at), before.clone());
         }
         self.draft.records.set(at, Some(plan.record));
         if let Some(version) = plan.held {

@@ -69,7 +69,13 @@ impl Replica {
             }),
             None => Body::Delete,
         };
-        let write = Write { key: Key::new(key).unwrap(), body, blob: None, precondition: Precondition::None };
+        let write = Write {
+            key: Key::new(key).unwrap(),
+            body,
+            blob: None,
+            precondition: Precondition::None,
+            made_from: None,
+        };
         let clock = &mut self.clock;
         match self
             .ledger
@@ -129,7 +135,8 @@ impl Replica {
         let kept = self.ledger.digests(&ns()).expect("a small store is read at once");
         assert!(kept.blocks().eq(digests.blocks()), "digests are those of a full scan");
         assert_eq!(kept.root(), digests.root());
-        let visible = records.values().filter(|record| record.visible(Reading::default()).is_some()).count();
+        let visible =
+            records.values().filter(|record| record.visible(&Reading::default(), 0).is_some()).count();
         assert_eq!(reader.keys(&ns()), visible as u64);
         assert!(reader.with_seen(&ns(), |memory| *memory == seen).unwrap(), "memory and disk agree");
     }
@@ -225,7 +232,13 @@ fn a_large_value_is_stored_beside_its_version_and_goes_with_it() {
     let payload = Payload::Blob { hash: *blake3::hash(&bytes).as_bytes(), size: 100_000 };
     let put = Body::Put(Put { content_type: ContentType::octets(), payload });
     let key = Key::new("big").unwrap();
-    let write = Write { key, body: put, blob: Some(bytes.clone()), precondition: Precondition::None };
+    let write = Write {
+        key,
+        body: put,
+        blob: Some(bytes.clone()),
+        precondition: Precondition::None,
+        made_from: None,
+    };
     let version = ant.ledger.write(&ns(), write, |_| Hlc(1)).unwrap().unwrap();
     ant.commit(&mut Vec::new());
     assert_eq!(ant.ledger.reader().blob(&ns(), version.dot).unwrap(), Some(bytes.clone()));

@@ -28,9 +28,10 @@ pub(super) struct Loaded {
 impl Loaded {
     /// How many names `me` has given, in all namespaces together; those that were lost were given, too.
     pub(super) fn issued(&self, me: Origin) -> u64 {
-        let last = |seen: &SeenSet| seen.get(&me).map_or(0, Intervals::max);
+        let (pens, nothing) = (me.pens(), SeenSet::new());
         let spaces = self.shared.names().into_iter().filter_map(|name| self.shared.space(&name));
-        spaces.map(|space| last(&space.seen()).max(self.lost.get(&space.no).map_or(0, last))).sum()
+        let lost = |no: NsNo| self.lost.get(&no).unwrap_or(&nothing);
+        spaces.map(|space| super::account::given_by(&pens, &space.seen(), lost(space.no))).sum()
     }
 }
 

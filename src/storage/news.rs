@@ -1,9 +1,11 @@
 //! What a store holds and a cursor has not seen, a page at a time.
 
-use super::{StoreError, View, ledger::floors_fact, sight::shown, stored, view::seq_of};
+use std::borrow::Cow;
+
+use super::{StoreError, View, ledger::floors_fact, sight::Seeing, stored, view::seq_of};
 use crate::{
     causality::{Dot, Floors, Hlc, SeenSet},
-    conflict::{Put, Record, Version},
+    conflict::{Put, Record, Version, Visible},
     types::{Key, Namespace, Prefix},
     wire,
 };
@@ -58,7 +60,7 @@ impl View {
     }
 
     /// What is held below `prefix` among `wanted`, which are all writes that `seen` does not have: each
-    /// key once, as readers see it, in the order of the first of its versions. A key of which they see
+    /// key once, as readers see it at `now`, in the order of the first of its versions. A key of which they see
     /// a version that was seen is passed over.
     ///
     /// # Errors
@@ -69,10 +71,12 @@ impl View {
         prefix: &Prefix,
         wanted: &SeenSet,
         seen: &SeenSet,
+        now: u64,
         limit: PageLimit,
     ) -> Result<News, StoreError> {
         let mut news = News::default();
-        let Some(ns) = self.number_of(namespace) else { return Ok(news) };
+        let Some(space) = self.shared().space(namespace) else { return Ok(news) };
+        let (ns, seeing) = (space.no, Seeing { space: &space, now });
         let (mut looked_at, mut bytes, mut told) = (0, 0, SeenSet::new());
         for (origin, seqs) in wanted.iter() {
             for (first, last) in seqs.iter() {
@@ -83,7 +87,7 @@ impl View {
                     if !told.contains(dot) {
                         let key = stored::decode_dot(&entry)?.key;
                         let record = if prefix.selects(&key) { self.record(ns, &key)? } else { None };
-                        match record.as_ref().and_then(|record| new(&key, record, seen)) {
+                        match record.as_ref().and_then(|record| new(&key, record, seen, &seeing)) {
                             Some(new) => {
                                 for dot in &new.dots {
                                     told.insert(*dot);
@@ -109,12 +113,13 @@ impl View {
 }
 
 /// What readers see of `record`, unless it is what they saw already.
-fn new(key: &Key, record: &Record, seen: &SeenSet) -> Option<New> {
+fn new(key: &Key, record: &Record, seen: &SeenSet, seeing: &Seeing<'_>) -> Option<New> {
     let unseen: Vec<&Version> = record.siblings().iter().filter(|v| !seen.contains(v.dot)).collect();
-    let visible = shown(record);
-    let by = match visible {
-        Some((version, _)) if seen.contains(version.dot) => return None,
-        Some((version, _)) => version,
+    let visible = seeing.shown(key, record);
+    let by = match &visible {
+        // What was merged of several is another value when any of them is new.
+        Some(Visible { version, put: Cow::Borrowed(_) }) if seen.contains(version.dot) => return None,
+        Some(visible) => visible.version,
         None => unseen.iter().max_by_key(|version| version.rank())?,
     };
     Some(New {
@@ -122,7 +127,7 @@ fn new(key: &Key, record: &Record, seen: &SeenSet) -> Option<New> {
         dots: unseen.iter().map(|version| version.dot).collect(),
         dot: by.dot,
         hlc: by.hlc,
-        shown: visible.map(|(version, put)| (version.dot, put.clone())),
+        shown: visible.map(|seen| (seen.version.dot, seen.put.into_owned())),
     })
 }
 

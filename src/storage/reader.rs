@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{Store, StoreError, View, layout, memory::Memory, shared::Shared, stored};
 use crate::{
-    causality::{Dot, SeenSet},
-    conflict::{Payload, Reading, Record, Strategy},
+    causality::{Dot, Hlc, SeenSet},
+    conflict::{Payload, Reading, Record, Strategies, Strategy, Visible},
     types::{Key, Namespace, Value},
 };
 
@@ -25,6 +25,12 @@ pub struct Found {
     pub reading: Reading,
     /// The visible value, also where it is a large one.
     pub value: Value,
+    /// The write that is seen; the greatest, where several were merged.
+    pub dot: Dot,
+    /// Its stamp.
+    pub hlc: Hlc,
+    /// When it expires, in milliseconds since 1970, if it does.
+    pub expires_at: Option<u64>,
 }
 
 /// A value may be replaced between the reading of its record and of its bytes; then both are read
@@ -52,6 +58,17 @@ impl Reader {
     #[must_use]
     pub fn carries(&self, namespace: &Namespace) -> bool {
         self.shared.space(namespace).is_some()
+    }
+
+    /// Resolves by these from now on, unless it was told before.
+    pub fn set_strategies(&self, strategies: &Strategies) {
+        self.shared.set_strategies(strategies);
+    }
+
+    /// How readers resolve what stands under `key`.
+    #[must_use]
+    pub fn strategy(&self, namespace: &Namespace, key: &Key) -> Strategy {
+        self.shared.space(namespace).map_or_else(Strategy::default, |space| space.strategy(key).clone())
     }
 
     /// How many keys have a value.
@@ -110,27 +127,30 @@ impl Reader {
         }
     }
 
-    /// What readers see under `key`.
+    /// What readers see under `key` at `now`, in milliseconds since 1970.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn get(&self, namespace: &Namespace, key: &Key) -> Result<Option<Found>, StoreError> {
+    pub fn get(&self, namespace: &Namespace, key: &Key, now: u64) -> Result<Option<Found>, StoreError> {
         let Some(space) = self.shared.space(namespace) else { return Ok(None) };
         let at = layout::record(space.no, key.as_bytes());
         for _ in 0..TRIES_MAX {
             let Some(bytes) = self.store.get(&at)? else { return Ok(None) };
             let reading = stored::decode_reading(key, &bytes, &self.shared)?;
-            let Some((version, put)) = reading.visible(Strategy::default()) else { return Ok(None) };
+            let Some(Visible { version, put }) = reading.visible(space.strategy(key), now) else {
+                return Ok(None);
+            };
+            let (dot, hlc, expires_at) = (version.dot, version.hlc, version.expires_at());
             let bytes = match &put.payload {
                 Payload::Inline(bytes) => Some(bytes.clone()),
                 Payload::Blob { .. } => self.blob(namespace, version.dot)?,
             };
             if let Some(bytes) = bytes {
                 let value = Value::new(put.content_type.clone(), bytes);
-                return Ok(Some(Found { reading, value }));
+                return Ok(Some(Found { value, dot, hlc, expires_at, reading }));
             }
         }
-        self.view().get(namespace, key)
+        self.view().get(namespace, key, now)
     }
 
     /// The bytes of the large value of the version `dot`, if it is held.

@@ -469,12 +469,8 @@ impl World {
             }
             for key in KEYS.map(|key| Key::new(key).unwrap()) {
                 let read = |view: &View| {
-                    let found = view.get(&ns(), &key).unwrap();
-                    let shown = found.filter(|found| {
-                        let visible = found.reading.visible(Default::default());
-                        visible.is_some_and(|(version, _)| version.shows_value(u64::MAX))
-                    });
-                    shown.map(|found| found.reading.siblings().to_vec())
+                    let found = view.get(&ns(), &key, u64::MAX).unwrap();
+                    found.map(|found| found.reading.siblings().to_vec())
                 };
                 if read(&views[n]) != read(&views[0]) {
                     return Err(format!("0 and {n} read another {key}"));
@@ -545,7 +541,13 @@ impl Replica {
         let payload = Payload::Inline(value.to_owned().into());
         let put = Put { content_type: ContentType::text(), payload };
         let body = Body::Expiring { put, until };
-        let write = Write { key: Key::new(key).unwrap(), body, blob: None, precondition: Precondition::None };
+        let write = Write {
+            key: Key::new(key).unwrap(),
+            body,
+            blob: None,
+            precondition: Precondition::None,
+            made_from: None,
+        };
         let clock = &mut self.clock;
         let written = self
             .ledger

@@ -345,7 +345,10 @@ impl Ledger {
         let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
         let record = key.and_then(|key| stored::decode_record(&key, &bytes, &self.shared).ok());
         let ns = layout::ns_of_record(at);
-        let was_visible = record.as_ref().is_none_or(|record| self.counts(ns, record) > 0);
+        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| space.no == ns);
+        let space = self.shared.names().into_iter().find_map(of_ns);
+        let shows = |record: &Record| space.as_ref().is_some_and(|space| self.counts(space, record) > 0);
+        let was_visible = record.as_ref().is_none_or(shows);
         let names = record.as_ref().and_then(|_| stored::decode_names_of(&bytes, &self.shared).ok());
         let mut names = names.unwrap_or_default();
         names.retain(|(_, dot)| !parting.earlier.contains(dot));
@@ -354,7 +357,7 @@ impl Ledger {
         for dot in &parting.siblings {
             rest.drop_sibling(*dot);
         }
-        let is_visible = self.counts(ns, &rest) > 0;
+        let is_visible = shows(&rest);
         let origins = self.shared.origins();
         match (unreadable || (rest.siblings().is_empty() && !parting.siblings.is_empty()), names.is_empty()) {
             (true, true) => batch.remove(at.clone()),
@@ -365,10 +368,9 @@ impl Ledger {
             (false, _) => batch.insert(at.clone(), stored::encode_record(&rest, names.iter(), &origins)),
         }
         drop(origins);
-        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| space.no == ns);
         if was_visible
             && !is_visible
-            && let Some(space) = self.shared.names().into_iter().find_map(of_ns)
+            && let Some(space) = &space
         {
             let keys = space.keys().saturating_sub(1);
             space.set_keys(keys);

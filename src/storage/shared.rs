@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     causality::{Floors, Origin, SeenSet},
+    conflict::{Record, Strategies, Strategy, Table},
     digest::Sum,
-    types::Namespace,
+    types::{Key, Namespace},
 };
 
 /// Numbers of origins in one store, both ways. Numbers are never given twice.
@@ -62,6 +63,8 @@ pub(super) struct SpaceState {
     /// A short hash of floors and root; 0 while the root is not known.
     held: AtomicU64,
     revision: AtomicU64,
+    /// How readers resolve siblings; set once, when a node opens the store.
+    strategies: OnceLock<Table>,
 }
 
 impl SpaceState {
@@ -75,7 +78,28 @@ impl SpaceState {
             keys: keys.into(),
             held: 0.into(),
             revision: revision.into(),
+            strategies: OnceLock::new(),
         }
+    }
+
+    pub(super) fn set_strategies(&self, table: Table) {
+        // A store is opened by one node, which has one table.
+        let _ = self.strategies.set(table);
+    }
+
+    pub(super) fn strategies(&self) -> Option<&Table> {
+        self.strategies.get()
+    }
+
+    /// How readers resolve what stands under `key`.
+    pub(super) fn strategy(&self, key: &Key) -> &Strategy {
+        self.strategies.get().map_or(&Strategy::LastWriteWins, |table| table.of(key))
+    }
+
+    /// 1 where readers see a value of `record` at `now`, else 0.
+    pub(super) fn shown(&self, record: &Record, now: u64) -> i64 {
+        let siblings = record.siblings();
+        siblings.first().map_or(0, |first| i64::from(self.strategy(&first.key).shows(siblings, now)))
     }
 
     pub(super) fn seen(&self) -> RwLockReadGuard<'_, SeenSet> {
@@ -151,6 +175,12 @@ impl Shared {
 
     pub(super) fn bases_mut(&self) -> RwLockWriteGuard<'_, Bases> {
         self.bases.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_strategies(&self, strategies: &Strategies) {
+        for (name, space) in &*self.spaces.read().unwrap_or_else(PoisonError::into_inner) {
+            space.set_strategies(strategies.of(name));
+        }
     }
 
     pub(super) fn space(&self, name: &Namespace) -> Option<Arc<SpaceState>> {

@@ -1,8 +1,9 @@
 //! What a commit changed of what readers see: what subscribers are told.
 
+use super::shared::SpaceState;
 use crate::{
     causality::{Dot, Hlc, SeenSet},
-    conflict::{Payload, Put, Record, Strategy, Version},
+    conflict::{Payload, Put, Record, Version, Visible},
     types::{Key, Namespace},
 };
 
@@ -34,14 +35,24 @@ pub struct Sights {
     pub fresh: Vec<(Namespace, SeenSet)>,
 }
 
-/// What readers see of `record`.
-pub(super) fn shown(record: &Record) -> Option<(&Version, &Put)> {
-    record.visible(Strategy::default())
+/// How readers look at a namespace, and when.
+pub(super) struct Seeing<'a> {
+    pub(super) space: &'a SpaceState,
+    /// What the wall clock shows, in milliseconds since 1970.
+    pub(super) now: u64,
+}
+
+impl Seeing<'_> {
+    /// What readers see of `record`, which is that of `key`.
+    pub(super) fn shown<'a>(&self, key: &Key, record: &'a Record) -> Option<Visible<'a>> {
+        record.visible(self.space.strategy(key), self.now)
+    }
 }
 
 /// What the step from `before` to `after` means to readers; nothing where nothing new is held and
 /// they see the same. `held` is what the write `dot` added, if it did; `gone` what it took.
 pub(super) fn sight(
+    seeing: &Seeing<'_>,
     namespace: &Namespace,
     before: Option<&Record>,
     after: &Record,
@@ -49,16 +60,17 @@ pub(super) fn sight(
     held: Option<&Version>,
     gone: Option<&Version>,
 ) -> Option<Sight> {
-    let was = before.and_then(shown).map(|(_, put)| put);
-    let is = shown(after);
-    let news = was != is.map(|(_, put)| put);
+    let key = &held.or(gone)?.key;
+    let was = before.and_then(|before| seeing.shown(key, before));
+    let is = seeing.shown(key, after);
+    let news = was.map(|seen| seen.put) != is.as_ref().map(|seen| seen.put.clone());
     let version = held.or(gone.filter(|_| news))?;
     Some(Sight {
         namespace: namespace.clone(),
         key: version.key.clone(),
         dot,
         hlc: version.hlc,
-        shown: is.map(|(version, put)| (version.dot, put.clone())),
+        shown: is.map(|seen| (seen.version.dot, seen.put.into_owned())),
         news,
         again: held.is_none(),
     })

@@ -4,7 +4,7 @@
 //! context where that follows from the siblings, as it nearly always does. Values are slices of
 //! the bytes read: nothing is copied.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub(super) enum StoredBody<'a> {
     Blob(&'a str, [u8; 32], u64),
     Until(u64, &'a str, &'a [u8]),
     BlobUntil(u64, &'a str, [u8; 32], u64),
+    /// With the stamps of fields, as they are sent.
+    Fields(&'a str, &'a [u8], Cow<'a, [u8]>),
 }
 
 fn damaged(what: &str) -> StoreError {
@@ -116,6 +118,10 @@ fn stored_body(body: &Body) -> StoredBody<'_> {
                 Payload::Blob { hash, size } => StoredBody::BlobUntil(*until, content_type, *hash, *size),
             };
         }
+        Body::Fields(Put { content_type, payload: Payload::Inline(bytes) }, stamps) => {
+            return StoredBody::Fields(content_type.as_str(), bytes, Cow::Owned(wire::encode(stamps).into()));
+        }
+        Body::Fields(put, _) => put,
     };
     let content_type = put.content_type.as_str();
     match &put.payload {
@@ -247,6 +253,12 @@ fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError>
         StoredBody::Json(value) => (ContentType::json(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Octets(value) => (ContentType::octets(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Other(text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
+        StoredBody::Fields(text, value, stamps) => {
+            let stamps = wire::decode_stored(stamps)
+                .map_err(|error| damaged(&format!("the stamps of fields cannot be read: {error}")))?;
+            let put = Put { content_type: other(text)?, payload: Payload::Inline(bytes.slice_ref(value)) };
+            return Ok(Body::Fields(put, Box::new(stamps)));
+        }
         StoredBody::Blob(text, hash, size) => (other(text)?, Payload::Blob { hash: *hash, size: *size }),
     };
     let put = Put { content_type, payload };

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     causality::{Dot, Intervals, Origin, SeenSet},
-    conflict::{Payload, Reading, Record, Strategy, Version},
+    conflict::{Payload, Reading, Record, Table, Version, Visible},
     types::{Key, Namespace, Prefix, Value},
 };
 
@@ -79,17 +79,20 @@ impl View {
         self.snapshot.range(from, to, reverse)
     }
 
-    /// What readers see under `key`.
+    /// What readers see under `key` at `now`, in milliseconds since 1970.
     ///
     /// # Errors
     /// When the store cannot be read or is damaged.
-    pub fn get(&self, namespace: &Namespace, key: &Key) -> Result<Option<Found>, StoreError> {
+    pub fn get(&self, namespace: &Namespace, key: &Key, now: u64) -> Result<Option<Found>, StoreError> {
         let Some(space) = self.shared.space(namespace) else { return Ok(None) };
         let Some(bytes) = self.snapshot.get(&layout::record(space.no, key.as_bytes()))? else {
             return Ok(None);
         };
         let reading = stored::decode_reading(key, &bytes, &self.shared)?;
-        let Some((version, put)) = reading.visible(Strategy::default()) else { return Ok(None) };
+        let Some(Visible { version, put }) = reading.visible(space.strategy(key), now) else {
+            return Ok(None);
+        };
+        let (dot, hlc, expires_at) = (version.dot, version.hlc, version.expires_at());
         let bytes = match &put.payload {
             Payload::Inline(bytes) => bytes.clone(),
             Payload::Blob { .. } => self
@@ -97,7 +100,14 @@ impl View {
                 .ok_or_else(|| damaged("a large value is missing beside its version"))?,
         };
         let value = Value::new(put.content_type.clone(), bytes);
-        Ok(Some(Found { reading, value }))
+        Ok(Some(Found { value, dot, hlc, expires_at, reading }))
+    }
+
+    /// How readers resolve what stands in `namespace`.
+    #[must_use]
+    pub fn strategies(&self, namespace: &Namespace) -> Table {
+        let space = self.shared.space(namespace);
+        space.and_then(|space| space.strategies().cloned()).unwrap_or_default()
     }
 
     /// The bytes of the large value of the version `dot`, if it is held.
@@ -112,6 +122,14 @@ impl View {
 
     pub(super) fn fact(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         self.snapshot.get(key)
+    }
+
+    /// The record of `key`.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn record_of(&self, namespace: &Namespace, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.shared.space(namespace).map_or(Ok(None), |space| self.record(space.no, key))
     }
 
     pub(super) fn record(&self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {

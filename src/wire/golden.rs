@@ -11,7 +11,8 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     causality::{Context, Dot, Floors, Hlc, Intervals, NodeId, Origin, SeenSet},
-    conflict::{Base, Body, Payload, Put, Record, Version},
+    conflict::{Base, Body, Payload, Put, Record, Strategy, Version},
+    replica::{Precondition, Rules, plan_write},
     types::{ContentType, Key, Namespace},
 };
 
@@ -36,6 +37,22 @@ fn large() -> Version {
         body,
         ..put()
     }
+}
+
+/// One field of three was changed, one removed; another is as an earlier write left it.
+fn fields() -> Version {
+    let json = |text: &'static str| {
+        let payload = Payload::Inline(Bytes::from_static(text.as_bytes()));
+        Body::Put(Put { content_type: ContentType::json(), payload })
+    };
+    let rules = Rules { strategy: &Strategy::MergeFields, ..Rules::default() };
+    let write = |current: Option<&Record>, dot, text| {
+        let stamp = |_: &[Version]| Hlc::from_millis(1_800_000_000_000 + u64::from(current.is_some()));
+        plan_write(current, put().key, dot, json(text), Precondition::None, None, rules, stamp)
+            .expect("lawful")
+    };
+    let first = write(None, Dot::new(BAT, 1), r#"{"a":1,"b":{"c":2,"d":3},"e":4}"#);
+    write(Some(&first.plan.record), Dot::new(ANT, 1), r#"{"a":1,"b":{"c":2,"d":5}}"#).version
 }
 
 fn delete() -> Version {
@@ -193,6 +210,7 @@ fn values() -> Vec<(&'static str, Bytes)> {
         ("gossip-envelope", envelope().to_bytes()),
         ("stored-record", encode(&record)),
         ("version-expiring", encode(&expiring())),
+        ("version-with-fields", encode(&fields())),
         ("hash-of-version", Bytes::copy_from_slice(&put().hash().0)),
         ("hash-of-record", Bytes::copy_from_slice(&record.etag().0)),
         ("hash-of-seen-set", Bytes::copy_from_slice(&seen().hash())),
@@ -233,6 +251,9 @@ fn every_message_reads_as_it_was_written() {
     for (name, bytes) in frames() {
         assert_eq!(again(name, &bytes), Ok(bytes), "{name}");
     }
+    let version = fields();
+    assert!(matches!(version.body, Body::Fields(..)));
+    assert_eq!(decode::<Version>(&encode(&version)), Ok(version));
     let signed = envelope();
     assert_eq!(SignedEnvelope::from_bytes(&signed.to_bytes()), Ok(signed.clone()));
     assert_eq!(signed.open().expect("lawful").versions, [put(), large()]);

@@ -355,9 +355,17 @@ async fn a_key_in_a_path_is_decoded_once() {
 async fn what_a_route_does_not_know_is_refused_and_not_ignored() {
     with_node(async |ant| {
         ant.put("/v1/kv/a", b"1").await.expect(200);
-        for target in
-            ["/v1/kv/a", "/v1/scan", "/v1/status", "/v1/peers", "/v1/sync", "/v1/digest", "/v1/dropped"]
-        {
+        for target in [
+            "/v1/kv/a",
+            "/v1/scan",
+            "/v1/status",
+            "/v1/peers",
+            "/v1/sync",
+            "/v1/digest",
+            "/v1/dropped",
+            "/v1/conflicts",
+            "/v1/explain/a",
+        ] {
             let answer = ant.get(&format!("{target}?colour=red")).await.refused(400, "unknown_parameter");
             assert_eq!(answer.json()["parameter"], "colour", "{target}");
             ant.get(&format!("{target}?ns=elsewhere")).await.refused(404, "no_such_namespace");
@@ -365,13 +373,13 @@ async fn what_a_route_does_not_know_is_refused_and_not_ignored() {
             ant.get(&format!("{target}?ns=default")).await.expect(200);
         }
         ant.put("/v1/kv/b?ttl=soon", b"1").await.refused(400, "bad_ttl");
-        ant.ask("PUT", "/v1/kv/b", &[("Tidings-Base", "x")], b"1").await.refused(400, "not_supported");
+        ant.ask("PUT", "/v1/kv/b", &[("Tidings-Base", "x")], b"1").await.refused(400, "bad_header");
         ant.ask("GET", "/v1/kv/a", &[("Tidings-At-Least", "x")], b"").await.refused(400, "bad_header");
         ant.get("/v1/kv/b").await.refused(404, "no_such_key");
         ant.get("/v1/nothing").await.refused(404, "not_found_route");
         ant.get("/").await.refused(404, "not_found_route");
-        let patch = ant.ask("PATCH", "/v1/kv/a", &[], b"{}").await.refused(405, "method_not_allowed");
-        assert_eq!(patch.headers["allow"], "GET,HEAD,PUT,DELETE");
+        let post = ant.ask("POST", "/v1/kv/a", &[], b"{}").await.refused(405, "method_not_allowed");
+        assert_eq!(post.headers["allow"], "GET,HEAD,PUT,PATCH,DELETE");
         ant.get("/v1/batch").await.refused(405, "method_not_allowed");
     })
     .await;

@@ -7,7 +7,11 @@ mod actors;
 mod admission;
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "cli")]
+mod cli_conflicts;
 mod clocks;
+#[cfg(feature = "http")]
+mod conflicts;
 mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
@@ -31,8 +35,10 @@ mod program;
 #[cfg(feature = "cli")]
 mod programs;
 mod repair;
+mod resolvers;
 #[cfg(feature = "cli")]
 mod stalls;
+mod strategies;
 mod support;
 mod topologies;
 mod upkeep;

@@ -444,13 +444,10 @@ impl Talk<'_> {
             }
         });
         let me = Origin { node: self.society.node, epoch: self.society.epoch.load(Ordering::Relaxed) };
-        let shown = theirs.get(&me).map_or(0, crate::causality::Intervals::max);
-        let written = self
-            .society
-            .reader()
-            .with_seen(self.namespace, |seen| seen.get(&me).map_or(0, crate::causality::Intervals::max))
-            .unwrap_or(0);
-        if shown > written {
+        let last = |seen: &SeenSet, pen: &Origin| seen.get(pen).map_or(0, crate::causality::Intervals::max);
+        let more = |seen: &SeenSet| me.pens().iter().any(|pen| last(theirs, pen) > last(seen, pen));
+        let knows_more = self.society.reader().with_seen(self.namespace, more);
+        if knows_more.unwrap_or_else(|| more(&SeenSet::new())) {
             let (reply, begun) = oneshot::channel();
             self.society.storage.cast(StorageMsg::PeerKnowsMore { origin: me, reply });
             let _storage_is_gone = begun.await;

@@ -5,22 +5,29 @@ use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 use toml::{Spanned, Value};
 
 use super::{
-    Given, Source,
+    Given, Source, StrategyGiven,
     key::{KEYS, Key, Shape},
+    strategies,
 };
 use crate::cli::failure::Failure;
+
+/// What a file says.
+pub(super) type Said = (BTreeMap<&'static str, Given>, Vec<StrategyGiven>);
+
+/// The table of strategies.
+const STRATEGIES: &str = "strategies";
 
 /// The settings in the file at `path`.
 ///
 /// # Errors
 /// When it cannot be read, is no TOML, or has a key or a value that is not known; with its line.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<&'static str, Given>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Said, Failure> {
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("{}: the file cannot be read: {error}", path.display())))?;
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<BTreeMap<&'static str, Given>, Failure> {
+fn parse(path: &Path, text: &str) -> Result<Said, Failure> {
     let at = |line: usize, why: &str| Failure::usage(format!("{}:{line}: {why}", path.display()));
     let entries: BTreeMap<Spanned<String>, Value> =
         toml::from_str(text).map_err(|error| at(line(text, error.span()), error.message().trim()))?;
@@ -31,6 +38,9 @@ fn parse(path: &Path, text: &str) -> Result<BTreeMap<&'static str, Given>, Failu
     for (name, value) in entries {
         let line = line(text, Some(name.span()));
         let name = name.into_inner();
+        if name == STRATEGIES {
+            continue;
+        }
         let key = KEYS
             .iter()
             .find(|key| key.name == name)
@@ -38,7 +48,9 @@ fn parse(path: &Path, text: &str) -> Result<BTreeMap<&'static str, Given>, Failu
         let values = values(key, value).map_err(|why| at(line, &format!("{name}: {why}")))?;
         settings.insert(key.name, Given { values, source: Source::File(path.to_owned(), line) });
     }
-    Ok(settings)
+    let source = |span| Source::File(path.to_owned(), line(text, span));
+    let strategies = strategies::read(text, source).map_err(|(span, why)| at(line(text, span), &why))?;
+    Ok((settings, strategies))
 }
 
 fn line(text: &str, span: Option<Range<usize>>) -> usize {
@@ -81,7 +93,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<BTreeMap<&'static str, Given>, Failure> {
-        parse(Path::new("t.toml"), text)
+        parse(Path::new("t.toml"), text).map(|(settings, _)| settings)
     }
 
     fn mistake(text: &str) -> String {
@@ -115,11 +127,44 @@ mod tests {
             mistake("name = \"ant\"\n\ndata_dir = \"x\"\n"),
             "t.toml:3: there is no setting \"data_dir\"; did you mean \"data-dir\"?"
         );
-        assert!(
-            mistake("[strategies]\na = \"b\"\n").starts_with("t.toml:1: there is no setting \"strategies\"")
-        );
         assert!(mistake("x = 1\nz = 1\n").starts_with("t.toml:1: "));
         assert!(mistake("peers = []").ends_with("did you mean \"peer\"?"));
+    }
+
+    #[test]
+    fn strategies_stand_in_a_table_and_know_their_lines() {
+        let text = "name = \"ant\"\n[strategies]\n\"users/log\" = \"keep-all\"\nusers = \"merge-fields\"\n\"\" = \"delete-wins\"\n";
+        let (settings, strategies) = parse(Path::new("t.toml"), text).expect("lawful");
+        assert_eq!(settings.len(), 1);
+        let lines: Vec<_> = strategies.iter().map(|row| (row.toml(), row.source.to_string())).collect();
+        let expected = [
+            ("\"users/log\" = \"keep-all\"", "file t.toml:3"),
+            ("\"users\" = \"merge-fields\"", "file t.toml:4"),
+            ("\"\" = \"delete-wins\"", "file t.toml:5"),
+        ];
+        assert_eq!(lines, expected.map(|(row, source)| (row.to_owned(), source.to_owned())));
+    }
+
+    #[test]
+    fn a_wrong_strategy_is_named_with_its_line_and_what_to_write() {
+        for (text, line, part) in [
+            ("[strategies]\na = \"b\"", 2, "\"b\" is no strategy: write last-write-wins, "),
+            (
+                "[strategies]\na = \"keep-all\"\n\"a//b\" = \"keep-all\"",
+                3,
+                "\"a//b\": this is no prefix of keys",
+            ),
+            ("[strategies]\na = 1", 2, "\"a\": write the name of a strategy"),
+            ("[strategies]\na = \"custom:x\"", 2, "this program has no resolvers"),
+            ("[strategies]\na = \"keep-all\"\n\"a/\" = \"keep-all\"", 3, "has a strategy already"),
+            ("strategies = 1", 1, "write a table"),
+        ] {
+            let said = mistake(text);
+            assert!(
+                said.starts_with(&format!("t.toml:{line}: strategies: ")) && said.contains(part),
+                "{said}"
+            );
+        }
     }
 
     #[test]

@@ -3,14 +3,17 @@
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use super::{
-    Flags, Given, Source, file,
+    Flags, Given, Source, StrategyGiven, file,
     key::{KEYS, Key},
 };
 use crate::cli::failure::Failure;
 
 /// What is given for every setting, by the source that beats the others.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Merged(BTreeMap<&'static str, Given>);
+pub(in crate::cli) struct Merged {
+    given: BTreeMap<&'static str, Given>,
+    strategies: Vec<StrategyGiven>,
+}
 
 impl Merged {
     /// Reads the file, if there is one, and fills in the defaults.
@@ -18,8 +21,8 @@ impl Merged {
     /// # Errors
     /// When the file cannot be used.
     pub(in crate::cli) fn of(flags: &Flags) -> Result<Self, Failure> {
-        let file = flags.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
-        Ok(Self::layered(&flags.given, file))
+        let (file, strategies) = flags.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
+        Ok(Self { strategies, ..Self::layered(&flags.given, file) })
     }
 
     fn layered(flags: &BTreeMap<&'static str, Given>, mut file: BTreeMap<&'static str, Given>) -> Self {
@@ -28,17 +31,22 @@ impl Merged {
             let or_default = || Given { values: default(key), source: Source::Default };
             (key.name, given.unwrap_or_else(or_default))
         };
-        Self(KEYS.iter().map(pick).collect())
+        Self { given: KEYS.iter().map(pick).collect(), strategies: Vec::new() }
     }
 
     /// Every setting, in the order in which people ask for them.
     pub(in crate::cli) fn iter(&self) -> impl Iterator<Item = (&'static Key, &Given)> {
-        KEYS.iter().filter_map(|key| Some((key, self.0.get(key.name)?)))
+        KEYS.iter().filter_map(|key| Some((key, self.given.get(key.name)?)))
+    }
+
+    /// The strategies, in the order of the file.
+    pub(in crate::cli) fn strategies(&self) -> &[StrategyGiven] {
+        &self.strategies
     }
 
     /// What is given for the setting `name`.
     pub(super) fn get(&self, name: &str) -> &Given {
-        self.0.get(name).expect("every key is filled in, and only keys are asked for")
+        self.given.get(name).expect("every key is filled in, and only keys are asked for")
     }
 }
 

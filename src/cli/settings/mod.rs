@@ -5,10 +5,12 @@ mod file;
 mod flags;
 mod key;
 mod merged;
+mod strategies;
 mod typed;
 
 pub(super) use flags::Flags;
 pub(super) use merged::Merged;
+pub(super) use strategies::StrategyGiven;
 pub(super) use typed::{Http, Join, Settings};
 
 use std::{fmt, path::PathBuf};

@@ -14,8 +14,9 @@ use crate::{
     causality::NodeId,
     cli::failure::Failure,
     http::BearerTokens,
-    node::{Durability, Multiaddr},
+    node::{Durability, Multiaddr, Strategy},
     storage::HISTORY_MAX,
+    types::Prefix,
 };
 
 /// Settings that make sense.
@@ -37,6 +38,8 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) sync_interval: Duration,
     pub(in crate::cli) delete_retention: Duration,
     pub(in crate::cli) history: usize,
+    /// How readers resolve concurrent versions, by prefix.
+    pub(in crate::cli) strategies: Vec<(Prefix, Strategy)>,
     pub(in crate::cli) log: String,
 }
 
@@ -81,6 +84,7 @@ impl Settings {
             allow: all(merged, "allow")?,
             durability: durability(merged)?,
             sync_interval: interval(merged)?,
+            strategies: strategies(merged),
             delete_retention: *one::<humantime::Duration>(merged, "delete-retention")?,
             history: history(merged)?,
             log: text(merged, "log")?,
@@ -93,6 +97,10 @@ fn history(merged: &Merged) -> Result<usize, Failure> {
         versions @ 0..=HISTORY_MAX => Ok(versions),
         _ => Err(wrong("history", merged.get("history"), format!("0 to {HISTORY_MAX}"))),
     }
+}
+
+fn strategies(merged: &Merged) -> Vec<(Prefix, Strategy)> {
+    merged.strategies().iter().map(|row| (row.prefix.clone(), row.strategy.clone())).collect()
 }
 
 fn wrong(name: &str, given: &Given, why: impl Display) -> Failure {
