@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 
 use crate::{
     causality::{DeadSet, Hlc},
-    conflict::Base,
+    conflict::{Base, Record},
     storage::{
         Batch, Durability, Ledger, Store, View, layout,
         ledger_tests::{Replica, ns},
@@ -47,7 +47,7 @@ fn audit(replica: &Replica) {
         view.records(&ns(), &Prefix::all(), None, false).map(Result::unwrap).collect();
     assert_eq!(afresh, replica.records());
     let resolved = |base: &Base| base.covers().is_some();
-    assert!(afresh.values().flat_map(|r| r.siblings()).filter_map(|v| v.base.as_ref()).all(resolved));
+    assert!(afresh.values().flat_map(Record::siblings).filter_map(|v| v.base.as_ref()).all(resolved));
     let mut dead = DeadSet::new();
     let origins = [replica.origin, other().origin];
     let (from, to) = layout::all(b'x');
@@ -221,7 +221,6 @@ proptest! {
                 Step::Collect(count) => {
                     commit(&mut replica);
                     replica.ledger.collect_bases(count).unwrap();
-                    continue;
                 }
                 Step::Reopen => {
                     commit(&mut replica);
