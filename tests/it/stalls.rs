@@ -78,7 +78,7 @@ async fn a_stalled_disk_and_a_frozen_peer_keep_memory_bounded_and_everything_rec
         assert!(written < 20_000, "{shed} shed by who cannot store, {dropped} dropped for who takes nothing");
         bat.put(format!("flood/{}", written % FLOODED), value.clone()).await.unwrap();
         written += 1;
-        if written % 20 != 0 {
+        if !written.is_multiple_of(20) {
             continue;
         }
         all_is_bounded(&all).await;
