@@ -87,11 +87,10 @@ impl Strategy {
             return Visible::of(only);
         }
         match self {
-            Self::LastWriteWins => greatest(siblings).and_then(Visible::of),
             Self::FirstWriteWins => puts(siblings).min_by_key(|version| version.rank()).and_then(Visible::of),
             Self::KeepAll | Self::UpdateWins => greatest_put(siblings),
             Self::DeleteWins if siblings.iter().any(Version::is_delete) => None,
-            Self::DeleteWins => greatest(siblings).and_then(Visible::of),
+            Self::LastWriteWins | Self::DeleteWins => greatest(siblings).and_then(Visible::of),
             Self::MergeFields => match fields::merge_readable(siblings) {
                 Some((version, put)) => Some(Visible { version, put: Cow::Owned(put) }),
                 None => greatest(siblings).and_then(Visible::of),

@@ -18,7 +18,7 @@
 //!   `application/json` value any JSON, other values base64. Without one, a JSON string is stored
 //!   as text and anything else as JSON, so that a scan shows what the batch was given.
 //!
-//! * `Tidings-Base` on `PUT` and `DELETE` takes one ETag: what the write was made from. `PATCH` takes
+//! * `Tidings-Base` on `PUT` and `DELETE` takes one `ETag`: what the write was made from. `PATCH` takes
 //!   `application/merge-patch+json`, is tried again where somebody else was quicker, and changes JSON only.
 //!
 //! # Invariants

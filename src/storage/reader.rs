@@ -145,7 +145,7 @@ impl Reader {
             };
             if let Some(bytes) = bytes {
                 let value = Value::new(put.content_type.clone(), bytes);
-                return Ok(Some(Found { value, dot, hlc, reading }));
+                return Ok(Some(Found { reading, value, dot, hlc }));
             }
         }
         self.view().get(namespace, key)

@@ -79,7 +79,7 @@ impl View {
                 .ok_or_else(|| damaged("a large value is missing beside its version"))?,
         };
         let value = Value::new(put.content_type.clone(), bytes);
-        Ok(Some(Found { value, dot, hlc, reading }))
+        Ok(Some(Found { reading, value, dot, hlc }))
     }
 
     /// How readers resolve what stands in `namespace`.
