@@ -91,11 +91,10 @@ impl Strategy {
             return seen(only);
         }
         match self {
-            Self::LastWriteWins => greatest(siblings).and_then(seen),
             Self::FirstWriteWins => puts(siblings, now).min_by_key(|version| version.rank()).and_then(seen),
             Self::KeepAll | Self::UpdateWins => greatest_put(siblings, now),
             Self::DeleteWins if puts(siblings, now).count() < siblings.len() => None,
-            Self::DeleteWins => greatest(siblings).and_then(seen),
+            Self::LastWriteWins | Self::DeleteWins => greatest(siblings).and_then(seen),
             Self::MergeFields => match fields::merge_readable(siblings) {
                 Some((version, put)) => Some(Visible { version, put: Cow::Owned(put) }),
                 None => greatest(siblings).and_then(seen),

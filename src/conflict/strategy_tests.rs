@@ -144,10 +144,8 @@ fn what_was_deleted_and_made_again_stands_beside_a_concurrent_write_like_a_put()
         assert_eq!(seen(&versions), expected.map(|stamp| Some(stamp).filter(|stamp| *stamp > 0)));
         // Before ant made it again.
         let deleted = [ant[0].clone(), ant[1].clone(), versions[3].clone()];
-        let expected = match put {
-            true => [Some(stamp), Some(stamp), Some(stamp), Some(stamp), None, Some(stamp)],
-            false => [None; 6],
-        };
+        let seen_last = Some(stamp).filter(|_| put);
+        let expected = [seen_last, seen_last, seen_last, seen_last, None, seen_last];
         assert_eq!(seen(&deleted), expected);
     }
 }

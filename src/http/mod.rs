@@ -21,7 +21,7 @@
 //! * Changes are [followed](crate::docs::following) from a cursor; `POST /v1/kv/{prefix}/` makes a key below the prefix.
 //! * `/api` has the routes, bodies and codes of a Node.js server of old; errors there are `{"error": "…"}`, and a value that is no JSON is a
 //!   string. `/api/scan` answers with 1,000 entries unless `limit` says otherwise.
-//! * `Tidings-Base` on `PUT` and `DELETE` takes one ETag: what the write was made from. `PATCH` takes
+//! * `Tidings-Base` on `PUT` and `DELETE` takes one `ETag`: what the write was made from. `PATCH` takes
 //!   `application/merge-patch+json`, is tried again where somebody else was quicker, and changes JSON only.
 //!
 //! # Tokens

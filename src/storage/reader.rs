@@ -147,7 +147,7 @@ impl Reader {
             };
             if let Some(bytes) = bytes {
                 let value = Value::new(put.content_type.clone(), bytes);
-                return Ok(Some(Found { value, dot, hlc, expires_at, reading }));
+                return Ok(Some(Found { reading, value, dot, hlc, expires_at }));
             }
         }
         self.view().get(namespace, key, now)

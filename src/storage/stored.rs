@@ -110,7 +110,6 @@ pub(super) fn stored_version<'a>(version: &'a Version, origins: &Origins) -> Sto
 fn stored_body(body: &Body) -> StoredBody<'_> {
     let put = match body {
         Body::Delete => return StoredBody::Delete,
-        Body::Put(put) => put,
         Body::Expiring { put, until } => {
             let content_type = put.content_type.as_str();
             return match &put.payload {
@@ -121,7 +120,7 @@ fn stored_body(body: &Body) -> StoredBody<'_> {
         Body::Fields(Put { content_type, payload: Payload::Inline(bytes) }, stamps) => {
             return StoredBody::Fields(content_type.as_str(), bytes, Cow::Owned(wire::encode(stamps).into()));
         }
-        Body::Fields(put, _) => put,
+        Body::Put(put) | Body::Fields(put, _) => put,
     };
     let content_type = put.content_type.as_str();
     match &put.payload {

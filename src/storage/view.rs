@@ -100,7 +100,7 @@ impl View {
                 .ok_or_else(|| damaged("a large value is missing beside its version"))?,
         };
         let value = Value::new(put.content_type.clone(), bytes);
-        Ok(Some(Found { value, dot, hlc, expires_at, reading }))
+        Ok(Some(Found { reading, value, dot, hlc, expires_at }))
     }
 
     /// How readers resolve what stands in `namespace`.

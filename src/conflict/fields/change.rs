@@ -66,7 +66,9 @@ fn gone(
     };
     let holds = |mark: &Path, stamp: Stamp| {
         let again = kept.get(mark).is_some_and(Option::is_none);
-        !again && !(stamp >= own && changed(mark)) && !gone.keys().any(|cut: &Path| mark.starts_with(cut))
+        let taken_for_earlier = stamp >= own && changed(mark);
+        let below_another = gone.keys().any(|cut: &Path| mark.starts_with(cut));
+        !(again || taken_for_earlier || below_another)
     };
     let mut earlier: Vec<(&Path, Stamp)> = base.gone.iter().map(|(mark, stamp)| (mark, *stamp)).collect();
     earlier.retain(|(mark, stamp)| holds(mark, *stamp));

@@ -60,7 +60,7 @@ fn object_bytes(version: &Version) -> Option<&Bytes> {
 
 /// What readers see of siblings under `merge-fields`, where that is made of several of them: the
 /// greatest decides whether an object is seen; if so, all objects are merged.
-pub(crate) fn merge_readable<'a>(siblings: &'a [Version]) -> Option<(&'a Version, Put)> {
+pub(crate) fn merge_readable(siblings: &[Version]) -> Option<(&Version, Put)> {
     let greatest = siblings.iter().max_by_key(|version| version.rank())?;
     let put = greatest.put()?;
     let merged = merge(siblings)?;
