@@ -2,7 +2,12 @@
 //! the time from a put to its subscriber. `TIDINGS_BENCH_WRITES` makes the run smaller than 200,000.
 
 #![expect(clippy::unwrap_used, reason = "a bench that fails may fail with a trace")]
-#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
 
 #[path = "../shared/mod.rs"]
 #[expect(dead_code, reason = "a bench does not use all of it")]

@@ -41,7 +41,9 @@ impl Uuid {
     #[must_use]
     pub fn next(last: Self, ms: u64, random: u128) -> Self {
         let fresh = Self::v7(ms, random);
-        if fresh.ms > last.ms { fresh } else { last.after((random as u64 >> 32).max(1)) }
+        let [a, b, c, d, ..] = random.to_le_bytes();
+        let step = u32::from_le_bytes([a, b, c, d]).max(1);
+        if fresh.ms > last.ms { fresh } else { last.after(step.into()) }
     }
 }
 

@@ -9,7 +9,7 @@ use tidings::{
     Key, Namespace, Node, Prefix, Value,
     node::{BatchOp, Changed, Cursor, Dot, Space, Watch, WatchError, WatchEvent, WatchOptions},
 };
-use tokio::time;
+use tokio::{task::JoinSet, time};
 
 use super::support::*;
 
@@ -60,12 +60,11 @@ async fn subscriptions_fire_for_the_exact_path_and_everything_below_once_per_rea
     let mut there = bat.watch(prefix("users")).await.unwrap();
     // One that fails, or never reads, hurts nobody.
     let idle = ant.watch(prefix("users")).await.unwrap();
-    let failing = tokio::spawn({
-        let mut failing = ant.watch(prefix("users")).await.unwrap();
-        async move {
-            failing.next().await;
-            panic!("a subscriber fails");
-        }
+    let mut fails = ant.watch(prefix("users")).await.unwrap();
+    let mut failing = JoinSet::new();
+    failing.spawn(async move {
+        fails.next().await;
+        panic!("a subscriber fails");
     });
     link(ant, bat).await;
     ant.put("users2/1", "no").await.unwrap();
@@ -88,7 +87,7 @@ async fn subscriptions_fire_for_the_exact_path_and_everything_below_once_per_rea
         both.sort();
         assert_eq!(both, [("users".to_owned(), None), is("users/1", "b")]);
     }
-    assert!(failing.await.unwrap_err().is_panic());
+    assert!(failing.join_next().await.unwrap().unwrap_err().is_panic());
     drop((here, idle));
     bat.put("users/3", "last").await.unwrap();
     assert_eq!(told(&mut there).await, is("users/3", "last"));
@@ -117,14 +116,12 @@ async fn a_snapshot_is_told_first_and_then_what_happens_without_a_gap() {
     ant.put("users/gone", "x").await.unwrap();
     ant.delete("users/gone").await.unwrap();
     let mut watch = space(&ant).watch(prefix("users"), from_the_beginning()).await.unwrap();
-    let writer = tokio::spawn({
-        let ant = ant.clone();
-        async move {
-            for n in 0..2_000 {
-                ant.put(format!("users/{n}"), "new").await.unwrap();
-            }
-            ant.put("users/end", "end").await.unwrap();
+    let (mut writer, node) = (JoinSet::new(), ant.clone());
+    writer.spawn(async move {
+        for n in 0..2_000 {
+            node.put(format!("users/{n}"), "new").await.unwrap();
         }
+        node.put("users/end", "end").await.unwrap();
     });
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     loop {
@@ -139,7 +136,7 @@ async fn a_snapshot_is_told_first_and_then_what_happens_without_a_gap() {
             break;
         }
     }
-    writer.await.unwrap();
+    writer.join_all().await;
     seen.remove("users/end");
     assert!(seen.values().all(|value| value == "new"), "each key ends as it is");
 }
@@ -396,12 +393,15 @@ async fn a_follower_that_moves(seed: u64) {
     link(&nodes[0], &nodes[1]).await;
     let mut dice = Dice(seed);
     let writers = [writes(nodes[0].clone(), seed * 2 + 1, 300), writes(nodes[1].clone(), seed * 2 + 2, 300)];
-    let writers: Vec<_> = writers.into_iter().map(tokio::spawn).collect();
+    let mut writers: JoinSet<()> = writers.into_iter().collect();
     let mut client = Client::default();
     let mut cursor = Cursor::beginning(Namespace::default(), Prefix::all());
     let mut moves = 0;
     loop {
-        let done = writers.iter().all(tokio::task::JoinHandle::is_finished);
+        while let Some(written) = writers.try_join_next() {
+            written.unwrap();
+        }
+        let done = writers.is_empty();
         if done {
             mend(&nodes[0], &nodes[1]).await;
             until_equal(&nodes).await;
