@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use tidings::{
-    Node,
-    node::{NodeEvent, ReadError},
+    Key, Namespace, Node, Value,
+    node::{NodeEvent, ReadError, WriteOptions},
     storage::Durability,
 };
 
@@ -227,6 +227,44 @@ async fn a_store_that_lost_its_last_writes_learns_so_from_a_peer_and_begins_a_ne
     let written = ant.put("k/0", "after").await.unwrap();
     assert_eq!(written.dot.seq, 1, "the first of a new life");
     until_text(&bat, "k/0", "after").await;
+    assert_eq!(metric(&bat, "tidings_collisions_total"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_write_of_another_pen_of_the_node_begins_a_new_life_too() {
+    let mesh = mesh_name();
+    let mut machine = Machine::new(&mesh, "ant");
+    let ant = machine.builder().durability(Durability::Buffer).start().await.unwrap();
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    link(&ant, &bat).await;
+    ant.put("k", "first").await.unwrap();
+    let first = ant.get("k").await.unwrap().unwrap();
+    ant.put("k", "second").await.unwrap();
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    let from_first = |text: &'static str| {
+        let options = WriteOptions { base: Some(first.etag.clone()), ..WriteOptions::default() };
+        (Key::new("k").unwrap(), Value::from(text), options)
+    };
+    let space = ant.space(&Namespace::default()).unwrap();
+    let (key, value, options) = from_first("beside");
+    let beside = space.put_with(key, value, options).await.unwrap();
+    assert_ne!(beside.dot.origin, first.dot.origin, "another pen of the same node");
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    let life = epoch(&ant).await;
+    drop((ant, space));
+    machine.disk.crash_losing(1);
+    let ant = machine.builder().durability(Durability::Buffer).start().await.unwrap();
+    assert_eq!(ant.get("k").await.unwrap().unwrap().siblings, 1, "what was written beside is gone");
+    link(&ant, &bat).await;
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    assert_ne!(epoch(&ant).await, life);
+    assert_eq!(ant.get("k").await.unwrap().unwrap().siblings, 2);
+    let space = ant.space(&Namespace::default()).unwrap();
+    let (key, value, options) = from_first("again");
+    let again = space.put_with(key, value, options).await.unwrap();
+    assert_ne!(again.dot, beside.dot);
+    until_equal(&[ant.clone(), bat.clone()]).await;
+    assert_eq!(ant.get("k").await.unwrap().unwrap().siblings, 3);
     assert_eq!(metric(&bat, "tidings_collisions_total"), 0);
 }
 

@@ -135,6 +135,16 @@ fn a_removed_field_comes_back_only_by_being_written_again() {
 }
 
 #[test]
+fn a_field_of_a_removed_object_that_is_written_again_by_a_slow_clock_is_seen() {
+    let mut desk = Desk::default();
+    let base = desk.put(&Record::default(), 1, r#"{"o":{"a":1},"x":1}"#);
+    let removed = desk.put(&record(&[&base]), 9, r#"{"x":1}"#);
+    let again = desk.put(&record(&[&removed]), 2, r#"{"o":{"a":2},"x":1}"#);
+    let beside = desk.put(&record(&[&removed]), 10, r#"{"x":10}"#);
+    assert_eq!(shown(&[&again, &beside]).as_deref(), Some(r#"{"o":{"a":2},"x":10}"#));
+}
+
+#[test]
 fn what_is_no_object_is_resolved_as_a_whole() {
     let mut desk = Desk::default();
     let base = desk.put(&Record::default(), 1, r#"{"a":1,"b":1}"#);
