@@ -29,6 +29,7 @@
 mod at_least;
 mod batch;
 mod body;
+mod bundle;
 mod deadline;
 mod digest;
 mod drain;

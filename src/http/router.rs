@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     at_least::Tokens,
-    batch, body,
+    batch, body, bundle,
     deadline::{self, deadline},
     digest,
     drain::drain,
@@ -56,7 +56,7 @@ pub fn router(node: Node) -> Router {
 /// As [`router()`], for requests to `hosts`.
 pub fn router_for(node: Node, hosts: Hosts) -> Router {
     let app = App { node, large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)), tokens: Arc::default() };
-    dress(quick().merge(slow()).with_state(app), hosts)
+    dress(quick().merge(slow()).merge(streams()).with_state(app), hosts)
 }
 
 /// Puts around routes what all of them need.
@@ -95,6 +95,11 @@ fn slow() -> Router<App> {
     Router::new()
         .route("/v1/sync", get(sync::state).post(sync::round))
         .route_layer(from_fn_with_state(deadline::SYNC_TIME_MAX, deadline))
+}
+
+/// They end by themselves: when nothing comes, or it takes too long.
+fn streams() -> Router<App> {
+    Router::new().route("/v1/export", get(bundle::export)).route("/v1/import", post(bundle::import))
 }
 
 async fn no_route(uri: Uri) -> Problem {

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod builder;
+mod bundle;
 mod error;
 mod handle;
 mod space;
@@ -9,6 +10,7 @@ mod start;
 mod wait;
 
 pub use builder::{Builder, Discovery, Membership};
+pub use bundle::{Export, ImportError, Imported};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
 pub use handle::Node;
 pub use space::{BatchOp, Entry, Scan, ScanPage, Space, TTL_MAX, WriteOptions, Written};
@@ -27,5 +29,6 @@ pub use crate::{
     conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
+    wire::BundleError,
     storage::{Change, Dropped, Durability, Earlier, OpenError, StoreError},
 };

@@ -155,7 +155,7 @@ impl Space {
         &self.namespace
     }
 
-    fn society(&self) -> &Society {
+    pub(super) fn society(&self) -> &Society {
         &self.node.inner.society
     }
 
@@ -370,7 +370,7 @@ impl Space {
         Ok(reader)
     }
 
-    fn check_open(&self) -> Result<(), ReadError> {
+    pub(super) fn check_open(&self) -> Result<(), ReadError> {
         if self.society().ready.load(Ordering::SeqCst) { Ok(()) } else { Err(ReadError::Closed) }
     }
 
