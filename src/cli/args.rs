@@ -74,6 +74,10 @@ pub(super) enum Command {
         #[arg(long)]
         status: bool,
     },
+    /// Write what the node holds to a file: a backup, or a bundle for a node that no wire reaches.
+    Export(Export),
+    /// Have the node take in such a file.
+    Import(Import),
     /// Check a data directory that no node uses; refill it from the peers.
     Doctor(Doctor),
     /// Look at the settings of a node.
@@ -138,6 +142,21 @@ pub(super) struct History {
     /// Write this one again, by its number in the list: 1 is the newest. It is a write like any other.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) restore: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The file; it is there once all of it is, and takes the place of an older one.
+    pub(super) file: PathBuf,
+    /// Leave out what this names: the frontier that an earlier export has printed.
+    #[arg(long, value_name = "FRONTIER")]
+    pub(super) since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The file; it is verified as a whole before anything is sent.
+    pub(super) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

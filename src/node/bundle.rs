@@ -20,7 +20,8 @@ use crate::{
     storage::{StoreError, View},
     types::Namespace,
     wire::{
-        BUNDLE_PART_BYTES, BundleChunk, BundleEnd, BundleError, BundleHead, BundleReader, BundleWriter, PAGE_BYTES, PAGE_VERSIONS, Page,
+        BUNDLE_PART_BYTES, BundleChunk, BundleEnd, BundleError, BundleHead, BundleReader, BundleWriter,
+        PAGE_BYTES, PAGE_VERSIONS, Page,
     },
 };
 
@@ -260,7 +261,9 @@ impl Space {
         let why = match absorbed.await.map_err(|_| WriteError::Closed)?? {
             Absorbed::Done => None,
             Absorbed::Late(_) => Some("something else came meanwhile: import it again"),
-            Absorbed::DoesNotAddUp => Some("something was lost here: it is fetched from the peers; import it again"),
+            Absorbed::DoesNotAddUp => {
+                Some("something was lost here: it is fetched from the peers; import it again")
+            }
         };
         imported.complete = why.is_none();
         imported.incomplete_because = why.map(ToOwned::to_owned);

@@ -29,6 +29,6 @@ pub use crate::{
     conflict::{Etag, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
-    wire::BundleError,
-    storage::{Change, Dropped, Durability, Earlier, OpenError, StoreError},
+    storage::{Change, Dropped, Durability, Earlier, HISTORY_MAX, OpenError, StoreError},
+    wire::{BundleChunk, BundleEnd, BundleError, BundleHead, BundleReader},
 };

@@ -56,6 +56,7 @@ pub struct WritePlan {
 /// # Errors
 /// [`Refused`] when a delete finds nothing, the precondition does not hold, or more than
 /// [`CONTEXT_ENTRIES_MAX`] origins wrote the key.
+#[expect(clippy::too_many_arguments, reason = "all that a write depends on")]
 pub fn plan_write(
     current: Option<&Record>,
     key: Key,

@@ -190,7 +190,7 @@ fn a_large_value_leaves_its_size_and_not_its_bytes() {
     let bytes = bytes::Bytes::from(vec![7; 100_000]);
     let payload = Payload::Blob { hash: *blake3::hash(&bytes).as_bytes(), size: 100_000 };
     ant.put("k", "small");
-    let Body::Put(put) = ant.history_body(payload) else { unreachable!("a put") };
+    let put = crate::conflict::Put { content_type: crate::types::ContentType::octets(), payload };
     let write = super::Write {
         key: Key::new("k").unwrap(),
         body: Body::Put(put),
@@ -209,13 +209,6 @@ fn a_large_value_leaves_its_size_and_not_its_bytes() {
     bat.fill_from(&ant, None);
     assert_eq!(bat.values("k"), ["small"]);
     assert_eq!(bat.ledger.root(&ns()), ant.ledger.root(&ns()));
-}
-
-impl Replica {
-    fn history_body(&self, payload: Payload) -> Body {
-        let content_type = crate::types::ContentType::octets();
-        Body::Put(crate::conflict::Put { content_type, payload })
-    }
 }
 
 #[test]

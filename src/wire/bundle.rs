@@ -89,7 +89,9 @@ pub enum BundleError {
     #[error("the bundle has format {0}, this program reads up to {BUNDLE_VERSION}: update this program")]
     Newer(u8),
     /// The bytes do not match their hash.
-    #[error("the bundle was altered, or damaged on its way: the part at byte {at} does not match its hash; copy it again")]
+    #[error(
+        "the bundle was altered, or damaged on its way: the part at byte {at} does not match its hash; copy it again"
+    )]
     Altered {
         /// Where the part begins.
         at: u64,

@@ -28,7 +28,8 @@ mod hostile;
 
 pub use blob::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest};
 pub use bundle::{
-    BUNDLE_CHUNK_BYTES_MAX, BUNDLE_PART_BYTES, BUNDLE_VERSION, BundleChunk, BundleEnd, BundleError, BundleHead, BundleReader, BundleWriter,
+    BUNDLE_CHUNK_BYTES_MAX, BUNDLE_PART_BYTES, BUNDLE_VERSION, BundleChunk, BundleEnd, BundleError,
+    BundleHead, BundleReader, BundleWriter,
 };
 pub use codec::{DecodeError, decode, decode_stored, encode, encode_into};
 pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, EnvelopeError, SignedEnvelope};

@@ -78,8 +78,7 @@ async fn counts_follow_deadlines_without_anybody_looking() {
     };
     ant.batch((0..700).map(write).collect()).await.unwrap();
     assert_eq!(ant.status().await.keys, 701);
-    until("all but one are counted out", || async { (ant.status().await.keys == 1).then_some(()) })
-        .await;
+    until("all but one are counted out", || async { (ant.status().await.keys == 1).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,8 +13,7 @@ use super::{Given, Merged, Source, key::switch};
 use crate::{
     causality::NodeId,
     cli::failure::Failure,
-    node::{Durability, Multiaddr},
-    storage::HISTORY_MAX,
+    node::{Durability, HISTORY_MAX, Multiaddr},
 };
 
 /// Settings that make sense.
