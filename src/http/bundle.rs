@@ -1,6 +1,6 @@
 //! `/v1/export`, `/v1/import`: bundles, streamed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{StreamExt, stream};
-use tokio::time;
+use tokio::{sync::OwnedSemaphorePermit, time};
 
 use super::{
     params::Params,
@@ -23,6 +23,8 @@ use crate::node::{Frontier, ImportError};
 const BUNDLE: HeaderValue = HeaderValue::from_static("application/vnd.tidings.bundle");
 /// Who sends a bundle and falls silent for so long is not waited for.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// The most bundles that are written or read at once: each keeps a snapshot, or a large value, in memory.
+pub(super) const BUNDLES_MAX: usize = 4;
 /// The longest that an export may take: a snapshot keeps in memory what is written meanwhile.
 const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);
 
@@ -32,12 +34,13 @@ pub(super) async fn export(State(app): State<App>, uri: Uri) -> Answer {
     let space = params.space(&app.node)?;
     let since = params.get("since").filter(|text| !text.is_empty());
     let since = since.map(|text| app.tokens.read_parameter(app.node.id(), "since", text)).transpose()?;
+    let turn = turn(&app)?;
     let bundle = space.export(&since.unwrap_or_else(Frontier::default)).await?;
     let ends = time::Instant::now() + EXPORT_TIME_MAX;
-    let bounded = stream::unfold(Some(bundle), move |bundle| async move {
-        let mut bundle = bundle?;
+    let bounded = stream::unfold(Some((bundle, turn)), move |bundle| async move {
+        let (mut bundle, turn) = bundle?;
         match time::timeout_at(ends, bundle.next()).await {
-            Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(bundle))),
+            Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some((bundle, turn)))),
             Ok(Some(Err(error))) => Some((Err(error.to_string()), None)),
             Ok(None) => None,
             Err(_) => Some((Err("the export took too long".to_owned()), None)),
@@ -57,6 +60,7 @@ pub(super) async fn import(State(app): State<App>, request: Request) -> Answer {
         let detail = format!("send `Content-Type: {}`", BUNDLE.to_str().unwrap_or_default());
         return Err(Problem::new(Code::BadContentType, detail));
     }
+    let _turn = turn(&app)?;
     let parts = stream::unfold(Some(body.into_data_stream()), |body| async move {
         let mut body = body?;
         match time::timeout(SILENCE_MAX, body.next()).await {
@@ -68,6 +72,13 @@ pub(super) async fn import(State(app): State<App>, request: Request) -> Answer {
     });
     let imported: Response = json(&space.import(Box::pin(parts)).await?);
     Ok(imported)
+}
+
+fn turn(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&app.bundles).try_acquire_owned().map_err(|_| {
+        let detail = format!("{BUNDLES_MAX} bundles are under way already");
+        Problem::new(Code::Busy, detail).retry_after(SILENCE_MAX)
+    })
 }
 
 impl From<ImportError> for Problem {

@@ -32,6 +32,8 @@ pub(super) struct App {
     pub(super) node: Node,
     /// Turns of bodies that are large.
     pub(super) large: Arc<Semaphore>,
+    /// Turns of bundles, written or read.
+    pub(super) bundles: Arc<Semaphore>,
     /// Frontiers that were too long for a header.
     pub(super) tokens: Arc<Tokens>,
 }
@@ -55,7 +57,12 @@ pub fn router(node: Node) -> Router {
 
 /// As [`router()`], for requests to `hosts`.
 pub fn router_for(node: Node, hosts: Hosts) -> Router {
-    let app = App { node, large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)), tokens: Arc::default() };
+    let app = App {
+        node,
+        large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)),
+        bundles: Arc::new(Semaphore::new(bundle::BUNDLES_MAX)),
+        tokens: Arc::default(),
+    };
     dress(quick().merge(slow()).merge(streams()).with_state(app), hosts)
 }
 

@@ -398,3 +398,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn names_that_cannot_be_read_stop_no_writer_and_are_swept_up() {
+    for write in [true, false] {
+        let mut ant = replica(1, 3);
+        ant.puts("k", &["one", "two", "three"]);
+        let at = ant.lying(b'r')[0].clone();
+        let mut rotten = ant.store.get(&at).unwrap().unwrap().to_vec();
+        // The number of an origin that there is not: behind format, length, count and the stamp.
+        let origin = 1 + 2 + 1 + 9;
+        assert_eq!(rotten[origin], 0, "ant's own");
+        rotten[origin] = 77;
+        let mut batch = Batch::new();
+        batch.insert(at, rotten);
+        ant.store.commit(batch, Durability::Fsync).unwrap();
+        ant.reopen(3);
+        if write {
+            ant.put("k", "four");
+            assert_eq!(ant.values("k"), ["three"]);
+        }
+        for pass in 0..2 {
+            let (mut from, mut bad) = (None, 0);
+            loop {
+                let page = ant.ledger.scrub(from.as_ref(), 100).unwrap();
+                assert!(page.lost.is_empty(), "{page:?}");
+                bad += page.bad.len();
+                from = page.next;
+                if from.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(bad > 0, pass == 0, "pass {pass}");
+        }
+        assert_eq!(ant.lying(b'k').len(), usize::from(write));
+        ant.audit();
+    }
+}

@@ -218,7 +218,7 @@ fn files_are_written_verified_and_taken_in_on_the_command_line() {
     let home = home();
     let at = home.path();
     let ant = Running::start(at, "ant", &["--open"]);
-    let bat = Running::start(at, "bat", &["--open", "--mesh", "another"]);
+    let bat = Running::start(at, "bat", &["--open"]);
     let ask = |node: &Running, arguments: &[&str], status| run(&mut node.ask(at, arguments), status);
     ask(&ant, &["put", "k", "one"], 0);
     ask(&ant, &["put", "k", "two"], 0);
