@@ -84,6 +84,10 @@ pub(super) enum Command {
         #[arg(long)]
         status: bool,
     },
+    /// Write what the node holds to a file: a backup, or a bundle for a node that no wire reaches.
+    Export(Export),
+    /// Have the node take in such a file.
+    Import(Import),
     /// Check a data directory that no node uses; refill it from the peers.
     Doctor(Doctor),
     /// Look at the settings of a node.
@@ -183,6 +187,21 @@ pub(super) struct Conflicts {
 pub(super) struct Explain {
     /// Where it stands, or stood.
     pub(super) key: Key,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The file; it is there once all of it is, and takes the place of an older one.
+    pub(super) file: PathBuf,
+    /// Leave out what this names: the frontier that an earlier export has printed.
+    #[arg(long, value_name = "FRONTIER")]
+    pub(super) since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The file; it is verified as a whole before anything is sent.
+    pub(super) file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,14 +1,14 @@
 //! Asking a node over HTTP.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     time::Duration,
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
 use ureq::{
-    Agent,
-    http::{HeaderValue, Method, Request, StatusCode, Uri},
+    Agent, SendBody,
+    http::{HeaderValue, Method, Request, Response, StatusCode, Uri},
 };
 
 use super::failure::Failure;
@@ -20,6 +20,9 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(35);
 /// The same for a round of exchanges.
 const SYNC_TIME_MAX: Duration = Duration::from_secs(125);
+
+/// What is long is read so many bytes at a time.
+const STREAM_PART_BYTES: usize = 64 * 1024;
 
 /// A client of one node and one namespace.
 pub(super) struct Client {
@@ -102,27 +105,70 @@ impl Client {
         Self { token, ..self }
     }
 
+    /// The namespace that is asked about.
+    pub(super) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Asks for something long: `take` is given its bytes as they come.
+    pub(super) fn download(
+        &self,
+        ask: &Ask<'_>,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let agent = agent(None);
+        let mut response = agent.run(self.request(ask)?.map(|_| ())).map_err(|error| self.lost(&error))?;
+        if !response.status().is_success() {
+            return self.body_of(&mut response).map(drop);
+        }
+        let (mut reader, mut bytes) = (response.body_mut().as_reader(), vec![0; STREAM_PART_BYTES]);
+        loop {
+            let read = reader.read(&mut bytes);
+            let read =
+                read.map_err(|error| Failure::no_answer(format!("{} broke off: {error}", self.base)))?;
+            if read == 0 {
+                return Ok(());
+            }
+            take(&bytes[..read])?;
+        }
+    }
+
+    /// Sends something long in the place of the body, and takes an answer that is no refusal.
+    pub(super) fn upload(&self, ask: &Ask<'_>, body: &mut dyn Read) -> Result<Vec<u8>, Failure> {
+        let request = self.request(ask)?.map(|_| SendBody::from_reader(body));
+        let mut response = agent(None).run(request).map_err(|error| self.lost(&error))?;
+        self.body_of(&mut response)
+    }
+
+    fn lost(&self, error: &ureq::Error) -> Failure {
+        Failure::no_answer(format!("no answer from {}: {error}", self.base))
+    }
+
     /// Asks, and takes an answer that is no refusal.
     pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Vec<u8>, Failure> {
         let agent = agent(Some(ask.patience));
-        let lost = |error: ureq::Error| Failure::no_answer(format!("no answer from {}: {error}", self.base));
+        let lost = |error: ureq::Error| self.lost(&error);
         let mut response = match self.request(ask)? {
             request if ask.body.is_empty() && ask.method != Method::PUT => {
                 agent.run(request.map(|_| ())).map_err(lost)?
             }
             request => agent.run(request).map_err(lost)?,
         };
-        let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(lost)?;
+        self.body_of(&mut response)
+    }
+
+    fn body_of(&self, response: &mut Response<ureq::Body>) -> Result<Vec<u8>, Failure> {
+        let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec();
+        let body = body.map_err(|error| self.lost(&error))?;
         if response.status().is_success() { Ok(body) } else { Err(self.refusal(&body, response.status())) }
     }
 
     /// Asks for an answer that goes on.
     pub(super) fn stream(&self, ask: &Ask<'_>) -> Result<impl BufRead + use<>, Failure> {
-        let lost = |error: ureq::Error| Failure::no_answer(format!("no answer from {}: {error}", self.base));
-        let mut response = agent(None).run(self.request(ask)?.map(|_| ())).map_err(lost)?;
+        let sent = agent(None).run(self.request(ask)?.map(|_| ()));
+        let mut response = sent.map_err(|error| self.lost(&error))?;
         if !response.status().is_success() {
-            let body = response.body_mut().read_to_vec().map_err(lost)?;
-            return Err(self.refusal(&body, response.status()));
+            self.body_of(&mut response)?;
         }
         Ok(BufReader::new(response.into_body().into_reader()))
     }
@@ -172,13 +218,14 @@ impl Client {
     }
 }
 
-/// Without patience, an answer may go on for ever.
+/// Without a patience it waits as long as something comes or goes.
 fn agent(patience: Option<Duration>) -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None)
         .timeout_connect(Some(CONNECT_TIME_MAX))
+        .timeout_recv_response(Some(SYNC_TIME_MAX))
         .timeout_global(patience)
         .user_agent(concat!("tidings/", env!("CARGO_PKG_VERSION")))
         .build()

@@ -6,6 +6,7 @@
 
 mod args;
 mod bar;
+mod bundle;
 mod client;
 mod completions;
 mod config;
@@ -64,6 +65,8 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::Explain(explain) => conflicts::explain(&client.connect()?, &explain.key, client.json)?,
         Command::Status => status::run(&client.connect()?, client.json)?,
         Command::Peers { action } => peers::run(&client.connect()?, action, client.json)?,
+        Command::Export(export) => bundle::export(&client.connect()?, &export, client.json)?,
+        Command::Import(import) => bundle::import(&client.connect()?, &import, client.json)?,
         Command::Doctor(doctor) => return doctor::run(&doctor, client.json),
         Command::Sync { status: true } => sync::status(&client.connect()?, client.json)?,
         Command::Sync { status: false } => return sync::run(&client.connect()?, client.json),

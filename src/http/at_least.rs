@@ -83,6 +83,20 @@ impl<T: Clone> Tokens<T> {
 }
 
 impl Tokens {
+    /// The frontier that a parameter names.
+    pub(super) fn read_parameter(
+        &self,
+        node: NodeId,
+        name: &'static str,
+        text: &str,
+    ) -> Result<Frontier, Problem> {
+        let why = "send a frontier as this node, or an export, has answered with";
+        self.read(node, text.trim()).map_err(|problem| match problem.code() {
+            Code::ForeignFrontier => problem,
+            _ => params::bad(name, why),
+        })
+    }
+
     /// The frontier that a header names.
     fn read(&self, node: NodeId, text: &str) -> Result<Frontier, Problem> {
         match self.find(node, text) {

@@ -42,6 +42,7 @@ mod api;
 mod at_least;
 mod batch;
 mod body;
+mod bundle;
 mod changes;
 mod conflicts;
 mod cursor;

@@ -32,6 +32,8 @@ pub enum Code {
     BadBatch,
     /// The body could not be read.
     BadBody,
+    /// The body is no bundle, or one that was cut, altered, or is of a later format or another namespace.
+    BadBundle,
     /// The text is no address of a peer.
     BadAddress,
     /// The text is no peer id.
@@ -134,6 +136,7 @@ impl Code {
             Self::BadJson => (S::BAD_REQUEST, "bad_json", "The body is not the JSON it should be"),
             Self::BadBatch => (S::BAD_REQUEST, "bad_batch", "An operation of the batch is malformed"),
             Self::BadBody => (S::BAD_REQUEST, "bad_body", "The body could not be read"),
+            Self::BadBundle => (S::BAD_REQUEST, "bad_bundle", "The bundle cannot be taken in"),
             Self::BadAddress => (S::BAD_REQUEST, "bad_address", "This is no address of a peer"),
             Self::BadPeerId => (S::BAD_REQUEST, "bad_peer_id", "This is no peer id"),
             Self::MissingHost => (S::BAD_REQUEST, "missing_host", "The request does not say whom it asks"),

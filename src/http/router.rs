@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::{
     api,
     at_least::Tokens,
-    batch, body, changes, conflicts,
+    batch, body, bundle, changes, conflicts,
     deadline::{self, deadline},
     digest,
     drain::drain,
@@ -34,6 +34,8 @@ pub(super) struct App {
     pub(super) node: Node,
     /// Turns of bodies that are large.
     pub(super) large: Arc<Semaphore>,
+    /// Turns of bundles, written or read.
+    pub(super) bundles: Arc<Semaphore>,
     /// Frontiers that were too long for a header.
     pub(super) tokens: Arc<Tokens>,
     /// Cursors that were too long for a header.
@@ -69,11 +71,12 @@ pub fn router_with(node: Node, hosts: Hosts, tokens: Option<BearerTokens>) -> Ro
     let app = App {
         node: node.clone(),
         large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)),
+        bundles: Arc::new(Semaphore::new(bundle::BUNDLES_MAX)),
         tokens: Arc::default(),
         cursors: Arc::default(),
         streams: Arc::new(Semaphore::new(follow::STREAMS_MAX)),
     };
-    let mut routes = quick().merge(slow()).merge(endless()).with_state(app);
+    let mut routes = quick().merge(slow()).merge(endless()).merge(streams()).with_state(app);
     if let Some(tokens) = tokens {
         routes = routes.layer(from_fn_with_state((node, Arc::new(tokens)), bearer));
     }
@@ -133,6 +136,11 @@ fn endless() -> Router<App> {
         .route("/v1/watch", get(follow::follow))
         .route("/v1/watch/", get(follow::follow))
         .route("/v1/watch/{*prefix}", get(follow::follow))
+}
+
+/// They end by themselves: when nothing comes, or it takes too long.
+fn streams() -> Router<App> {
+    Router::new().route("/v1/export", get(bundle::export)).route("/v1/import", post(bundle::import))
 }
 
 async fn no_route(uri: Uri) -> Problem {

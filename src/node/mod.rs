@@ -2,6 +2,7 @@
 
 mod agreement;
 mod builder;
+mod bundle;
 mod changes;
 mod conflicts;
 mod error;
@@ -15,6 +16,7 @@ mod wait;
 mod watch;
 
 pub use builder::{Builder, Discovery, Membership};
+pub use bundle::{Export, ImportError, Imported};
 pub use changes::{CHANGES_LIMIT_MAX, ChangesPage};
 pub use conflicts::{Conflict, ConflictPage, Explanation, Sibling};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
@@ -37,5 +39,6 @@ pub use crate::{
     conflict::{Etag, Resolution, Resolver, Strategy, Version, VersionHash},
     network::{Multiaddr, Tuning},
     replica::Precondition,
-    storage::{Change, Dropped, Durability, Earlier, OpenError, StoreError},
+    storage::{Change, Dropped, Durability, Earlier, HISTORY_MAX, OpenError, StoreError},
+    wire::{BundleChunk, BundleEnd, BundleError, BundleHead, BundleReader},
 };

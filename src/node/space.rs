@@ -175,7 +175,7 @@ impl Space {
         self.society().reader().strategy(&self.namespace, key)
     }
 
-    fn society(&self) -> &Society {
+    pub(super) fn society(&self) -> &Society {
         &self.node.inner.society
     }
 
@@ -391,7 +391,7 @@ impl Space {
         Ok(reader)
     }
 
-    fn check_open(&self) -> Result<(), ReadError> {
+    pub(super) fn check_open(&self) -> Result<(), ReadError> {
         if self.society().ready.load(Ordering::SeqCst) { Ok(()) } else { Err(ReadError::Closed) }
     }
 

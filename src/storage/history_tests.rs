@@ -190,7 +190,7 @@ fn a_large_value_leaves_its_size_and_not_its_bytes() {
     let bytes = bytes::Bytes::from(vec![7; 100_000]);
     let payload = Payload::Blob { hash: *blake3::hash(&bytes).as_bytes(), size: 100_000 };
     ant.put("k", "small");
-    let Body::Put(put) = ant.history_body(payload) else { unreachable!("a put") };
+    let put = crate::conflict::Put { content_type: crate::types::ContentType::octets(), payload };
     let write = super::Write {
         key: Key::new("k").unwrap(),
         body: Body::Put(put),
@@ -213,13 +213,6 @@ fn a_large_value_leaves_its_size_and_not_its_bytes() {
     bat.fill_from(&ant, None);
     assert_eq!(bat.values("k"), ["small"]);
     assert_eq!(bat.ledger.root(&ns()), ant.ledger.root(&ns()));
-}
-
-impl Replica {
-    fn history_body(&self, payload: Payload) -> Body {
-        let content_type = crate::types::ContentType::octets();
-        Body::Put(crate::conflict::Put { content_type, payload })
-    }
 }
 
 #[test]
@@ -407,5 +400,42 @@ proptest! {
             prop_assert_eq!(replica.0.lying(b'k').len(), KEYS.iter().map(|key| replica.0.history(key).len()).sum::<usize>());
             prop_assert_eq!(replica.0.ledger.root(&ns()), replicas[0].0.ledger.root(&ns()));
         }
+    }
+}
+
+#[test]
+fn names_that_cannot_be_read_stop_no_writer_and_are_swept_up() {
+    for write in [true, false] {
+        let mut ant = replica(1, 3);
+        ant.puts("k", &["one", "two", "three"]);
+        let at = ant.lying(b'r')[0].clone();
+        let mut rotten = ant.store.get(&at).unwrap().unwrap().to_vec();
+        // The number of an origin that there is not: behind format, length, count and the stamp.
+        let origin = 1 + 2 + 1 + 9;
+        assert_eq!(rotten[origin], 0, "ant's own");
+        rotten[origin] = 77;
+        let mut batch = Batch::new();
+        batch.insert(at, rotten);
+        ant.store.commit(batch, Durability::Fsync).unwrap();
+        ant.reopen(3);
+        if write {
+            ant.put("k", "four");
+            assert_eq!(ant.values("k"), ["three"]);
+        }
+        for pass in 0..2 {
+            let (mut from, mut bad) = (None, 0);
+            loop {
+                let page = ant.ledger.scrub(from.as_ref(), 100).unwrap();
+                assert!(page.lost.is_empty(), "{page:?}");
+                bad += page.bad.len();
+                from = page.next;
+                if from.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(bad > 0, pass == 0, "pass {pass}");
+        }
+        assert_eq!(ant.lying(b'k').len(), usize::from(write));
+        ant.audit();
     }
 }

@@ -620,7 +620,8 @@ impl Ledger {
         let (record, earlier) = match bytes {
             Some(bytes) => (
                 Some(stored::decode_record(key, &bytes, &self.shared)?),
-                Kept::stored(stored::decode_names_of(&bytes, &self.shared)?),
+                // What cannot be read is no reason not to write: the scrub sweeps up what it named.
+                Kept::stored(stored::decode_names_of(&bytes, &self.shared).unwrap_or_default()),
             ),
             None => (None, Kept::default()),
         };

@@ -225,7 +225,14 @@ impl<'a> Examiner<'a> {
                 fault(Some(sibling.dot), what);
             }
         }
-        for (_, dot) in stored::decode_names_of(bytes, self.shared).unwrap_or_default() {
+        let names = match stored::decode_names_of(bytes, self.shared) {
+            Ok(names) => names,
+            Err(error) => {
+                bad.push(Bad { what: format!("{key}: {error}"), ..of_record() });
+                return Ok(());
+            }
+        };
+        for (_, dot) in names {
             let no = self.shared.origins().number(&dot.origin);
             let there = no.map(|no| self.snapshot.get(&layout::kept(ns, no, dot.seq))).transpose()?.flatten();
             if there.is_none() {

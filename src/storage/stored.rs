@@ -244,21 +244,21 @@ fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError>
     };
     let (content_type, payload) = match stored {
         StoredBody::Delete => return Ok(Body::Delete),
-        StoredBody::Until(_, text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
-        StoredBody::BlobUntil(_, text, hash, size) => {
-            (other(text)?, Payload::Blob { hash: *hash, size: *size })
-        }
         StoredBody::Text(value) => (ContentType::text(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Json(value) => (ContentType::json(), Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Octets(value) => (ContentType::octets(), Payload::Inline(bytes.slice_ref(value))),
-        StoredBody::Other(text, value) => (other(text)?, Payload::Inline(bytes.slice_ref(value))),
         StoredBody::Fields(text, value, stamps) => {
             let stamps = wire::decode_stored(stamps)
                 .map_err(|error| damaged(&format!("the stamps of fields cannot be read: {error}")))?;
             let put = Put { content_type: other(text)?, payload: Payload::Inline(bytes.slice_ref(value)) };
             return Ok(Body::Fields(put, Box::new(stamps)));
         }
-        StoredBody::Blob(text, hash, size) => (other(text)?, Payload::Blob { hash: *hash, size: *size }),
+        StoredBody::Other(text, value) | StoredBody::Until(_, text, value) => {
+            (other(text)?, Payload::Inline(bytes.slice_ref(value)))
+        }
+        StoredBody::Blob(text, hash, size) | StoredBody::BlobUntil(_, text, hash, size) => {
+            (other(text)?, Payload::Blob { hash: *hash, size: *size })
+        }
     };
     let put = Put { content_type, payload };
     Ok(match stored {

@@ -290,6 +290,24 @@ impl View {
         Ok(claims)
     }
 
+    /// Whether any of `dots` is held here and in what replicas compare.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn any_compared(&self, namespace: &Namespace, dots: &SeenSet) -> Result<bool, StoreError> {
+        let Some(space) = self.shared.space(namespace) else { return Ok(false) };
+        for (origin, seqs) in dots.iter() {
+            for (first, last) in seqs.iter() {
+                for pair in self.dot_entries(space.no, origin, first, last) {
+                    if stored::decode_dot(&pair?.1)?.compared {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
     fn version(&self, ns: NsNo, dot: Dot, entry: &[u8]) -> Result<Option<Version>, StoreError> {
         let entry = stored::decode_dot(entry)?;
         Ok(self.record(ns, &entry.key)?.and_then(|record| record.get(dot).cloned()))

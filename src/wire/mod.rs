@@ -11,6 +11,7 @@
 
 mod blob;
 mod bounds;
+mod bundle;
 mod codec;
 mod envelope;
 mod exchange;
@@ -26,6 +27,10 @@ mod golden;
 mod hostile;
 
 pub use blob::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest};
+pub use bundle::{
+    BUNDLE_CHUNK_BYTES_MAX, BUNDLE_PART_BYTES, BUNDLE_VERSION, BundleChunk, BundleEnd, BundleError,
+    BundleHead, BundleReader, BundleWriter,
+};
 pub use codec::{DecodeError, decode, decode_stored, encode, encode_into};
 pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, EnvelopeError, SignedEnvelope};
 pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart, SeenSince};

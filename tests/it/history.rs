@@ -98,7 +98,7 @@ async fn a_history_is_read_over_http() {
     let three = |builder: Builder, _: &str| builder.history(3);
     crate::http::with_nodes_that(Limits::default(), three, async |[ant]: [crate::http::Api; 1]| {
         ant.put("/v1/kv/a/k", b"{\"n\": 1}").await.expect(200);
-        ant.put("/v1/kv/a/k", &[b'x'; 70_000]).await.expect(200);
+        ant.put("/v1/kv/a/k", &vec![b'x'; 70_000]).await.expect(200);
         ant.put("/v1/kv/a/k", &[0, 255]).await.expect(200);
         ant.delete("/v1/kv/a/k").await.expect(200);
         let written = ant.put("/v1/kv/a/k", b"now").await.expect(200).json();

@@ -5,6 +5,7 @@
 
 mod actors;
 mod admission;
+mod bundles;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]

@@ -14,8 +14,7 @@ use crate::{
     causality::NodeId,
     cli::failure::Failure,
     http::BearerTokens,
-    node::{Durability, Multiaddr, Strategy},
-    storage::HISTORY_MAX,
+    node::{Durability, HISTORY_MAX, Multiaddr, Strategy},
     types::Prefix,
 };
 
