@@ -80,6 +80,7 @@ impl StorageState {
     fn leave(&mut self, namespace: &Namespace) -> Result<bool, StoreError> {
         if self.ledger.has_written(namespace) {
             self.begin_epoch(self.ledger.origin(), LEFT)?;
+            self.flush()?;
         }
         let left = self.ledger.leave(namespace)?;
         if left {
@@ -108,5 +109,41 @@ impl StorageState {
             let _stopping = myself.cast(StorageMsg::ClearLeft);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        causality::{Floors, NodeId, Origin, SeenSet},
+        conflict::Strategies,
+        storage::memory::Memory,
+    };
+
+    #[test]
+    fn what_an_exchange_found_out_is_never_taken_for_a_namespace_that_was_joined_since() {
+        let birds: Namespace = "birds".parse().expect("lawful");
+        let me = Origin { node: NodeId([1; 32]), epoch: 1 };
+        let (mut ledger, _) = Ledger::open(Arc::new(Memory::new()), me, &[birds.clone()]).expect("opens");
+        let absorb = |incarnation| StorageMsg::Absorb {
+            namespace: birds.clone(),
+            frontier: SeenSet::new(),
+            floors: Floors::new(),
+            settled: None,
+            incarnation,
+            drop: Vec::new(),
+            reply: oneshot::channel().0,
+        };
+        let before = ledger.incarnation(&birds);
+        assert!(of_what_is_carried(absorb(before), &ledger).is_some());
+        ledger.leave(&birds).expect("leaves");
+        assert!(of_what_is_carried(absorb(before), &ledger).is_none());
+        assert!(of_what_is_carried(absorb(None), &ledger).is_none());
+        ledger.join(&birds, &Strategies::default()).expect("joins");
+        assert!(of_what_is_carried(absorb(before), &ledger).is_none());
+        assert!(of_what_is_carried(absorb(ledger.incarnation(&birds)), &ledger).is_some());
     }
 }

@@ -78,6 +78,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: Option<Peers>,
     },
+    /// List the namespaces that the node carries, or have it join or leave one.
+    Namespaces {
+        #[command(subcommand)]
+        action: Option<Namespaces>,
+    },
     /// Compare with every neighbour now, and exchange what differs.
     Sync {
         /// Compare nothing: say with whom the node is known to agree, and what it lacks.
@@ -252,6 +257,20 @@ pub(super) struct Doctor {
     /// Do not ask before resetting.
     #[arg(long, requires = "reset_and_resync")]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Namespaces {
+    /// Carry a namespace from now on.
+    Join {
+        /// Its name.
+        name: Namespace,
+    },
+    /// Carry it no more, here only: what this node holds of it is removed from this node.
+    Leave {
+        /// Its name.
+        name: Namespace,
+    },
 }
 
 #[derive(Debug, Subcommand)]

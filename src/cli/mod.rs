@@ -17,6 +17,7 @@ mod failure;
 mod history;
 mod kv;
 mod membership;
+mod namespaces;
 mod node;
 mod output;
 mod peers;
@@ -65,6 +66,7 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::Explain(explain) => conflicts::explain(&client.connect()?, &explain.key, client.json)?,
         Command::Status => status::run(&client.connect()?, client.json)?,
         Command::Peers { action } => peers::run(&client.connect()?, action, client.json)?,
+        Command::Namespaces { action } => namespaces::run(&client.connect()?, action, client.json)?,
         Command::Export(export) => bundle::export(&client.connect()?, &export, client.json)?,
         Command::Import(import) => bundle::import(&client.connect()?, &import, client.json)?,
         Command::Doctor(doctor) => return doctor::run(&doctor, client.json),

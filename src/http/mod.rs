@@ -62,6 +62,7 @@ mod host;
 mod kv;
 mod media;
 mod metrics;
+mod namespaces;
 mod openapi;
 mod params;
 mod patch;

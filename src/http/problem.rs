@@ -48,6 +48,10 @@ pub enum Code {
     NoSuchKey,
     /// The node does not carry the namespace.
     NoSuchNamespace,
+    /// The node carries as many namespaces as it may.
+    TooManyNamespaces,
+    /// The namespace cannot be left.
+    AlwaysCarried,
     /// There is no such route.
     NotFoundRoute,
     /// The route does not do that; `Allow` says what it does.
@@ -129,6 +133,8 @@ impl Code {
         Self::BadOrigin,
         Self::NoSuchKey,
         Self::NoSuchNamespace,
+        Self::TooManyNamespaces,
+        Self::AlwaysCarried,
         Self::NotFoundRoute,
         Self::MethodNotAllowed,
         Self::BodyTimeout,
@@ -195,6 +201,10 @@ impl Code {
             Self::BadOrigin => (S::FORBIDDEN, "bad_origin", "The request comes from another site"),
             Self::NoSuchKey => (S::NOT_FOUND, "no_such_key", "Nothing stands under this key"),
             Self::NoSuchNamespace => (S::NOT_FOUND, "no_such_namespace", "There is no such namespace here"),
+            Self::TooManyNamespaces => {
+                (S::CONFLICT, "too_many_namespaces", "The node carries as many namespaces as it may")
+            }
+            Self::AlwaysCarried => (S::CONFLICT, "always_carried", "The namespace cannot be left"),
             Self::NotFoundRoute => (S::NOT_FOUND, "not_found_route", "There is no such route"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "The route does not do that")

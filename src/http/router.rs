@@ -6,7 +6,7 @@ use axum::{
     Router,
     http::{Method, Uri},
     middleware::{from_fn, from_fn_with_state},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tokio::sync::Semaphore;
 
@@ -21,7 +21,7 @@ use super::{
     guard::guard,
     health, history,
     host::Hosts,
-    kv, metrics, openapi, patch, peers,
+    kv, metrics, namespaces, openapi, patch, peers,
     problem::{Code, Problem},
     scan, status, sync,
     tokens::{BearerTokens, bearer},
@@ -115,6 +115,8 @@ fn quick() -> Router<App> {
         .route("/v1/peers", get(peers::list).post(peers::connect))
         .route("/v1/peers/{id}/block", post(peers::block))
         .route("/v1/peers/{id}/unblock", post(peers::unblock))
+        .route("/v1/namespaces", get(namespaces::list).post(namespaces::join))
+        .route("/v1/namespaces/{ns}", delete(namespaces::leave))
         .route("/v1/digest", get(digest::digest))
         .route("/v1/dropped", get(dropped::dropped))
         .route("/healthz", get(health::live))

@@ -60,6 +60,12 @@ impl Reader {
         self.shared.space(namespace).is_some()
     }
 
+    /// As [`View::incarnation`], now.
+    #[must_use]
+    pub fn incarnation(&self, namespace: &Namespace) -> Option<u16> {
+        self.shared.space(namespace).map(|space| space.no)
+    }
+
     /// Resolves by these from now on, unless it was told before.
     pub fn set_strategies(&self, strategies: &Strategies) {
         self.shared.set_strategies(strategies);

@@ -31,12 +31,16 @@ mod mesh;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod namespaces;
 mod newcomers;
+#[cfg(feature = "http")]
+mod openapi;
 #[cfg(feature = "cli")]
 mod program;
 #[cfg(feature = "cli")]
 mod programs;
 mod repair;
 mod resolvers;
+#[cfg(feature = "http")]
+mod spaces;
 #[cfg(feature = "cli")]
 mod stalls;
 mod strategies;

@@ -388,7 +388,13 @@ impl Talk<'_> {
             unapplied += effects.iter().filter(begun).count();
             if let Some(report) = self.carry_out(effects).await? {
                 let parting = exchange.into_parting();
-                self.stand(|standing| standing.part(parting));
+                // What a namespace of that name had seen that was left meanwhile says nothing of the one there is now.
+                // Looked at under the lock: who leaves forgets what is kept after it is not listed any more.
+                self.stand(|standing| {
+                    if self.society.reader().incarnation(self.namespace) == self.incarnation {
+                        standing.part(parting);
+                    }
+                });
                 return Ok(report);
             }
         }

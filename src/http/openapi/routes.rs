@@ -247,6 +247,42 @@ pub(super) const ROUTES: &[Route] = &[
         ],
     },
     Route {
+        paths: &["/v1/namespaces"],
+        operations: &[
+            get(
+                "namespaces",
+                "What this node carries.",
+                &[],
+                &[given(200, Shape::Json("Namespaces"), "By name.")],
+                NODE,
+            ),
+            Operation {
+                method: "post",
+                id: "join",
+                summary: "Carry a namespace from now on, over restarts.",
+                parameters: &[],
+                body: Body::Json("Join"),
+                answers: &[
+                    given(200, Shape::Json("Joined"), "It was carried already."),
+                    given(201, Shape::Json("Joined"), "It is carried now."),
+                ],
+                refusals: &[DOOR, QUERY, BODY, STORE, TIME, &[C::BodyTooLarge, C::TooManyNamespaces]],
+            },
+        ],
+    },
+    Route {
+        paths: &["/v1/namespaces/{ns}"],
+        operations: &[Operation {
+            method: "delete",
+            id: "leave",
+            summary: "Carry it here no more; its data is removed from this node only.",
+            parameters: &[],
+            body: Body::None,
+            answers: &[given(200, Shape::Json("Left"), "It is not carried any more.")],
+            refusals: &[DOOR, QUERY, STORE, TIME, &[C::AlwaysCarried]],
+        }],
+    },
+    Route {
         paths: &["/v1/digest"],
         operations: &[get(
             "digest",

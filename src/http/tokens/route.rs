@@ -67,7 +67,7 @@ pub(super) fn touched(uri: &Uri) -> Result<Touched, Problem> {
             return Ok(Touched::Below(params::prefix(uri, &format!("{base}/"))?));
         }
     }
-    if OF_NODE.contains(&path) || path.starts_with("/v1/peers/") {
+    if OF_NODE.contains(&path) || path.starts_with("/v1/peers/") || path.starts_with("/v1/namespaces/") {
         return Ok(Touched::Nothing);
     }
     for base in OF_KEYS.iter().chain(&["/api/"]) {
