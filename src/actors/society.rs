@@ -1,7 +1,7 @@
 //! What all actors of one node share: addresses of each other, the ports, and the numbers.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -31,7 +31,7 @@ use crate::{
     ports::{Entropy, Scope},
     report::NodeEvent,
     storage::{Change, Durability, Reader, issued::Issued},
-    types::{Limits, Uuid},
+    types::{Limits, Namespace, Uuid},
 };
 
 /// Is told what a commit changed.
@@ -52,6 +52,8 @@ pub struct Settings {
     pub delete_retention: Duration,
     /// How many earlier versions of each key are kept.
     pub history: usize,
+    /// The same where a namespace has its own number.
+    pub histories: BTreeMap<Namespace, usize>,
     /// How long the scrub waits between two pages; zero for no scrub.
     pub scrub_interval: Duration,
     /// Whether peers are told of each other.

@@ -318,6 +318,9 @@ impl Actor for Storage {
         let (mut ledger, clock) =
             Ledger::open_with(store.clone(), me, &namespaces, &society.settings.strategies)?;
         ledger.keep_history(society.settings.history);
+        for (namespace, versions) in &society.settings.histories {
+            ledger.keep_history_in(namespace, *versions);
+        }
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
         society.watch.cast(WatchMsg::WriterRestarted);

@@ -6,7 +6,7 @@ use super::{
     args,
     failure::Failure,
     output,
-    settings::{Merged, Settings},
+    settings::{Merged, NamespaceGiven, Settings, Source},
 };
 
 /// Prints every setting; what `--config` takes, or JSON.
@@ -25,6 +25,8 @@ pub(super) fn run(action: &args::Config, json: bool) -> Result<(), Failure> {
             (row.prefix.as_str().to_owned(), shown)
         });
         members.insert("strategies".to_owned(), Value::Object(strategies.collect()));
+        let namespaces = merged.namespaces().iter().map(|one| (one.name.to_string(), namespace(one)));
+        members.insert("namespaces".to_owned(), Value::Object(namespaces.collect()));
         return output::line(&Value::Object(members).to_string());
     }
     for (key, given) in merged.iter() {
@@ -38,5 +40,34 @@ pub(super) fn run(action: &args::Config, json: bool) -> Result<(), Failure> {
         let line = row.toml();
         output::line(&if *origin { format!("{line:<48} # {}", row.source) } else { line })?;
     }
-    Ok(())
+    merged.namespaces().iter().try_for_each(|one| show(one, *origin))
+}
+
+/// A namespace as JSON.
+fn namespace(given: &NamespaceGiven) -> Value {
+    let strategies = given.strategies.iter();
+    let strategies = strategies.map(|row| (row.prefix.as_str().to_owned(), json!(row.strategy.to_string())));
+    let strategies: Map<_, _> = strategies.collect();
+    let mut shown = json!({ "strategies": strategies, "origin": given.source.to_string() });
+    if let Some(versions) = given.history {
+        shown["history"] = json!(versions);
+    }
+    shown
+}
+
+/// A namespace as the tables of the file.
+fn show(given: &NamespaceGiven, origin: bool) -> Result<(), Failure> {
+    let with_origin = |line: String, source: &Source| {
+        output::line(&if origin { format!("{line:<48} # {source}") } else { line })
+    };
+    // A name may have dots.
+    output::line("")?;
+    with_origin(format!("[namespaces.\"{}\"]", given.name), &given.source)?;
+    if let Some(versions) = given.history {
+        output::line(&format!("history = {versions}"))?;
+    }
+    if !given.strategies.is_empty() {
+        output::line(&format!("[namespaces.\"{}\".strategies]", given.name))?;
+    }
+    given.strategies.iter().try_for_each(|row| with_origin(row.toml(), &row.source))
 }

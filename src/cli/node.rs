@@ -10,12 +10,12 @@ use super::{
     failure::Failure,
     membership::membership,
     output,
-    settings::{Flags, Http, Merged, Settings},
+    settings::{Flags, Http, Merged, NamespaceGiven, Settings, StrategyGiven},
     signals::{Asked, Signals},
 };
 use crate::{
     http,
-    node::{Discovery, Node, StartError},
+    node::{Builder, Discovery, Node, StartError},
 };
 
 /// How long a node has to stop once it is asked to.
@@ -137,8 +137,11 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
         .delete_retention(settings.delete_retention)
         .history(settings.history);
     let strategies = settings.strategies.iter().cloned();
-    let node = strategies
-        .fold(builder, |builder, (prefix, strategy)| builder.strategy(prefix, strategy))
+    let builder = strategies.fold(builder, |builder, (prefix, strategy)| builder.strategy(prefix, strategy));
+    let node = settings
+        .namespaces
+        .iter()
+        .fold(builder, carrying)
         .start()
         .await
         .map_err(|error| refuse(&error, &settings.data_dir))?;
@@ -147,6 +150,20 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
         output::say(&format!("http on http://{address}"));
     }
     Ok((node, listener))
+}
+
+/// As `builder`, carrying a namespace as the file says.
+fn carrying(builder: Builder, given: &NamespaceGiven) -> Builder {
+    let name = || given.name.clone();
+    let builder = builder.namespace(name());
+    let builder = match given.history {
+        Some(versions) => builder.history_in(name(), versions),
+        None => builder,
+    };
+    let add = |builder: Builder, row: &StrategyGiven| {
+        builder.strategy_in(name(), row.prefix.clone(), row.strategy.clone())
+    };
+    given.strategies.iter().fold(builder, add)
 }
 
 fn refuse(error: &StartError, data_dir: &Path) -> Failure {

@@ -130,6 +130,7 @@ pub struct Builder {
     pub(super) sync_interval: Duration,
     pub(super) delete_retention: Duration,
     pub(super) history: usize,
+    pub(super) histories: BTreeMap<Namespace, usize>,
     pub(super) scrub_interval: Duration,
     pub(super) namespaces: BTreeSet<Namespace>,
     pub(super) strategies: Vec<(Namespace, Prefix, Strategy)>,
@@ -160,6 +161,7 @@ impl Default for Builder {
             sync_interval: Duration::from_secs(10),
             delete_retention: DELETE_RETENTION,
             history: HISTORY,
+            histories: BTreeMap::new(),
             scrub_interval: SCRUB_INTERVAL,
             namespaces: BTreeSet::from([Namespace::default()]),
             strategies: Vec::new(),
@@ -276,6 +278,12 @@ impl Builder {
         self
     }
 
+    /// The same for one namespace, in the place of what holds for all; also where it is joined only later.
+    pub fn history_in(mut self, namespace: Namespace, versions: usize) -> Self {
+        self.histories.insert(namespace, versions);
+        self
+    }
+
     /// What is stored is looked at in the background, 256 entries at a time, with this pause in between:
     /// 1 s unless set, and a thousand pauses between two passes. What cannot be read or does not match
     /// its hash leaves the seen set, is told of as [`NodeEvent::Warning`](super::NodeEvent::Warning), and
@@ -285,7 +293,8 @@ impl Builder {
         self
     }
 
-    /// Carries this namespace beside `default`; at most 64 in all.
+    /// Carries this namespace beside `default`, and beside those that the node has joined before
+    /// ([`Node::join`]) and not left; at most 64 in all.
     pub fn namespace(mut self, namespace: Namespace) -> Self {
         self.namespaces.insert(namespace);
         self

@@ -242,6 +242,7 @@ fn society(
             sync_interval: builder.sync_interval,
             delete_retention: builder.delete_retention,
             history: builder.history,
+            histories: builder.histories.clone(),
             scrub_interval: builder.scrub_interval,
             peer_exchange: builder.peer_exchange,
             limits: builder.limits,

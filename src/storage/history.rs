@@ -55,14 +55,30 @@ impl Ledger {
         self.history = versions.min(HISTORY_MAX);
     }
 
+    /// The same in one namespace only, carried now or later.
+    pub fn keep_history_in(&mut self, namespace: &Namespace, versions: usize) {
+        self.histories.insert(namespace.clone(), versions.min(HISTORY_MAX));
+        self.history_of = self
+            .histories
+            .iter()
+            .filter_map(|(name, versions)| Some((self.shared.space(name)?.no, *versions)))
+            .collect();
+    }
+
+    /// How many earlier versions of each key are kept in the namespace of this number.
+    fn history_cap(&self, ns: NsNo) -> usize {
+        self.history_of.get(&ns).copied().unwrap_or(self.history)
+    }
+
     /// Whether what was superseded is kept at all.
-    pub(super) fn keeps_history(&self) -> bool {
-        self.history > 0
+    pub(super) fn keeps_history(&self, ns: NsNo) -> bool {
+        self.history_cap(ns) > 0
     }
 
     /// Keeps `gone`, versions of the record at `at` that are dead now, as far as they are among the greatest.
     pub(super) fn keep(&mut self, space: &Arc<SpaceState>, at: Place, gone: Vec<Version>) {
-        if !self.draft.records.kept(at).takes(self.history, &gone) {
+        let cap = self.history_cap(space.no);
+        if !self.draft.records.kept(at).takes(cap, &gone) {
             return;
         }
         for version in gone {
@@ -73,7 +89,7 @@ impl Ledger {
             self.draft.record_bytes += version.size_hint();
             self.draft.records.kept_mut(at).add(version);
         }
-        self.draft.records.kept_mut(at).cut(self.history);
+        self.draft.records.kept_mut(at).cut(cap);
         // A draft that changes nothing but a history is a draft all the same.
         self.draft.space(space);
     }

@@ -109,6 +109,10 @@ pub struct Ledger {
     pub(super) counted_until: BTreeMap<NsNo, u64>,
     /// So many earlier versions of each key are kept.
     pub(super) history: usize,
+    /// The same where a namespace has its own number, by name, …
+    pub(super) histories: BTreeMap<Namespace, usize>,
+    /// … and by number, of those that are carried.
+    pub(super) history_of: BTreeMap<NsNo, usize>,
     /// The origins of local writes, `me` first.
     pub(super) pens: [Origin; PENS_MAX],
     pub(super) earlier: Earlier,
@@ -182,6 +186,8 @@ impl Ledger {
             now: 0,
             counted_until: loaded.counted_until,
             history: 0,
+            histories: BTreeMap::new(),
+            history_of: BTreeMap::new(),
             pens: me.pens(),
             earlier: Earlier::default(),
             next_namespace: loaded.next_namespace,
@@ -423,7 +429,7 @@ impl Ledger {
         if blob.is_none() && version.is_large() && !before.is_some_and(|r| r.context().covers(dot)) {
             return Ok(Received::NeedsBlob);
         }
-        let late = before.is_some_and(|record| record.context().covers(dot)) && self.keeps_history();
+        let late = before.is_some_and(|record| record.context().covers(dot)) && self.keeps_history(space.no);
         let late = late.then(|| version.clone());
         let plan = plan_merge(before, version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };

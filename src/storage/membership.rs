@@ -76,6 +76,7 @@ impl Ledger {
         let space = SpaceState::new(no, SeenSet::new(), Floors::new(), 0);
         space.set_strategies(strategies.of(name));
         self.publish_root(&space);
+        self.history_of.extend(self.histories.get(name).map(|versions| (no, *versions)));
         self.shared.add_space(name.clone(), space);
         Ok(())
     }
@@ -133,6 +134,7 @@ impl Ledger {
         self.lost.remove(&no);
         self.bases.remove(&no);
         self.counted_until.remove(&no);
+        self.history_of.remove(&no);
         self.watches.retain(|_, watch| watch.ns != no);
         self.found.retain(|(name, _)| name != namespace);
         self.tally.leave(no);

@@ -173,7 +173,7 @@ impl Ledger {
         }
         let at = self.look(space.no, &version.key)?;
         self.drop_stray(&space, at, dot);
-        let late = self.keeps_history().then(|| version.clone());
+        let late = self.keeps_history(space.no).then(|| version.clone());
         let plan = plan_take_back(self.draft.records.get(at), version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
         let late = late.filter(|_| plan.held.is_none());

@@ -5,17 +5,18 @@ use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 use toml::{Spanned, Value};
 
 use super::{
-    Given, Source, StrategyGiven,
+    Given, NamespaceGiven, Source, StrategyGiven,
     key::{KEYS, Key, Shape},
-    strategies,
+    namespaces,
+    strategies::{self, STRATEGIES},
 };
 use crate::cli::failure::Failure;
 
 /// What a file says.
-pub(super) type Said = (BTreeMap<&'static str, Given>, Vec<StrategyGiven>);
+pub(super) type Said = (BTreeMap<&'static str, Given>, Vec<StrategyGiven>, Vec<NamespaceGiven>);
 
-/// The table of strategies.
-const STRATEGIES: &str = "strategies";
+/// The table of tables of namespaces.
+const NAMESPACES: &str = "namespaces";
 
 /// The settings in the file at `path`.
 ///
@@ -38,7 +39,7 @@ fn parse(path: &Path, text: &str) -> Result<Said, Failure> {
     for (name, value) in entries {
         let line = line(text, Some(name.span()));
         let name = name.into_inner();
-        if name == STRATEGIES {
+        if name == STRATEGIES || name == NAMESPACES {
             continue;
         }
         let key = KEYS
@@ -49,8 +50,10 @@ fn parse(path: &Path, text: &str) -> Result<Said, Failure> {
         settings.insert(key.name, Given { values, source: Source::File(path.to_owned(), line) });
     }
     let source = |span| Source::File(path.to_owned(), line(text, span));
-    let strategies = strategies::read(text, source).map_err(|(span, why)| at(line(text, span), &why))?;
-    Ok((settings, strategies))
+    let mistake = |(span, why): strategies::Mistake| at(line(text, span), &why);
+    let strategies = strategies::read(text, source).map_err(mistake)?;
+    let namespaces = namespaces::read(text, source).map_err(mistake)?;
+    Ok((settings, strategies, namespaces))
 }
 
 fn line(text: &str, span: Option<Range<usize>>) -> usize {
@@ -93,7 +96,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<BTreeMap<&'static str, Given>, Failure> {
-        parse(Path::new("t.toml"), text).map(|(settings, _)| settings)
+        parse(Path::new("t.toml"), text).map(|(settings, ..)| settings)
     }
 
     fn mistake(text: &str) -> String {
@@ -134,7 +137,7 @@ mod tests {
     #[test]
     fn strategies_stand_in_a_table_and_know_their_lines() {
         let text = "name = \"ant\"\n[strategies]\n\"users/log\" = \"keep-all\"\nusers = \"merge-fields\"\n\"\" = \"delete-wins\"\n";
-        let (settings, strategies) = parse(Path::new("t.toml"), text).expect("lawful");
+        let (settings, strategies, _) = parse(Path::new("t.toml"), text).expect("lawful");
         assert_eq!(settings.len(), 1);
         let lines: Vec<_> = strategies.iter().map(|row| (row.toml(), row.source.to_string())).collect();
         let expected = [
@@ -164,6 +167,38 @@ mod tests {
                 said.starts_with(&format!("t.toml:{line}: strategies: ")) && said.contains(part),
                 "{said}"
             );
+        }
+    }
+
+    #[test]
+    fn namespaces_stand_in_tables_and_know_their_lines() {
+        let text = "[namespaces.birds]\nhistory = 3\n[namespaces.birds.strategies]\nnests = \"keep-all\"\n[namespaces.fish]\n";
+        let (settings, strategies, namespaces) = parse(Path::new("t.toml"), text).expect("lawful");
+        assert_eq!((settings.len(), strategies.len()), (0, 0));
+        let shown = |one: &NamespaceGiven| {
+            let rows: Vec<String> = one.strategies.iter().map(StrategyGiven::toml).collect();
+            (one.name.to_string(), one.history, rows.join(" "), one.source.to_string())
+        };
+        let shown: Vec<_> = namespaces.iter().map(shown).collect();
+        let row = |name: &str, history, rows: &str, source: &str| {
+            (name.to_owned(), history, rows.to_owned(), source.to_owned())
+        };
+        let birds = row("birds", Some(3), "\"nests\" = \"keep-all\"", "file t.toml:1");
+        assert_eq!(shown, [birds, row("fish", None, "", "file t.toml:5")]);
+    }
+
+    #[test]
+    fn a_wrong_namespace_is_named_with_its_line_and_what_to_write() {
+        for (text, line, part) in [
+            ("[namespaces.Birds]", 1, "\"Birds\": "),
+            ("[namespaces.b]\nhistory = -1", 2, "b.history: write a number, 0 to 1000"),
+            ("[namespaces.b]\nhistory = 1001", 2, "b.history: write a number, 0 to 1000"),
+            ("[namespaces.b]\nx = 1", 2, "unknown field `x`"),
+            ("[namespaces.b.strategies]\na = \"b\"", 2, "\"b\" is no strategy"),
+            ("namespaces = 1", 1, "write tables such as [namespaces.birds]"),
+        ] {
+            let said = mistake(text);
+            assert!(said.starts_with(&format!("t.toml:{line}: namespaces")) && said.contains(part), "{said}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, path::PathBuf};
 
 use super::{
-    Flags, Given, Source, StrategyGiven, file,
+    Flags, Given, NamespaceGiven, Source, StrategyGiven, file,
     key::{KEYS, Key},
 };
 use crate::cli::failure::Failure;
@@ -13,6 +13,7 @@ use crate::cli::failure::Failure;
 pub(in crate::cli) struct Merged {
     given: BTreeMap<&'static str, Given>,
     strategies: Vec<StrategyGiven>,
+    namespaces: Vec<NamespaceGiven>,
 }
 
 impl Merged {
@@ -21,8 +22,9 @@ impl Merged {
     /// # Errors
     /// When the file cannot be used.
     pub(in crate::cli) fn of(flags: &Flags) -> Result<Self, Failure> {
-        let (file, strategies) = flags.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
-        Ok(Self { strategies, ..Self::layered(&flags.given, file) })
+        let said = flags.config.as_deref().map(file::read).transpose()?;
+        let (file, strategies, namespaces) = said.unwrap_or_default();
+        Ok(Self { strategies, namespaces, ..Self::layered(&flags.given, file) })
     }
 
     fn layered(flags: &BTreeMap<&'static str, Given>, mut file: BTreeMap<&'static str, Given>) -> Self {
@@ -31,7 +33,7 @@ impl Merged {
             let or_default = || Given { values: default(key), source: Source::Default };
             (key.name, given.unwrap_or_else(or_default))
         };
-        Self { given: KEYS.iter().map(pick).collect(), strategies: Vec::new() }
+        Self { given: KEYS.iter().map(pick).collect(), strategies: Vec::new(), namespaces: Vec::new() }
     }
 
     /// Every setting, in the order in which people ask for them.
@@ -42,6 +44,11 @@ impl Merged {
     /// The strategies, in the order of the file.
     pub(in crate::cli) fn strategies(&self) -> &[StrategyGiven] {
         &self.strategies
+    }
+
+    /// The namespaces that the file names, in its order.
+    pub(in crate::cli) fn namespaces(&self) -> &[NamespaceGiven] {
+        &self.namespaces
     }
 
     /// What is given for the setting `name`.

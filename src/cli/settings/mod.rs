@@ -5,11 +5,13 @@ mod file;
 mod flags;
 mod key;
 mod merged;
+mod namespaces;
 mod strategies;
 mod typed;
 
 pub(super) use flags::Flags;
 pub(super) use merged::Merged;
+pub(super) use namespaces::NamespaceGiven;
 pub(super) use strategies::StrategyGiven;
 pub(super) use typed::{Http, Join, Settings};
 

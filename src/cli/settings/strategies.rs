@@ -25,6 +25,9 @@ impl StrategyGiven {
     }
 }
 
+/// The table of strategies.
+pub(super) const STRATEGIES: &str = "strategies";
+
 /// A mistake, and where it begins.
 pub(super) type Mistake = (Option<Range<usize>>, String);
 
@@ -46,13 +49,22 @@ pub(super) fn read(
             format!("strategies: write a table of prefixes and strategies: {}", error.message().trim()),
         )
     })?;
-    let mut rows: Vec<_> = file.strategies.into_iter().collect();
+    of_table(STRATEGIES, file.strategies, &source)
+}
+
+/// The strategies in the table called `label`.
+pub(super) fn of_table(
+    label: &str,
+    table: BTreeMap<Spanned<String>, Value>,
+    source: &impl Fn(Option<Range<usize>>) -> Source,
+) -> Result<Vec<StrategyGiven>, Mistake> {
+    let mut rows: Vec<_> = table.into_iter().collect();
     rows.sort_by_key(|(prefix, _)| prefix.span().start);
     let mut given: Vec<StrategyGiven> = Vec::new();
     for (prefix, strategy) in rows {
         let span = Some(prefix.span());
         let name = prefix.into_inner();
-        let refuse = |why: String| (span.clone(), format!("strategies: {name:?}: {why}"));
+        let refuse = |why: String| (span.clone(), format!("{label}: {name:?}: {why}"));
         let prefix =
             Prefix::new(&name).map_err(|error| refuse(format!("this is no prefix of keys: {error}")))?;
         let Value::String(strategy) = strategy else {

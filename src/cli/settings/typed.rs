@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Given, Merged, Source, key::switch};
+use super::{Given, Merged, NamespaceGiven, Source, key::switch};
 use crate::{
     causality::NodeId,
     cli::failure::Failure,
@@ -39,6 +39,8 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) history: usize,
     /// How readers resolve concurrent versions, by prefix.
     pub(in crate::cli) strategies: Vec<(Prefix, Strategy)>,
+    /// Namespaces that are carried, and what holds in them.
+    pub(in crate::cli) namespaces: Vec<NamespaceGiven>,
     pub(in crate::cli) log: String,
 }
 
@@ -86,6 +88,7 @@ impl Settings {
             strategies: strategies(merged),
             delete_retention: *one::<humantime::Duration>(merged, "delete-retention")?,
             history: history(merged)?,
+            namespaces: merged.namespaces().to_vec(),
             log: text(merged, "log")?,
         })
     }
