@@ -32,13 +32,12 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 test -n "$url" || { cat "$work/log" >&2; exit 1; }
-# An answer that follows changes does not end, so it is left to other tests.
+# An answer that follows changes does not end, and it cannot make a bundle: these are left to other tests.
 checks=not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance
 status=0
-timeout -s INT "$seconds" "$schemathesis" run "$url/openapi.json" --url "$url" --checks "$checks" \
+# It keeps files where it runs.
+(cd "$work" && "$schemathesis" run "$url/openapi.json" --url "$url" --checks "$checks" --max-time "$seconds" \
     --phases examples,coverage,fuzzing --max-examples 100000 --request-timeout 40 --max-failures 20 \
-    --exclude-path-regex '^/v1/watch' --suppress-health-check all --generation-database none || status=$?
+    --exclude-path-regex '^/v1/(watch|import)' --suppress-health-check all --generation-database none) || status=$?
 kill -0 "$node" || { echo "the node is gone:" >&2; tail -n 20 "$work/log" >&2; exit 1; }
-# 124: the time was up before anything was found.
-test "$status" = 124 && status=0
 exit "$status"

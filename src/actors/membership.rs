@@ -127,7 +127,8 @@ mod tests {
     fn what_an_exchange_found_out_is_never_taken_for_a_namespace_that_was_joined_since() {
         let birds: Namespace = "birds".parse().expect("lawful");
         let me = Origin { node: NodeId([1; 32]), epoch: 1 };
-        let (mut ledger, _) = Ledger::open(Arc::new(Memory::new()), me, &[birds.clone()]).expect("opens");
+        let (mut ledger, _) =
+            Ledger::open(Arc::new(Memory::new()), me, std::slice::from_ref(&birds)).expect("opens");
         let absorb = |incarnation| StorageMsg::Absorb {
             namespace: birds.clone(),
             frontier: SeenSet::new(),

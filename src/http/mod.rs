@@ -24,7 +24,7 @@
 //! * `Tidings-Base` on `PUT` and `DELETE` takes one `ETag`: what the write was made from. `PATCH` takes
 //!   `application/merge-patch+json`, is tried again where somebody else was quicker, and changes JSON only.
 //!
-//! `/openapi.json` describes all routes in the words of OpenAPI 3.1.
+//! `/openapi.json` describes all routes in the words of `OpenAPI` 3.1.
 //!
 //! # Tokens
 //!

@@ -180,3 +180,40 @@ async fn the_api_joins_lists_and_leaves() {
     })
     .await;
 }
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_program_carries_what_the_file_names_and_joins_and_leaves() {
+    use crate::cli::{Running, home, run};
+
+    let home = home();
+    let at = home.path();
+    let file = "[namespaces.birds]\nhistory = 1\n[namespaces.birds.strategies]\nnests = \"first-write-wins\"\n";
+    std::fs::write(at.join("t.toml"), file).unwrap();
+    let node = Running::start(at, "ant", &["--config", "t.toml"]);
+    let ask = |arguments: &[&str], status| run(&mut node.ask(at, arguments), status);
+    for value in ["1", "2", "3"] {
+        ask(&["put", "wren", value, "--ns", "birds"], 0);
+        ask(&["put", "wren", value], 0);
+    }
+    let earlier = |arguments: &[&str]| {
+        let shown: serde_json::Value = serde_json::from_str(&ask(arguments, 0).0).unwrap();
+        shown["versions"].as_array().unwrap().len()
+    };
+    assert_eq!(earlier(&["history", "wren", "--ns", "birds", "--json"]), 1);
+    assert_eq!(earlier(&["history", "wren", "--json"]), 2);
+    ask(&["put", "nests/1", "ours", "--ns", "birds"], 0);
+    ask(&["put", "nests/1", "theirs", "--ns", "birds"], 1);
+    ask(&["namespaces", "join", "fish"], 0);
+    let listed = ask(&["namespaces"], 0).0;
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows, [["NAMESPACE", "KEYS"], ["birds", "2"], ["default", "1"], ["fish", "0"]]);
+    ask(&["namespaces", "leave", "fish"], 0);
+    ask(&["get", "eel", "--ns", "fish"], 1);
+    ask(&["namespaces", "leave", "default"], 1);
+    ask(&["namespaces", "join", "Fish"], 2);
+    let shown = ask(&["config", "show", "--config", "t.toml"], 0).0;
+    assert!(shown.contains("[namespaces.\"birds\"]\nhistory = 1\n"), "{shown}");
+    std::fs::write(at.join("again.toml"), &shown).unwrap();
+    assert_eq!(ask(&["config", "show", "--config", "again.toml"], 0).0, shown);
+}

@@ -52,7 +52,7 @@ pub(super) fn read(
         let text = name.into_inner();
         let name = Namespace::new(&text)
             .map_err(|error| (span.clone(), format!("namespaces: {text:?}: {error}")))?;
-        let history = table.history.map(|given| history(&text, given)).transpose()?;
+        let history = table.history.as_ref().map(|given| history(&text, given)).transpose()?;
         let strategies =
             strategies::of_table(&format!("namespaces.{text}.strategies"), table.strategies, &source)?;
         Ok(NamespaceGiven { name, history, strategies, source: source(span) })
@@ -60,8 +60,8 @@ pub(super) fn read(
     rows.into_iter().map(namespace).collect()
 }
 
-fn history(name: &str, given: Spanned<Value>) -> Result<usize, Mistake> {
-    let number = given.as_ref().as_integer().and_then(|number| usize::try_from(number).ok());
+fn history(name: &str, given: &Spanned<Value>) -> Result<usize, Mistake> {
+    let number = given.get_ref().as_integer().and_then(|number| usize::try_from(number).ok());
     number.filter(|number| *number <= HISTORY_MAX).ok_or_else(|| {
         (Some(given.span()), format!("namespaces.{name}.history: write a number, 0 to {HISTORY_MAX}"))
     })

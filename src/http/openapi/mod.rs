@@ -1,4 +1,4 @@
-//! `/openapi.json`: the API in the words of OpenAPI 3.1, built of the tables beside this file. Answers
+//! `/openapi.json`: the API in the words of `OpenAPI` 3.1, built of the tables beside this file. Answers
 //! stand there by the codes of [`Code`], which know their status, so the two cannot part.
 
 mod parameters;

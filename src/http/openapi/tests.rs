@@ -57,7 +57,7 @@ async fn every_method_of_a_route_is_in_the_document_and_no_other() {
     let service = TowerToHyperService::new(router_for(node.clone(), Hosts::loopback()));
     let document = document();
     for (path, item) in document["paths"].as_object().expect("paths") {
-        let target = path.replace("{id}", "x").replace('{', "").replace('}', "");
+        let target = path.replace("{id}", "x").replace(['{', '}'], "");
         let request = Request::builder().method("PROBE").uri(&target).header(header::HOST, "localhost");
         let response = service.call(request.body(Body::empty()).expect("a request")).await.expect("answers");
         assert_eq!(response.status(), 405, "{path}");
