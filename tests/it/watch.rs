@@ -198,6 +198,9 @@ async fn what_is_in_a_cursor_and_comes_later_is_not_told_again() {
     bat.put("b", "2").await.unwrap();
     let mut watch = space(bat).watch(Prefix::all(), since(&page.cursor)).await.unwrap();
     assert_eq!(told(&mut watch).await, is("b", "2"));
+    // It has caught up, and hears of what comes as it comes.
+    assert!(time::timeout(Duration::from_millis(200), watch.next()).await.is_err());
+    assert_eq!(metric(bat, "tidings_subscribers"), 1);
     link(ant, bat).await;
     until_equal(&nodes).await;
     ant.put("c", "3").await.unwrap();
