@@ -144,7 +144,7 @@ async fn changes_come_in_pages_and_cursors_that_are_none_are_refused() {
         assert_eq!(below["changes"].as_array().unwrap().len(), 1);
         let narrow = below["cursor"].as_str().unwrap();
         ant.get(&format!("/v1/changes?since={narrow}")).await.refused(400, "bad_cursor");
-        for garbage in ["c1.AAAA", "nonsense", "null", &cursor[..cursor.len() - 1]] {
+        for garbage in ["c1.AAAA", "here.x.y", "nonsense", "null", &cursor[..cursor.len() - 1]] {
             ant.get(&format!("/v1/changes?since={garbage}")).await.refused(400, "bad_cursor");
             ant.get(&format!("/v1/watch?since={garbage}")).await.refused(400, "bad_cursor");
         }
