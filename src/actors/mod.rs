@@ -22,6 +22,7 @@ mod expire;
 pub(crate) mod fills;
 mod linger;
 pub(crate) mod mailbox;
+pub(crate) mod membership;
 pub(crate) mod mesh;
 pub(crate) mod metrics;
 pub(crate) mod peers;

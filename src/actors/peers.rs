@@ -165,6 +165,13 @@ impl Peers {
         }
     }
 
+    /// The namespace is not carried here any more.
+    pub fn forget_namespace(&self, namespace: &Namespace) {
+        for peer in self.table().peers.values_mut() {
+            peer.standing.remove(namespace);
+        }
+    }
+
     /// All peers, as the API shows them.
     pub fn infos(&self, ours: &BTreeMap<Namespace, Ours>) -> Vec<PeerInfo> {
         let table = self.table();

@@ -17,8 +17,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    admission::Permit, anti_entropy::AntiEntropyMsg, expire::Deadlines, linger::stir, mesh::MeshMsg,
-    sessions::SessionsMsg, society::Society, subscribers::Line, watch::WatchMsg,
+    admission::Permit, anti_entropy::AntiEntropyMsg, expire::Deadlines, linger::stir, membership::Membership,
+    mesh::MeshMsg, sessions::SessionsMsg, society::Society, subscribers::Line, watch::WatchMsg,
 };
 use crate::{
     causality::{Dot, Floors, Hlc, NodeId, Origin, SeenSet},
@@ -76,6 +76,9 @@ pub enum StorageMsg {
         floors: Floors,
         /// After a comparison of ranges: its watch, and what the peer holds or was asked about.
         settled: Option<(u64, SeenSet)>,
+        /// Of which [incarnation](View::incarnation) of the namespace all this is: of another one it would have
+        /// writes counted as seen that never came.
+        incarnation: Option<u16>,
         /// Versions that are dead to the peer, dropped in the same batch, as far as they are held (rule 6).
         drop: Vec<(Dot, Key)>,
         /// Told when it is committed; or what must be settled first.
@@ -119,6 +122,10 @@ pub enum StorageMsg {
         /// The writes.
         suspects: SeenSet,
     },
+    /// A namespace is to be carried, or no more.
+    Membership(Membership),
+    /// More of what namespaces held that were left is removed.
+    ClearLeft,
     /// Old deletes are forgotten (rule 5), and the digests are gone on with.
     Upkeep,
     /// Deadlines have passed: what expired is counted as a key no more (rule 10). With the number of the timer:
@@ -190,6 +197,8 @@ pub struct WriteRequest {
 /// Why local writes did not happen.
 #[derive(Debug)]
 pub enum WriteFailure {
+    /// The namespace is not carried any more.
+    NotCarried(Namespace),
     /// One of them was refused.
     Refused {
         /// Which one.
@@ -267,13 +276,13 @@ pub struct StorageState {
     /// How many there were when `Flush` was last cast.
     operations_at_flush: usize,
     durability: Durability,
-    gaps: BTreeSet<(NodeId, Namespace, Origin)>,
+    pub(super) gaps: BTreeSet<(NodeId, Namespace, Origin)>,
     learned: bool,
     has_twin: bool,
     /// Writes whose dots turned out to name other contents, made again.
     rewritten: Vec<(Namespace, Version)>,
     /// Where sweeps go on that were not finished.
-    sweeps: BTreeMap<Namespace, Bytes>,
+    pub(super) sweeps: BTreeMap<Namespace, Bytes>,
     pub(super) deadlines: Deadlines,
 }
 
@@ -334,6 +343,7 @@ impl Actor for Storage {
         state.note_issued();
         state.tell_found();
         state.scrub_later(&myself, 1);
+        myself.cast(StorageMsg::ClearLeft)?;
         Ok(state)
     }
 
@@ -344,12 +354,15 @@ impl Actor for Storage {
         state: &mut StorageState,
     ) -> Result<(), ActorProcessingErr> {
         stir();
+        let Some(message) = super::membership::of_what_is_carried(message, &state.ledger) else {
+            return Ok(());
+        };
         state.ledger.set_watched(state.society.subscribers.load(Ordering::Relaxed) > 0);
         let idle = state.waiting.is_empty();
         match message {
             StorageMsg::Write(request) => state.on_write(request)?,
             StorageMsg::Merge(request) => state.on_merge(request)?,
-            StorageMsg::Absorb { namespace, frontier, floors, settled, drop, reply } => {
+            StorageMsg::Absorb { namespace, frontier, floors, settled, drop, reply, .. } => {
                 let late = settled
                     .map(|(watch, settled)| state.ledger.late(watch, &frontier, &settled))
                     .unwrap_or_default();
@@ -377,6 +390,8 @@ impl Actor for Storage {
                 let _asker_is_gone = reply.send(judged.map(|judged| (judged, floors)));
             }
             StorageMsg::Lost { namespace, suspects } => state.unsee(&namespace, &suspects)?,
+            StorageMsg::Membership(change) => state.on_membership(&myself, change)?,
+            StorageMsg::ClearLeft => state.clear_left(&myself)?,
             StorageMsg::Upkeep => state.upkeep(&myself)?,
             StorageMsg::Expire(timer) => state.expire(&myself, timer)?,
             StorageMsg::Scrub => state.scrub(&myself)?,
@@ -601,7 +616,7 @@ impl StorageState {
 
     /// Rule 7: reusing a dot would make replicas diverge, so a new epoch begins, unless one has
     /// since `origin`. What the old life wrote comes back from the peers like anybody's.
-    fn begin_epoch(&mut self, origin: Origin, why: &str) -> Result<(), StoreError> {
+    pub(super) fn begin_epoch(&mut self, origin: Origin, why: &str) -> Result<(), StoreError> {
         if !self.ledger.writes_as(&origin) {
             return Ok(());
         }

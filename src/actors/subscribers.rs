@@ -91,6 +91,14 @@ impl Subscribers {
         true
     }
 
+    /// Forgets all subscribers of a namespace; how many there were.
+    pub fn leave(&mut self, namespace: &Namespace) -> usize {
+        let before = self.all.len();
+        self.all.retain(|_, subscriber| subscriber.namespace != *namespace);
+        self.namespaces.remove(namespace);
+        before - self.all.len()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.all.len()

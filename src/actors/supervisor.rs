@@ -75,7 +75,7 @@ pub struct SupervisorArgs {
     pub society: Arc<Society>,
     /// The store.
     pub store: Arc<dyn Store>,
-    /// The namespaces carried.
+    /// The namespaces to carry beside those that the store knows of.
     pub namespaces: Vec<Namespace>,
     /// Who runs Storage.
     pub runner: Arc<dyn StorageRunner>,
@@ -201,12 +201,13 @@ impl SupervisorState {
     }
 
     /// Storage is spawned where its runner runs it, and linked from there.
-    async fn start_storage(&self, boss: ActorCell) -> Result<ActorCell, ActorProcessingErr> {
+    async fn start_storage(&mut self, boss: ActorCell) -> Result<ActorCell, ActorProcessingErr> {
         let society = self.args.society.clone();
         let args = StorageArgs {
             society: society.clone(),
             store: self.args.store.clone(),
-            namespaces: self.args.namespaces.clone(),
+            // The store knows them from then on; one may be left meanwhile.
+            namespaces: std::mem::take(&mut self.args.namespaces),
         };
         let (told, started) = oneshot::channel();
         let scope = society.scope.clone();

@@ -36,6 +36,8 @@ pub enum WatchMsg {
     Mark(u64),
     /// The subscriber of this number is gone.
     Unsubscribe(u64),
+    /// The namespace is not carried any more: its subscribers see their channel end.
+    Left(Namespace),
     /// The writer was started again: what it had not told yet nobody was told.
     WriterRestarted,
 }
@@ -88,6 +90,10 @@ impl Actor for Watch {
                 if state.subscribers.remove(id) {
                     state.count_less(1);
                 }
+            }
+            WatchMsg::Left(namespace) => {
+                let gone = state.subscribers.leave(&namespace);
+                state.count_less(gone);
             }
             WatchMsg::WriterRestarted => {
                 let all = state.subscribers.len();

@@ -24,6 +24,8 @@
 //! * `Tidings-Base` on `PUT` and `DELETE` takes one `ETag`: what the write was made from. `PATCH` takes
 //!   `application/merge-patch+json`, is tried again where somebody else was quicker, and changes JSON only.
 //!
+//! `/openapi.json` describes all routes in the words of OpenAPI 3.1.
+//!
 //! # Tokens
 //!
 //! With [`BearerTokens`], every request but `/healthz` and `/readyz` bears one (`Authorization: Bearer TOKEN`). A line of their file is
@@ -60,6 +62,7 @@ mod host;
 mod kv;
 mod media;
 mod metrics;
+mod openapi;
 mod params;
 mod patch;
 mod peers;

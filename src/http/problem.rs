@@ -109,6 +109,57 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub(super) const ALL: &[Self] = &[
+        Self::BadKey,
+        Self::BadNamespace,
+        Self::BadParameter,
+        Self::UnknownParameter,
+        Self::BadHeader,
+        Self::NotSupported,
+        Self::BadTtl,
+        Self::BadJson,
+        Self::BadBatch,
+        Self::BadBody,
+        Self::BadBundle,
+        Self::BadAddress,
+        Self::BadPeerId,
+        Self::MissingHost,
+        Self::BadHost,
+        Self::BadOrigin,
+        Self::NoSuchKey,
+        Self::NoSuchNamespace,
+        Self::NotFoundRoute,
+        Self::MethodNotAllowed,
+        Self::BodyTimeout,
+        Self::PreconditionFailed,
+        Self::AlreadySet,
+        Self::UnknownBase,
+        Self::TooManyBeside,
+        Self::TooManyWriters,
+        Self::ValueTooLarge,
+        Self::BatchTooLarge,
+        Self::BodyTooLarge,
+        Self::BadContentType,
+        Self::Busy,
+        Self::StoreDamaged,
+        Self::StoreFailed,
+        Self::StorePoisoned,
+        Self::NotReady,
+        Self::Closed,
+        Self::Timeout,
+        Self::DiskFull,
+        Self::NotSeen,
+        Self::ForeignFrontier,
+        Self::BadCursor,
+        Self::CursorTooOld,
+        Self::TokenMissing,
+        Self::TokenUnknown,
+        Self::TokenExpired,
+        Self::TokenScope,
+        Self::TokenPrefix,
+    ];
+
     /// The status it goes with, its text, and what it means to people.
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;

@@ -21,7 +21,7 @@ use super::{
     guard::guard,
     health, history,
     host::Hosts,
-    kv, metrics, patch, peers,
+    kv, metrics, openapi, patch, peers,
     problem::{Code, Problem},
     scan, status, sync,
     tokens::{BearerTokens, bearer},
@@ -120,6 +120,7 @@ fn quick() -> Router<App> {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::openapi))
         .merge(api::routes())
         .route_layer(from_fn_with_state(deadline::REQUEST_TIME_MAX, deadline))
 }

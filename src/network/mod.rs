@@ -103,6 +103,10 @@ pub enum Command {
         /// The bytes.
         data: Bytes,
     },
+    /// Follow the topic of a namespace from now on.
+    Join(Namespace),
+    /// Follow it no more.
+    Leave(Namespace),
     /// Dial an address; the peer at its end is kept as a `--peer` is.
     Dial(Multiaddr),
     /// Addresses of peers that somebody told of (peer exchange).

@@ -255,6 +255,7 @@ impl Space {
             frontier,
             floors,
             settled,
+            incarnation: whole.view.incarnation(&self.namespace),
             drop: Vec::new(),
             reply,
         });

@@ -1,7 +1,7 @@
 //! The handle of a running node.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
     time::Duration,
 };
@@ -47,7 +47,6 @@ pub(super) struct Parts {
     pub(super) first_events: broadcast::Receiver<NodeEvent>,
     pub(super) directory: Option<DataDir>,
     pub(super) store: Weak<dyn Store>,
-    pub(super) namespaces: BTreeSet<Namespace>,
 }
 
 pub(super) struct Inner {
@@ -59,7 +58,6 @@ pub(super) struct Inner {
     /// The directory is in use until the node has stopped.
     directory: Mutex<Option<DataDir>>,
     store: Weak<dyn Store>,
-    namespaces: BTreeSet<Namespace>,
     /// Rounds of exchanges that were asked for wait for their turn.
     rounds: Semaphore,
     started: Instant,
@@ -75,7 +73,6 @@ impl Inner {
             first_events: Mutex::new(Some(parts.first_events)),
             directory: Mutex::new(parts.directory),
             store: parts.store,
-            namespaces: parts.namespaces,
             rounds: Semaphore::new(ROUNDS_MAX),
             started: Instant::now(),
         }
@@ -159,7 +156,9 @@ impl Node {
     /// # Errors
     /// [`ReadError::NoNamespace`] when the node does not carry it.
     pub fn space(&self, namespace: &Namespace) -> Result<Space, ReadError> {
-        if self.inner.namespaces.contains(namespace) {
+        let reader = self.inner.society.reader();
+        // What is asked of a node that is closed is answered so.
+        if reader.carries(namespace) || !self.inner.society.ready.load(Ordering::SeqCst) {
             Ok(Space { node: self.clone(), namespace: namespace.clone() })
         } else {
             Err(ReadError::NoNamespace(namespace.clone()))
@@ -270,8 +269,8 @@ impl Node {
             mesh: society.settings.mesh.clone(),
             epoch: format!("{:016x}", society.epoch.load(Ordering::Relaxed)),
             listen: society.listen(),
-            namespaces: self.inner.namespaces.iter().cloned().collect(),
-            keys: self.inner.namespaces.iter().map(|namespace| reader.keys(namespace)).sum(),
+            namespaces: reader.namespaces(),
+            keys: reader.namespaces().iter().map(|namespace| reader.keys(namespace)).sum(),
             peers: society.peers.connected().len(),
             uptime: self.inner.started.elapsed().as_secs_f64(),
             disk_bytes: reader.size_bytes(),

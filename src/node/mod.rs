@@ -3,6 +3,7 @@
 mod agreement;
 mod builder;
 mod bundle;
+mod carried;
 mod changes;
 mod conflicts;
 mod error;
@@ -17,6 +18,7 @@ mod watch;
 
 pub use builder::{Builder, Discovery, Membership};
 pub use bundle::{Export, ImportError, Imported};
+pub use carried::{Carried, CarryError};
 pub use changes::{CHANGES_LIMIT_MAX, ChangesPage};
 pub use conflicts::{Conflict, ConflictPage, Explanation, Sibling};
 pub use error::{ConnectError, ReadError, StartError, WriteError};

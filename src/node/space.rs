@@ -370,6 +370,7 @@ impl Space {
                 Refused::TooManyBeside => WriteError::TooManyBeside,
             }),
             Ok(Err(WriteFailure::Store(error))) => Err(error.into()),
+            Ok(Err(WriteFailure::NotCarried(namespace))) => Err(WriteError::NoNamespace(namespace)),
             Err(_) => Err(WriteError::Closed),
         }
     }
@@ -388,7 +389,11 @@ impl Space {
     pub(super) fn open_reader(&self) -> Result<Reader, ReadError> {
         let reader = self.society().reader();
         self.check_open()?;
-        Ok(reader)
+        if reader.carries(&self.namespace) {
+            Ok(reader)
+        } else {
+            Err(ReadError::NoNamespace(self.namespace.clone()))
+        }
     }
 
     pub(super) fn check_open(&self) -> Result<(), ReadError> {

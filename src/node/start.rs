@@ -104,7 +104,6 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
         first_events,
         directory: opened.directory,
         store,
-        namespaces: builder.namespaces,
     });
     let node = Node::new(inner);
     if !builder.listen.is_empty() {
@@ -222,6 +221,14 @@ fn society(
     // Storage opens the ledger: a checkpoint of the digests can be taken once only.
     let (reader, clock, _) = Ledger::peek(opened.store.clone(), Origin { node, epoch })
         .map_err(|error| StartError::Open(error.into()))?;
+    let carried: BTreeSet<_> =
+        reader.namespaces().into_iter().chain(builder.namespaces.iter().cloned()).collect();
+    if carried.len() > NAMESPACES_MAX {
+        return Err(StartError::Config(format!(
+            "a node carries at most {NAMESPACES_MAX} namespaces, with those it joined before: {}",
+            carried.len()
+        )));
+    }
     let clock_handle = ClockHandle::new(Hlc::default(), builder.wall.clone());
     clock_handle.observe(clock);
     let strategies = resolving::strategies(builder, &metrics, &events)?;
@@ -316,7 +323,7 @@ fn network(
             Membership::Open => None,
         },
         allow: builder.allow.clone(),
-        namespaces: builder.namespaces.iter().cloned().collect(),
+        namespaces: Vec::new(),
         directory: directory.map(|directory| directory.path().to_owned()),
         tuning: builder.tuning,
     };
@@ -326,6 +333,9 @@ fn network(
     Arc::new(move |scope, listened, sink| {
         let mut fresh = Registry::with_prefix("tidings_network");
         let mut config = config.clone();
+        // As they are now: Storage has opened the store, and some may have been joined or left since.
+        let carried = society.upgrade().map(|society| society.reader().namespaces());
+        config.namespaces = carried.unwrap_or_default();
         config.peers.extend(society.upgrade().map(|society| society.kept()).unwrap_or_default());
         config.listen = where_it_was(&config.listen, listened);
         let society = society.clone();

@@ -248,6 +248,9 @@ impl Watch {
             self.stage = Stage::Ended;
             return Poll::Ready(Err(ReadError::Closed));
         }
+        if !reader.carries(&self.follower.namespace) {
+            return Poll::Ready(Err(ReadError::NoNamespace(self.follower.namespace.clone())));
+        }
         if let Some(change) = self.follower.next(&reader)? {
             return Poll::Ready(Ok(Some(WatchEvent::Change(change))));
         }

@@ -112,6 +112,8 @@ pub struct Ledger {
     /// The origins of local writes, `me` first.
     pub(super) pens: [Origin; PENS_MAX],
     pub(super) earlier: Earlier,
+    /// The number of the namespace that is joined next.
+    pub(super) next_namespace: NsNo,
     pub(super) draft: Draft,
 }
 
@@ -182,22 +184,17 @@ impl Ledger {
             history: 0,
             pens: me.pens(),
             earlier: Earlier::default(),
+            next_namespace: loaded.next_namespace,
             draft: Draft::default(),
         };
         ledger.read_checkpoint()?;
         ledger.tally_on()?;
         ledger.number(me);
-        let mut next = loaded.next_namespace;
         for name in namespaces {
             if ledger.shared.space(name).is_none() {
-                ledger
-                    .draft
-                    .batch
-                    .insert(layout::namespace(next), Bytes::copy_from_slice(name.as_str().as_bytes()));
-                ledger
-                    .shared
-                    .add_space(name.clone(), SpaceState::new(next, SeenSet::new(), Floors::new(), 0));
-                next += 1;
+                let mut batch = std::mem::take(&mut ledger.draft.batch);
+                ledger.add(name, strategies, &mut batch)?;
+                ledger.draft.batch = batch;
             }
         }
         ledger.shared.set_strategies(strategies);

@@ -21,6 +21,7 @@ pub(super) struct Loaded {
     pub(super) lost: BTreeMap<NsNo, SeenSet>,
     pub(super) clock: Hlc,
     pub(super) counted_until: BTreeMap<NsNo, u64>,
+    /// Numbers of namespaces are not given twice, so a namespace that is left and joined again has another.
     pub(super) next_namespace: NsNo,
     pub(super) bases_enough: usize,
 }
@@ -46,7 +47,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
     *shared.origins_mut() = load_origins(&*snapshot)?;
     let origins = shared.origins();
     let mut seen = load_seen(&*snapshot, &origins)?;
-    let dead = load_dead(&*snapshot, &origins)?;
+    let mut dead = load_dead(&*snapshot, &origins)?;
     drop(origins);
     let (mut next_namespace, mut lost, mut counted_until) = (0, BTreeMap::new(), BTreeMap::new());
     let (from, to) = layout::all(b'n');
@@ -68,6 +69,13 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
         shared.add_space(name, SpaceState::new(no, seen.remove(&no).unwrap_or_default(), floors, keys));
         next_namespace = next_namespace.max(no + 1);
     }
+    for no in super::membership::left(&*snapshot)? {
+        shared.set_left(no, true);
+        dead.remove(&no);
+        next_namespace = next_namespace.max(no.saturating_add(1));
+    }
+    let given = number(snapshot.get(&super::membership::given_fact())?)?;
+    next_namespace = next_namespace.max(NsNo::try_from(given).unwrap_or(NsNo::MAX));
     load_bases(&*snapshot, &shared)?;
     let clock = Hlc(number(snapshot.get(&layout::fact(super::ledger::CLOCK))?)?);
     let left = number(snapshot.get(&bases::left_fact())?)?;

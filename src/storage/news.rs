@@ -75,7 +75,7 @@ impl View {
         limit: PageLimit,
     ) -> Result<News, StoreError> {
         let mut news = News::default();
-        let Some(space) = self.shared().space(namespace) else { return Ok(news) };
+        let Some(space) = self.space(namespace) else { return Ok(news) };
         let (ns, seeing) = (space.no, Seeing { space: &space, now });
         let (mut looked_at, mut bytes, mut told) = (0, 0, SeenSet::new());
         for (origin, seqs) in wanted.iter() {

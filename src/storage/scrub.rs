@@ -94,6 +94,10 @@ impl<'a> Examiner<'a> {
         for pair in rest.by_ref().take(count_max) {
             let (key, value) = pair?;
             page.looked += 1;
+            // All of them begin as records do.
+            if self.shared.is_left(layout::ns_of_record(&key)) {
+                continue;
+            }
             match part {
                 b'd' => page.bad.extend(self.entry(&key, &value)?),
                 b'k' => page.bad.extend(self.earlier(&key, &value)?),

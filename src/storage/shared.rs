@@ -2,7 +2,7 @@
 //! has been seen.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
@@ -146,11 +146,16 @@ impl SpaceState {
     }
 }
 
+/// The namespaces that are carried.
+pub(super) type Spaces = BTreeMap<Namespace, Arc<SpaceState>>;
+
 /// What writer and readers share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     origins: RwLock<Origins>,
-    spaces: RwLock<BTreeMap<Namespace, Arc<SpaceState>>>,
+    spaces: RwLock<Arc<Spaces>>,
+    /// Numbers of namespaces that were left, whose data is still being removed.
+    left: RwLock<BTreeSet<NsNo>>,
     bases: RwLock<Bases>,
 }
 
@@ -165,7 +170,7 @@ impl Shared {
 
     /// The namespace of this number.
     pub(super) fn name(&self, no: NsNo) -> Option<Namespace> {
-        let spaces = self.spaces.read().unwrap_or_else(PoisonError::into_inner);
+        let spaces = self.spaces();
         spaces.iter().find(|(_, space)| space.no == no).map(|(name, _)| name.clone())
     }
 
@@ -178,7 +183,7 @@ impl Shared {
     }
 
     pub(super) fn set_strategies(&self, strategies: &Strategies) {
-        for (name, space) in &*self.spaces.read().unwrap_or_else(PoisonError::into_inner) {
+        for (name, space) in &*self.spaces() {
             space.set_strategies(strategies.of(name));
         }
     }
@@ -193,6 +198,35 @@ impl Shared {
 
     pub(super) fn add_space(&self, name: Namespace, space: SpaceState) {
         let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
-        spaces.insert(name, Arc::new(space));
+        Arc::make_mut(&mut spaces).insert(name, Arc::new(space));
+    }
+
+    /// All of them, as they are now.
+    pub(super) fn spaces(&self) -> Arc<Spaces> {
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn remove_space(&self, name: &Namespace) -> Option<Arc<SpaceState>> {
+        let mut spaces = self.spaces.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut spaces).remove(name)
+    }
+
+    /// Whether the namespace of this number was left, and what it held is being removed: nobody reads that.
+    pub(super) fn is_left(&self, no: NsNo) -> bool {
+        self.left.read().unwrap_or_else(PoisonError::into_inner).contains(&no)
+    }
+
+    /// The first of those.
+    pub(super) fn first_left(&self) -> Option<NsNo> {
+        self.left.read().unwrap_or_else(PoisonError::into_inner).first().copied()
+    }
+
+    pub(super) fn set_left(&self, no: NsNo, left: bool) {
+        let mut all = self.left.write().unwrap_or_else(PoisonError::into_inner);
+        if left {
+            all.insert(no)
+        } else {
+            all.remove(&no)
+        };
     }
 }

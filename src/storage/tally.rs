@@ -78,6 +78,11 @@ impl Tally {
         self.is_complete().then(|| self.digests.get(&ns).cloned().unwrap_or_default())
     }
 
+    /// The namespace was left.
+    pub(super) fn leave(&mut self, ns: NsNo) {
+        self.digests.remove(&ns);
+    }
+
     /// What a commit changed.
     pub(super) fn apply(&mut self, items: &[(NsNo, Item)], origins: &Origins) {
         for (ns, item) in items {
@@ -108,6 +113,7 @@ impl Tally {
         for pair in rest.by_ref().take(PAGE_ENTRIES) {
             let (key, entry) = pair?;
             match (read_key(&key, &origins), stored::decode_dot(&entry)) {
+                (Ok((ns, _)), _) if shared.is_left(ns) => {}
                 (Ok((ns, dot)), Ok(entry)) => {
                     self.digests.entry(ns).or_default().insert(dot, &entry.hash.0, entry.compared);
                 }

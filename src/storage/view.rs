@@ -11,7 +11,7 @@ use super::{
     layout::{self, NsNo, OriginNo},
     load,
     reader::Found,
-    shared::Shared,
+    shared::{Shared, SpaceState, Spaces},
     stored,
 };
 use crate::{
@@ -24,6 +24,8 @@ use crate::{
 pub struct View {
     snapshot: Box<dyn Snapshot>,
     shared: Arc<Shared>,
+    /// The namespaces of that time: one that is left meanwhile is whole here.
+    spaces: Arc<Spaces>,
     /// Bases that the snapshot may name are kept that long.
     _age: Arc<Age>,
 }
@@ -50,7 +52,10 @@ impl std::fmt::Debug for View {
 impl View {
     pub(super) fn new(store: &dyn Store, shared: Arc<Shared>) -> Self {
         let age = shared.bases().age();
-        Self { snapshot: store.snapshot(), shared, _age: age }
+        // What is left is removed after it is not listed any more, so what is listed now is whole before.
+        let snapshot = store.snapshot();
+        let spaces = shared.spaces();
+        Self { snapshot, shared, spaces, _age: age }
     }
 
     /// A view of a store that no node has open, or that nobody writes to meanwhile: what a node would
@@ -63,8 +68,19 @@ impl View {
         Ok(Self::new(store, Arc::new(shared)))
     }
 
+    /// Tells a namespace from the one of that name that is joined after it was left; nothing where it is
+    /// not carried.
+    #[must_use]
+    pub fn incarnation(&self, namespace: &Namespace) -> Option<u16> {
+        self.number_of(namespace)
+    }
+
+    pub(super) fn space(&self, namespace: &Namespace) -> Option<&Arc<SpaceState>> {
+        self.spaces.get(namespace)
+    }
+
     pub(super) fn number_of(&self, namespace: &Namespace) -> Option<NsNo> {
-        self.shared.space(namespace).map(|space| space.no)
+        self.spaces.get(namespace).map(|space| space.no)
     }
 
     pub(super) fn snapshot(&self) -> &dyn Snapshot {
@@ -84,7 +100,7 @@ impl View {
     /// # Errors
     /// When the store cannot be read or is damaged.
     pub fn get(&self, namespace: &Namespace, key: &Key, now: u64) -> Result<Option<Found>, StoreError> {
-        let Some(space) = self.shared.space(namespace) else { return Ok(None) };
+        let Some(space) = self.spaces.get(namespace) else { return Ok(None) };
         let Some(bytes) = self.snapshot.get(&layout::record(space.no, key.as_bytes()))? else {
             return Ok(None);
         };
@@ -106,7 +122,7 @@ impl View {
     /// How readers resolve what stands in `namespace`.
     #[must_use]
     pub fn strategies(&self, namespace: &Namespace) -> Table {
-        let space = self.shared.space(namespace);
+        let space = self.spaces.get(namespace);
         space.and_then(|space| space.strategies().cloned()).unwrap_or_default()
     }
 
@@ -115,7 +131,7 @@ impl View {
     /// # Errors
     /// When the store cannot be read.
     pub fn blob(&self, namespace: &Namespace, dot: Dot) -> Result<Option<Bytes>, StoreError> {
-        let Some(space) = self.shared.space(namespace) else { return Ok(None) };
+        let Some(space) = self.spaces.get(namespace) else { return Ok(None) };
         let Some(no) = self.shared.origins().number(&dot.origin) else { return Ok(None) };
         self.snapshot.get(&layout::blob(space.no, no, dot.seq))
     }
@@ -129,7 +145,7 @@ impl View {
     /// # Errors
     /// When the store cannot be read or is damaged.
     pub fn record_of(&self, namespace: &Namespace, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.shared.space(namespace).map_or(Ok(None), |space| self.record(space.no, key))
+        self.spaces.get(namespace).map_or(Ok(None), |space| self.record(space.no, key))
     }
 
     pub(super) fn record(&self, ns: NsNo, key: &Key) -> Result<Option<Record>, StoreError> {
@@ -169,7 +185,7 @@ impl View {
         after: Option<&Key>,
         reverse: bool,
     ) -> super::Pairs<'a> {
-        let Some(space) = self.shared.space(namespace) else { return Box::new(std::iter::empty()) };
+        let Some(space) = self.spaces.get(namespace) else { return Box::new(std::iter::empty()) };
         let mut ranges = ranges(space.no, prefix);
         if reverse {
             ranges.reverse();
@@ -203,7 +219,7 @@ impl View {
     /// When the store cannot be read or is damaged.
     pub fn seen(&self, namespace: &Namespace) -> Result<SeenSet, StoreError> {
         let mut seen = SeenSet::new();
-        let Some(space) = self.shared.space(namespace) else { return Ok(seen) };
+        let Some(space) = self.spaces.get(namespace) else { return Ok(seen) };
         let from = [&b"s"[..], &space.no.to_be_bytes()].concat();
         let origins = self.shared.origins();
         let (mut last, mut seqs) = (None, Intervals::new());
@@ -240,7 +256,7 @@ impl View {
         bytes_max: usize,
     ) -> Result<VersionPage, StoreError> {
         let mut page = VersionPage::default();
-        let Some(space) = self.shared.space(namespace) else { return Ok(page) };
+        let Some(space) = self.spaces.get(namespace) else { return Ok(page) };
         let mut bytes = 0;
         let any_kept = history::keeps_any(&*self.snapshot, space.no)?;
         for (origin, seqs) in dots.iter() {
@@ -278,7 +294,7 @@ impl View {
     /// When the store cannot be read or is damaged.
     pub fn claims(&self, namespace: &Namespace, dots: &SeenSet) -> Result<Vec<(Dot, Key)>, StoreError> {
         let mut claims = Vec::new();
-        let Some(space) = self.shared.space(namespace) else { return Ok(claims) };
+        let Some(space) = self.spaces.get(namespace) else { return Ok(claims) };
         for (origin, seqs) in dots.iter() {
             for (first, last) in seqs.iter() {
                 for pair in self.dot_entries(space.no, origin, first, last) {
@@ -295,7 +311,7 @@ impl View {
     /// # Errors
     /// When the store cannot be read or is damaged.
     pub fn any_compared(&self, namespace: &Namespace, dots: &SeenSet) -> Result<bool, StoreError> {
-        let Some(space) = self.shared.space(namespace) else { return Ok(false) };
+        let Some(space) = self.spaces.get(namespace) else { return Ok(false) };
         for (origin, seqs) in dots.iter() {
             for (first, last) in seqs.iter() {
                 for pair in self.dot_entries(space.no, origin, first, last) {
@@ -348,7 +364,7 @@ impl View {
     /// When the store cannot be read or is damaged.
     pub fn unaccounted(&self, namespace: &Namespace, dots: &SeenSet) -> Result<SeenSet, StoreError> {
         let mut lost = SeenSet::new();
-        let Some(space) = self.shared.space(namespace) else { return Ok(lost) };
+        let Some(space) = self.spaces.get(namespace) else { return Ok(lost) };
         for (origin, seqs) in dots.iter() {
             let mut accounted = Intervals::new();
             for (first, last) in seqs.iter() {

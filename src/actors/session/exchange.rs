@@ -87,6 +87,9 @@ pub enum Broken {
     /// The snapshot that is sent from is old.
     #[error("it took so long that it goes on with a new snapshot")]
     Long,
+    /// The namespace was left here meanwhile.
+    #[error("this node has left the namespace")]
+    Left,
     /// The node is closing, or a part of it was started again.
     #[error("this node is busy with itself")]
     Closing,
@@ -134,6 +137,7 @@ impl Broken {
             Self::Stalled
             | Self::Store(_)
             | Self::Closing
+            | Self::Left
             | Self::Forgotten
             | Self::DoesNotAddUp
             | Self::Elsewhere(_)
@@ -175,6 +179,8 @@ struct Talk<'a> {
     namespace: &'a Namespace,
     /// The snapshot that is sent from, until that is done: it keeps all memory and files of its time.
     view: Mutex<Option<View>>,
+    /// Which namespace of that name it is: what is read later must be of the same.
+    incarnation: Option<u16>,
     sending: Sending,
     fill: &'a OnceCell<Fill>,
     seen: &'a SeenSet,
@@ -229,6 +235,7 @@ impl Conversation {
         let Self { society, peer, namespace, stream, first, mark, .. } = self;
         let before = society.reader().tag(&namespace);
         let Whole { view, seen, floors, digests, .. } = snapshot(&society, &namespace, false).await?;
+        let incarnation = view.incarnation(&namespace);
         // The same before and after: then it is the tag of the snapshot.
         let tag = society.reader().tag(&namespace).filter(|after| after.1 && before == Some(*after));
         let tag = tag.map(|(tag, _)| tag);
@@ -243,6 +250,7 @@ impl Conversation {
             society: &society,
             peer,
             namespace: &namespace,
+            incarnation,
             view: Mutex::new(Some(view)),
             sending: Sending::begin(),
             fill: &fill,
@@ -262,6 +270,7 @@ impl Conversation {
             namespace: &namespace,
             ranges: &ranges,
             fill: &fill,
+            incarnation,
             versions_in: &counted.versions_in,
             floors: &floors,
         };
@@ -481,8 +490,12 @@ impl Talk<'_> {
     }
 
     /// What is held by now of the versions that the peer wants.
-    fn read_items(&self, dots: &SeenSet) -> Result<Vec<Items>, StoreError> {
+    fn read_items(&self, dots: &SeenSet) -> Result<Vec<Items>, Broken> {
         let view = self.society.reader().view();
+        // What is not sent is taken for dead: a namespace that was left meanwhile must not look empty.
+        if view.incarnation(self.namespace) != self.incarnation {
+            return Err(Broken::Left);
+        }
         let (mut items, mut after) = (Vec::new(), None);
         loop {
             let page = view.versions(self.namespace, dots, after, PAGE_VERSIONS, PAGE_BYTES)?;

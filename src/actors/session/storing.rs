@@ -60,6 +60,8 @@ pub struct Storing<'a> {
     pub namespace: &'a Namespace,
     pub ranges: &'a OnceCell<(View, Watch)>,
     pub fill: &'a OnceCell<Fill>,
+    /// Which namespace of that name it is.
+    pub incarnation: Option<u16>,
     pub versions_in: &'a AtomicU64,
     pub floors: &'a Floors,
 }
@@ -82,7 +84,9 @@ impl Storing<'_> {
                 Work::Absorb { frontier, floors, settled, drop } => {
                     let (reply, absorbed) = oneshot::channel();
                     let namespace = self.namespace.clone();
-                    let absorb = StorageMsg::Absorb { namespace, frontier, floors, settled, drop, reply };
+                    let incarnation = self.incarnation;
+                    let absorb =
+                        StorageMsg::Absorb { namespace, frontier, floors, settled, incarnation, drop, reply };
                     self.society.storage.cast(absorb);
                     match absorbed.await.map_err(|_| Broken::Closing)?? {
                         Absorbed::Done => Input::Absorbed,
@@ -113,6 +117,10 @@ impl Storing<'_> {
 
     async fn open_ranges(&self) -> Result<Input, Broken> {
         let whole = snapshot(self.society, self.namespace, true).await?;
+        if whole.view.incarnation(self.namespace) != self.incarnation {
+            self.society.storage.cast(StorageMsg::CloseRanges(whole.watch));
+            return Err(Broken::Left);
+        }
         let watch = Watch { society: self.society.clone(), number: whole.watch };
         // Known when the exchange began, and digests are never unlearned.
         let digests = whole.digests.ok_or(Broken::Closing)?;

@@ -11,8 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use libp2p::gossipsub::{
-    self, ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId, TopicHash, ValidationMode,
-    WhitelistSubscriptionFilter,
+    self, ConfigBuilder, IdentTopic, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, TopicHash,
+    TopicSubscriptionFilter, ValidationMode,
 };
 use prometheus_client::registry::Registry;
 use thiserror::Error;
@@ -20,7 +20,7 @@ use thiserror::Error;
 use super::signer::verify;
 use crate::{
     network::{IsNew, Tuning},
-    types::Namespace,
+    types::{NAMESPACES_MAX, Namespace},
     wire::{Envelope, EnvelopeError, FRAME_BYTES_MAX, SignedEnvelope},
 };
 
@@ -38,6 +38,9 @@ const CONTROL_BYTES_MAX: usize = 256 * 1024;
 /// the seen set of the store knows.
 const DUPLICATES_KNOWN: Duration = Duration::from_secs(30);
 
+/// The most topics that a peer follows, or says so of at once: twice what it may carry, for what it has just left.
+const TOPICS_OF_PEER_MAX: usize = 2 * NAMESPACES_MAX;
+
 /// Publications that nobody could take yet are kept for so long,
 const UNHEARD_FOR: Duration = Duration::from_secs(3);
 /// so many of them,
@@ -46,7 +49,22 @@ const UNHEARD_MAX: usize = 256;
 const UNHEARD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// gossipsub as it is used here.
-pub(super) type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>;
+pub(super) type Gossipsub =
+    gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<OfMesh>>;
+
+/// Takes note of who follows which namespace of this mesh, carried here or not: one may be joined later, and
+/// peers say it once only.
+#[derive(Clone, Debug)]
+pub(super) struct OfMesh {
+    /// What all topics of the mesh begin with.
+    start: String,
+}
+
+impl TopicSubscriptionFilter for OfMesh {
+    fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
+        topic.as_str().strip_prefix(&self.start).is_some_and(|name| Namespace::new(name).is_ok())
+    }
+}
 
 /// What becomes of a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +102,7 @@ impl Rejection {
 
 /// The topics of this node, and what waits for listeners.
 pub(super) struct Gossip {
+    start: String,
     topics: BTreeMap<Namespace, IdentTopic>,
     namespaces: BTreeMap<TopicHash, Namespace>,
     is_new: IsNew,
@@ -93,17 +112,38 @@ pub(super) struct Gossip {
 impl Gossip {
     /// One topic per namespace of a mesh.
     pub(super) fn new(mesh: &str, namespaces: &[Namespace], is_new: IsNew) -> Self {
-        let topic = |name: &Namespace| IdentTopic::new(format!("tidings/1/{mesh}/{name}"));
-        let topics: BTreeMap<_, _> = namespaces.iter().map(|name| (name.clone(), topic(name))).collect();
-        let namespaces = topics.iter().map(|(name, topic)| (topic.hash(), name.clone())).collect();
-        Self { topics, namespaces, is_new, unheard: VecDeque::new() }
+        let start = format!("tidings/1/{mesh}/");
+        let (topics, known) = (BTreeMap::new(), BTreeMap::new());
+        let mut gossip = Self { start, topics, namespaces: known, is_new, unheard: VecDeque::new() };
+        namespaces.iter().for_each(|name| drop(gossip.join(name)));
+        gossip
+    }
+
+    /// Takes the messages of a namespace from now on.
+    pub(super) fn join(&mut self, namespace: &Namespace) -> IdentTopic {
+        let topic = IdentTopic::new(format!("{}{namespace}", self.start));
+        self.namespaces.insert(topic.hash(), namespace.clone());
+        self.topics.insert(namespace.clone(), topic.clone());
+        topic
+    }
+
+    /// Takes them no more.
+    pub(super) fn leave(&mut self, namespace: &Namespace) -> Option<IdentTopic> {
+        let topic = self.topics.remove(namespace)?;
+        self.namespaces.remove(&topic.hash());
+        self.unheard.retain(|(_, of, _)| of != namespace);
+        Some(topic)
     }
 
     /// The behaviour, with all topics joined.
     pub(super) fn behaviour(&self, tuning: &Tuning, registry: &mut Registry) -> Result<Gossipsub, String> {
-        let filter = WhitelistSubscriptionFilter(self.namespaces.keys().cloned().collect());
+        let filter = MaxCountSubscriptionFilter {
+            filter: OfMesh { start: self.start.clone() },
+            max_subscribed_topics: TOPICS_OF_PEER_MAX,
+            max_subscriptions_per_request: TOPICS_OF_PEER_MAX,
+        };
         let metrics = gossipsub::MetricsConfig {
-            max_topics: self.topics.len(),
+            max_topics: NAMESPACES_MAX,
             max_never_subscribed_topics: 1,
             ..gossipsub::MetricsConfig::default()
         };

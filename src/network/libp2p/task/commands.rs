@@ -20,6 +20,8 @@ impl Task {
     pub(super) fn on_command(&mut self, command: Command) {
         match command {
             Command::Publish { namespace, data } => self.publish(&namespace, data),
+            Command::Join(namespace) => self.join(&namespace),
+            Command::Leave(namespace) => self.leave(&namespace),
             Command::Dial(address) => self.keep(address, true),
             Command::Learn(peers) => {
                 for (peer, addresses) in peers {

@@ -41,6 +41,22 @@ impl Task {
         self.count_publish_failure(reason);
     }
 
+    /// Follows a topic from now on. Who follows it already is known, and gets what is published.
+    pub(super) fn join(&mut self, namespace: &Namespace) {
+        let topic = self.parts.gossip.join(namespace);
+        if let Err(error) = self.parts.swarm.behaviour_mut().gossip.subscribe(&topic) {
+            // What gossip does not bring is found by comparisons.
+            tracing::warn!(%error, %namespace, "the topic could not be joined");
+        }
+    }
+
+    /// Follows it no more.
+    pub(super) fn leave(&mut self, namespace: &Namespace) {
+        if let Some(topic) = self.parts.gossip.leave(namespace) {
+            self.parts.swarm.behaviour_mut().gossip.unsubscribe(&topic);
+        }
+    }
+
     fn count_publish_failure(&self, reason: &'static str) {
         self.parts.metrics.publish_failures.get_or_create(&why(reason)).inc();
     }
