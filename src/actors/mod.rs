@@ -20,6 +20,7 @@ pub(crate) mod anti_entropy;
 pub(crate) mod clock;
 mod expire;
 pub(crate) mod fills;
+pub(crate) mod hooks;
 mod linger;
 pub(crate) mod mailbox;
 pub(crate) mod mesh;

@@ -172,6 +172,18 @@ impl Node {
         self.inner.society.clock.wall_ms()
     }
 
+    /// Whether the host wants to be asked.
+    #[cfg(feature = "http")]
+    pub(crate) fn asks(&self) -> bool {
+        self.inner.society.hooks.asks()
+    }
+
+    /// Asks the host whether `who` may.
+    #[cfg(feature = "http")]
+    pub(crate) fn authorize(&self, who: &super::Who, asked: &super::Asked) -> Result<(), super::Refusal> {
+        self.inner.society.hooks.authorize(who, asked)
+    }
+
     pub(super) fn default_space(&self) -> Space {
         Space { node: self.clone(), namespace: Namespace::default() }
     }

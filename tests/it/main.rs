@@ -23,6 +23,7 @@ mod follow;
 mod halves;
 #[cfg(feature = "http")]
 mod history;
+mod hooks;
 mod hostile;
 #[cfg(feature = "http")]
 mod http;
