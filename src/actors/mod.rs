@@ -10,6 +10,8 @@
 //!  └─ Watch         fans changes out to subscribers
 //! ```
 //!
+//! A host's own actors do not talk to these: they have a desk, [`host`](crate::host).
+//!
 //! Calls go down only (Node → Storage); casts go anywhere. Mailboxes are unbounded, so admission is
 //! bounded at the edge: a permit (`admission`) is taken before a message is cast and
 //! travels in it until the work is done. `Err` from a handler means "this actor can no longer be

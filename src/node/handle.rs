@@ -429,9 +429,7 @@ impl Node {
 
     /// Waits until the node has stopped, for whatever reason; the text says why if it was an error.
     pub async fn closed(&self) -> Option<String> {
-        let mut ended = self.inner.society.ended.subscribe();
-        let end = ended.wait_for(Option::is_some).await;
-        end.ok().and_then(|end| end.as_ref()?.failure().map(str::to_owned))
+        self.default_space().ending().await
     }
 
     /// Kills the actor that plays `role`, as a bug in it would (for tests).

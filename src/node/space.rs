@@ -169,6 +169,26 @@ impl Space {
         &self.namespace
     }
 
+    /// The node that it is a namespace of.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Where tasks run that end with the node.
+    pub(crate) fn scope(&self) -> &crate::ports::Scope {
+        &self.society().scope
+    }
+
+    /// The end of the node, whatever ends it; why, if it could not go on. Keeps nothing alive.
+    pub(crate) fn ending(&self) -> impl Future<Output = Option<String>> + use<> {
+        let mut ended = self.society().ended.subscribe();
+        async move {
+            let end = ended.wait_for(Option::is_some).await;
+            end.ok().and_then(|end| end.as_ref()?.failure().map(str::to_owned))
+        }
+    }
+
     /// How readers of this node resolve what stands under `key`.
     #[must_use]
     pub fn strategy(&self, key: &Key) -> Strategy {

@@ -17,6 +17,7 @@ mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
 mod events;
+mod examples;
 mod expiry;
 #[cfg(feature = "http")]
 mod follow;
@@ -24,6 +25,7 @@ mod halves;
 #[cfg(feature = "http")]
 mod history;
 mod hooks;
+mod host;
 mod hostile;
 #[cfg(feature = "http")]
 mod http;
