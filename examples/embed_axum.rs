@@ -18,10 +18,11 @@ async fn greeting(State(node): State<Node>) -> Result<String, StatusCode> {
     Ok(format!("{}, visitor\n", String::from_utf8_lossy(&entry.value.bytes)))
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    // Takes the address first, for that is what most often cannot be had.
-    let listener = TcpListener::bind("127.0.0.1:8080").await?;
+/// Serves until `stopped`.
+pub async fn serve(
+    listener: TcpListener,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Box<dyn Error>> {
     let listen = ["/ip4/127.0.0.1/tcp/0".parse()?];
     let node = Node::builder().in_memory().listen(listen).start().await?;
     node.put("greeting", "hello").await?;
@@ -32,8 +33,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // For `localhost` and loopback addresses; `router_for` answers for other hosts, too.
         .nest("/store", http::router(node.clone()));
     println!("http://{}/greeting", listener.local_addr()?);
-    let stopped = async { drop(tokio::signal::ctrl_c().await) };
     axum::serve(listener, service).with_graceful_shutdown(stopped).await?;
     node.close().await;
     Ok(())
+}
+
+#[tokio::main]
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
+    // Takes the address first, for that is what most often cannot be had.
+    let listener = TcpListener::bind("127.0.0.1:8080").await?;
+    serve(listener, async { drop(tokio::signal::ctrl_c().await) }).await
 }

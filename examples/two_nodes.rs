@@ -16,7 +16,7 @@ fn node(name: &str) -> Result<Builder, Box<dyn Error>> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
     let ant = node("ant")?.start().await?;
     let bat = node("bat")?.start().await?;
 

@@ -44,6 +44,7 @@
 //! | for | modules |
 //! | --- | --- |
 //! | programs | [`node`]: the handle, its builder, errors, reports · `http`: the API of a node, to serve or to mount · the nouns at the root: [`Key`], [`Prefix`], [`Value`], [`Namespace`] |
+//! | hosts with actors of their own | [`host`]: a node in their tree of supervision, to be asked and to be told by |
 //! | guides | [`docs`]: how to begin, architecture, protocol, wire |
 //! | other stores, networks, clocks, dice | [`storage`], [`network`], [`ports`], with [`actors::StorageRunner`] |
 //! | readers of this program, and simulators | [`types`], [`causality`], [`conflict`], [`replica`], [`reconcile`], [`wire`]: the core, which turns values into values · [`actors`] |
@@ -64,6 +65,7 @@ pub mod cli;
 pub mod conflict;
 pub mod digest;
 pub mod docs;
+pub mod host;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod network;

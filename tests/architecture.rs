@@ -14,6 +14,8 @@ const LAYERS: &[(&[&str], &[&[&str]])] = &[
     (&["actors"], &[CORE, &["ports", "storage", "network"]]),
     (&["node"], &[CORE, &["ports", "storage", "network", "actors"]]),
     (&["http"], &[&["types", "causality", "node"]]),
+    // Its tasks end with the node's.
+    (&["host"], &[&["types", "causality", "ports", "node"]]),
     // The program serves its node over HTTP; else it knows it as any other program does.
     (&["cli"], &[&["types", "causality", "node", "http"]]),
 ];

@@ -20,7 +20,7 @@ use crate::{
     causality::NodeId,
     conflict::Version,
     network::{Command, Event, Multiaddr, Network, Sink},
-    ports::Scope,
+    ports::{Operation, Scope},
     report::NodeEvent,
     types::{BATCH_OPERATIONS_MAX, Namespace},
     wire::{self, Envelope},
@@ -307,6 +307,10 @@ fn turn_away(society: &Society, peer: NodeId) {
 /// bring it.
 fn on_gossip(society: &Society, from: NodeId, envelope: Envelope, bytes: usize) {
     use super::storage::{MergeRequest, Source, StorageMsg};
+    if !society.hooks.allows(from, Operation::Gossip, &envelope.namespace) {
+        society.metrics.gossip_refused.inc();
+        return;
+    }
     let Some(permit) = society.admission.gossip.admit_now(bytes) else {
         society.metrics.gossip_shed.inc();
         society.peers.doubt(&envelope.namespace);

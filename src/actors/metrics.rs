@@ -40,6 +40,8 @@ pub struct Metrics {
     pub ranges: Counter,
     /// Envelopes that were not stored for lack of room.
     pub gossip_shed: Counter,
+    /// Envelopes from neighbours that the host does not take them from.
+    pub gossip_refused: Counter,
     /// Envelopes that could not be handed to the network.
     pub announce_shed: Counter,
     /// Envelopes handed to the network.
@@ -90,6 +92,7 @@ impl Metrics {
             forgotten: Counter::default(),
             ranges: Counter::default(),
             gossip_shed: Counter::default(),
+            gossip_refused: Counter::default(),
             announce_shed: Counter::default(),
             announced: Counter::default(),
             needs: Counter::default(),
@@ -125,6 +128,11 @@ impl Metrics {
             ("forgotten", "deletes forgotten", &self.forgotten),
             ("ranges", "exchanges that compared ranges", &self.ranges),
             ("gossip_shed", "envelopes not stored for lack of room", &self.gossip_shed),
+            (
+                "gossip_refused",
+                "envelopes not taken from a neighbour, as the host said",
+                &self.gossip_refused,
+            ),
             ("announce_shed", "envelopes the network had no room for", &self.announce_shed),
             ("announced", "envelopes handed to the network", &self.announced),
             ("needs", "gaps asked for", &self.needs),

@@ -10,6 +10,8 @@
 //!  └─ Watch         fans changes out to subscribers
 //! ```
 //!
+//! A host's own actors do not talk to these: they have a desk, [`host`](crate::host).
+//!
 //! Calls go down only (Node → Storage); casts go anywhere. Mailboxes are unbounded, so admission is
 //! bounded at the edge: a permit (`admission`) is taken before a message is cast and
 //! travels in it until the work is done. `Err` from a handler means "this actor can no longer be
@@ -20,6 +22,7 @@ pub(crate) mod anti_entropy;
 pub(crate) mod clock;
 mod expire;
 pub(crate) mod fills;
+pub(crate) mod hooks;
 mod linger;
 pub(crate) mod mailbox;
 pub(crate) mod membership;

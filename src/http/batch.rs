@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
+    authorize::Asker,
     body::{self, Limit},
     media,
     params::Params,
@@ -39,6 +40,10 @@ pub(super) async fn batch(State(app): State<App>, request: Request) -> Answer {
     }
     if let Some(grant) = head.extensions.get::<Grant>() {
         operations.iter().try_for_each(|operation| grant.covers(key_of(operation)))?;
+    }
+    if let Some(asker) = head.extensions.get::<Asker>() {
+        let may = |operation| asker.may_write(&app.node, space.namespace(), key_of(operation));
+        operations.iter().try_for_each(may)?;
     }
     let keys: Vec<Key> = operations.iter().map(|operation| key_of(operation).clone()).collect();
     match space.batch(operations).await {

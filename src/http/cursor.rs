@@ -26,8 +26,15 @@ pub(super) fn since(app: &App, headers: &HeaderMap, params: &Params) -> Result<O
     let Some(text) = header.or(params.get("since")).map(str::trim).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    if let Some(cursor) = app.cursors.find(app.node.id(), text)? {
-        return Ok(Some(cursor));
+    // The long frontier of a read is a token, too.
+    if let Ok(Some(frontier)) = app.tokens.find(app.node.id(), text) {
+        return Ok(Some(frontier.into()));
+    }
+    match app.cursors.find(app.node.id(), text) {
+        Ok(Some(cursor)) => return Ok(Some(cursor)),
+        Ok(None) => {}
+        Err(problem) if problem.code() == Code::ForeignFrontier => return Err(problem),
+        Err(_) => return Err(bad("this token names no node: send a cursor as it was given")),
     }
     text.parse().map(Some).map_err(|error: CursorError| bad(&error.to_string()))
 }

@@ -32,6 +32,11 @@
 //! `TOKEN SCOPES [prefix=P,…] [expires=YYYY-MM-DD[THH:MM:SSZ]]`. `read` and `write` are of values, `admin` is of whatever else changes the
 //! node. A token with prefixes reads and writes below them only; routes that say nothing of values are open to it.
 //!
+//! # What the host says
+//!
+//! After the tokens [`Builder::authorize`](crate::node::Builder::authorize) is asked, where there is one: 403 `forbidden` with its reason. A
+//! value that [`Builder::validate`](crate::node::Builder::validate) refuses is 422 `invalid`, with the reason and, of a batch, the `index`.
+//!
 //! # Invariants
 //!
 //! * No page of a browser can reach a node through a name that it resolves to loopback
@@ -42,6 +47,7 @@
 
 mod api;
 mod at_least;
+mod authorize;
 mod batch;
 mod body;
 mod bundle;
@@ -79,6 +85,7 @@ mod sync;
 mod tokens;
 mod ttl;
 
+pub use authorize::ClientAddress;
 pub use host::Hosts;
 pub use problem::{Code, Problem};
 pub use router::{router, router_for, router_with};

@@ -64,6 +64,17 @@ impl Params {
     }
 }
 
+/// The namespace that the query of `uri` asks for, whatever else stands there.
+pub(super) fn namespace(uri: &Uri) -> Result<Namespace, Problem> {
+    let pairs = uri.query().unwrap_or("").split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    for (name, value) in pairs {
+        if text(name)? == "ns" {
+            return Ok(Namespace::new(&text(value)?)?);
+        }
+    }
+    Ok(Namespace::default())
+}
+
 fn text(raw: &str) -> Result<String, Problem> {
     percent::decode(raw, Plus::Space)
         .and_then(|bytes| String::from_utf8(bytes).ok())

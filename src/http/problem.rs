@@ -110,6 +110,10 @@ pub enum Code {
     TokenScope,
     /// The token is not for this key.
     TokenPrefix,
+    /// A validator of the node refuses the value; `detail` says why.
+    Invalid,
+    /// The node's host does not allow it; `detail` says why.
+    Forbidden,
 }
 
 impl Code {
@@ -164,6 +168,8 @@ impl Code {
         Self::TokenExpired,
         Self::TokenScope,
         Self::TokenPrefix,
+        Self::Invalid,
+        Self::Forbidden,
     ];
 
     /// The status it goes with, its text, and what it means to people.
@@ -190,6 +196,8 @@ impl Code {
             Self::TokenExpired => (S::UNAUTHORIZED, "token_expired", "The token has expired"),
             Self::TokenScope => (S::FORBIDDEN, "token_scope", "The token is not for this"),
             Self::TokenPrefix => (S::FORBIDDEN, "token_prefix", "The token is not for this key"),
+            Self::Invalid => (S::UNPROCESSABLE_ENTITY, "invalid", "The value is refused here"),
+            Self::Forbidden => (S::FORBIDDEN, "forbidden", "This is not allowed here"),
             Self::BadJson => (S::BAD_REQUEST, "bad_json", "The body is not the JSON it should be"),
             Self::BadBatch => (S::BAD_REQUEST, "bad_batch", "An operation of the batch is malformed"),
             Self::BadBody => (S::BAD_REQUEST, "bad_body", "The body could not be read"),

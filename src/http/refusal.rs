@@ -53,6 +53,7 @@ impl From<WriteError> for Problem {
             WriteError::BatchTooLarge { .. } => Self::new(Code::BatchTooLarge, detail)
                 .with("operations_max", BATCH_OPERATIONS_MAX)
                 .with("bytes_max", BATCH_BYTES_MAX),
+            WriteError::Invalid { index, .. } => Self::new(Code::Invalid, detail).with("index", index),
             WriteError::Ttl { .. } => Self::new(Code::BadTtl, detail),
             WriteError::NothingThere { .. } => Self::new(Code::NoSuchKey, detail),
             WriteError::Precondition => Self::new(Code::PreconditionFailed, detail),
@@ -93,6 +94,7 @@ mod tests {
             (WriteError::Key(KeyError::Empty).into(), 400, "bad_key"),
             (WriteError::ValueTooLarge { size: 2, limit: 1 }.into(), 413, "value_too_large"),
             (WriteError::BatchTooLarge { operations: 2, bytes: 1 }.into(), 413, "batch_too_large"),
+            (WriteError::Invalid { index: 0, reason: "x".into() }.into(), 422, "invalid"),
             (WriteError::Ttl { ttl: Duration::ZERO }.into(), 400, "bad_ttl"),
             (WriteError::NothingThere { index: 0 }.into(), 404, "no_such_key"),
             (WriteError::Precondition.into(), 412, "precondition_failed"),

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::{
     api,
     at_least::Tokens,
+    authorize::authorize,
     batch, body, bundle, changes, conflicts,
     deadline::{self, deadline},
     digest,
@@ -77,6 +78,9 @@ pub fn router_with(node: Node, hosts: Hosts, tokens: Option<BearerTokens>) -> Ro
         streams: Arc::new(Semaphore::new(follow::STREAMS_MAX)),
     };
     let mut routes = quick().merge(slow()).merge(endless()).merge(streams()).with_state(app);
+    if node.asks() {
+        routes = routes.layer(from_fn_with_state(node.clone(), authorize));
+    }
     if let Some(tokens) = tokens {
         routes = routes.layer(from_fn_with_state((node, Arc::new(tokens)), bearer));
     }

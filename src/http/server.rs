@@ -1,9 +1,14 @@
 //! Connections: as many as are allowed, none for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -16,7 +21,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{follow::Stopping, host::Hosts, router_with, tokens::BearerTokens};
+use super::{authorize::ClientAddress, follow::Stopping, host::Hosts, router_with, tokens::BearerTokens};
 use crate::node::Node;
 
 /// The most connections at once; more wait to be accepted.
@@ -71,11 +76,11 @@ async fn serve_routes(routes: Router, listener: TcpListener, stop: impl Future<O
             () = &mut stop => break,
             Some(ended) = connections.join_next() => note(ended),
             (permit, accepted) = accepted => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, client)) => {
                     let routes = routes.clone();
                     let stopped = stopped.clone();
                     connections.spawn(async move {
-                        connection(stream, routes, stopped).await;
+                        connection(stream, client, routes, stopped).await;
                         drop(permit);
                     });
                 }
@@ -104,16 +109,26 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router, mut stopped: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    client: SocketAddr,
+    routes: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
     // Without it small answers wait for acknowledgements of earlier ones.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
     }
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ClientAddress(client));
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
         .max_header_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

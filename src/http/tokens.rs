@@ -14,7 +14,7 @@
 
 mod check;
 mod file;
-mod route;
+pub(super) mod route;
 
 use std::fmt;
 

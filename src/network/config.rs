@@ -1,9 +1,12 @@
 //! What a network needs to know before it starts.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use super::Multiaddr;
 use crate::{causality::NodeId, types::Namespace};
+
+/// Whether a peer may be connected, or why not. It is called on the task of the network.
+pub type Admit = Arc<dyn Fn(NodeId) -> Result<(), String> + Send + Sync>;
 
 /// Settings of the network of one node.
 #[derive(Clone)]
@@ -28,6 +31,8 @@ pub struct NetworkConfig {
     pub swarm_key: Option<[u8; 32]>,
     /// Only these peers, if there are any.
     pub allow: BTreeSet<NodeId>,
+    /// Asked about each connection once the handshake has proven who it is; all are let in, if absent.
+    pub admit: Option<Admit>,
     /// The namespaces carried: their topics are joined.
     pub namespaces: Vec<Namespace>,
     /// Where the address book, the block list and the port are kept; nowhere, if absent.

@@ -15,7 +15,7 @@ use futures::{AsyncRead, AsyncWrite, future::BoxFuture};
 use thiserror::Error;
 
 pub use ::libp2p::{Multiaddr, PeerId};
-pub use config::{NetworkConfig, Tuning};
+pub use config::{Admit, NetworkConfig, Tuning};
 
 use crate::{causality::NodeId, types::Namespace, wire::Envelope, wire::SignedEnvelope};
 

@@ -16,7 +16,7 @@ use crate::{
         Multiaddr, TransportFactory, Tuning,
         libp2p::swarm_key::{self, SwarmKeyError},
     },
-    ports::{Entropy, SystemEntropy, SystemWall, WallClock},
+    ports::{Authorize, Entropy, SystemEntropy, SystemWall, Validator, WallClock},
     storage::{Durability, Store, fjall::FjallOptions, life::Surroundings},
     types::{Limits, Namespace, Prefix},
 };
@@ -135,6 +135,8 @@ pub struct Builder {
     pub(super) namespaces: BTreeSet<Namespace>,
     pub(super) strategies: Vec<(Namespace, Prefix, Strategy)>,
     pub(super) resolvers: BTreeMap<String, Arc<dyn Resolver>>,
+    pub(super) validators: Vec<(Namespace, Prefix, Arc<dyn Validator>)>,
+    pub(super) authorize: Option<Arc<dyn Authorize>>,
     pub(super) limits: Limits,
     pub(super) tuning: Tuning,
     pub(super) fjall: FjallOptions,
@@ -166,6 +168,8 @@ impl Default for Builder {
             namespaces: BTreeSet::from([Namespace::default()]),
             strategies: Vec::new(),
             resolvers: BTreeMap::new(),
+            validators: Vec::new(),
+            authorize: None,
             limits: Limits::default(),
             tuning: Tuning::default(),
             fjall: FjallOptions::default(),
@@ -370,6 +374,58 @@ impl Builder {
         self
     }
 
+    /// Asks `validator` about each value that is to be written here below `prefix` of the namespace `default`,
+    /// by whole segments; of several prefixes the longest one decides, alone. At most 256 in all. Its reason
+    /// is the writer's [`WriteError::Invalid`](super::WriteError::Invalid), over HTTP 422 `invalid`. Of a
+    /// batch nothing is written then. Deletes are not asked about, nor what comes from peers or in bundles.
+    /// A validator that panics refuses the write, and is told of as
+    /// [`NodeEvent::Warning`](super::NodeEvent::Warning), once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use tidings::{Key, Namespace, Prefix, Value, node::{Refusal, WriteError}};
+    ///
+    /// let short = |_: &Namespace, _: &Key, value: &Value| match value.bytes.len() {
+    ///     0..=10 => Ok(()),
+    ///     long => Err(Refusal::from(format!("{long} bytes, a name has 10 at most"))),
+    /// };
+    /// let node = tidings::Node::builder()
+    ///     .in_memory()
+    ///     .listen(["/ip4/127.0.0.1/tcp/0".parse()?])
+    ///     .validate(Prefix::new("names")?, Arc::new(short))
+    ///     .start()
+    ///     .await?;
+    /// node.put("names/a", "ant").await?;
+    /// let refused = node.put("names/b", "bombardier beetle").await;
+    /// assert!(matches!(refused, Err(WriteError::Invalid { .. })));
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn validate(self, prefix: Prefix, validator: Arc<dyn Validator>) -> Self {
+        self.validate_in(Namespace::default(), prefix, validator)
+    }
+
+    /// The same for a namespace, which the node must carry. Of two for one prefix the later one holds.
+    pub fn validate_in(
+        mut self,
+        namespace: Namespace,
+        prefix: Prefix,
+        validator: Arc<dyn Validator>,
+    ) -> Self {
+        self.validators.push((namespace, prefix, validator));
+        self
+    }
+
+    /// Asks before every operation that comes from outside, of clients over HTTP and of peers: what is asked
+    /// when, [`Authorize`] says. Where there is none, whoever has a token (if there are tokens) or belongs to
+    /// the mesh may. An authorizer that panics refuses, and is told of as
+    /// [`NodeEvent::Warning`](super::NodeEvent::Warning), once. What came of it, [`Builder::observer`] sees.
+    pub fn authorize(mut self, authorize: Arc<dyn Authorize>) -> Self {
+        self.authorize = Some(authorize);
+        self
+    }
+
     /// The limits that can be set.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -423,7 +479,8 @@ impl Builder {
     }
 
     /// Is told of every change, local or remote, when it is committed and before its writer is told,
-    /// in the order of commits. It is called where Storage runs: it must not block, and a panic in it
+    /// in the order of commits: after [`Builder::authorize`] and [`Builder::validate`] had nothing against it.
+    /// What they refused it is not told of. It is called where Storage runs: it must not block, and a panic in it
     /// is one of Storage.
     pub fn observer(mut self, observer: Observer) -> Self {
         self.observer = Some(observer);

@@ -40,6 +40,14 @@ pub enum WriteError {
         /// What was asked for.
         ttl: Duration,
     },
+    /// A validator of this node ([`Builder::validate`](super::Builder::validate)) refuses the value.
+    #[error("the value is refused here: {reason}")]
+    Invalid {
+        /// The place of the operation in its batch; 0 for a single one.
+        index: usize,
+        /// What the validator says.
+        reason: String,
+    },
     /// There is nothing to delete. In a batch, `index` says which operation it was.
     #[error("there is nothing under this key to delete")]
     NothingThere {

@@ -171,6 +171,18 @@ impl Node {
         self.inner.society.clock.wall_ms()
     }
 
+    /// Whether the host wants to be asked.
+    #[cfg(feature = "http")]
+    pub(crate) fn asks(&self) -> bool {
+        self.inner.society.hooks.asks()
+    }
+
+    /// Asks the host whether `who` may.
+    #[cfg(feature = "http")]
+    pub(crate) fn authorize(&self, who: &super::Who, asked: &super::Asked) -> Result<(), super::Refusal> {
+        self.inner.society.hooks.authorize(who, asked)
+    }
+
     pub(super) fn default_space(&self) -> Space {
         Space { node: self.clone(), namespace: Namespace::default() }
     }
@@ -416,9 +428,7 @@ impl Node {
 
     /// Waits until the node has stopped, for whatever reason; the text says why if it was an error.
     pub async fn closed(&self) -> Option<String> {
-        let mut ended = self.inner.society.ended.subscribe();
-        let end = ended.wait_for(Option::is_some).await;
-        end.ok().and_then(|end| end.as_ref()?.failure().map(str::to_owned))
+        self.default_space().ending().await
     }
 
     /// Kills the actor that plays `role`, as a bug in it would (for tests).

@@ -40,6 +40,7 @@ pub use crate::{
     causality::{Dot, Hlc, NodeId},
     conflict::{Etag, Resolution, Resolver, Strategy, Version, VersionHash},
     network::{Multiaddr, Tuning},
+    ports::{Asked, Authorize, Client, Extent, Operation, Refusal, Validator, Who},
     replica::Precondition,
     storage::{Change, Dropped, Durability, Earlier, HISTORY_MAX, OpenError, StoreError},
     wire::{BundleChunk, BundleEnd, BundleError, BundleHead, BundleReader},

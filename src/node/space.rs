@@ -169,6 +169,26 @@ impl Space {
         &self.namespace
     }
 
+    /// The node that it is a namespace of.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Where tasks run that end with the node.
+    pub(crate) fn scope(&self) -> &crate::ports::Scope {
+        &self.society().scope
+    }
+
+    /// The end of the node, whatever ends it; why, if it could not go on. Keeps nothing alive.
+    pub(crate) fn ending(&self) -> impl Future<Output = Option<String>> + use<> {
+        let mut ended = self.society().ended.subscribe();
+        async move {
+            let end = ended.wait_for(Option::is_some).await;
+            end.ok().and_then(|end| end.as_ref()?.failure().map(str::to_owned))
+        }
+    }
+
     /// How readers of this node resolve what stands under `key`.
     #[must_use]
     pub fn strategy(&self, key: &Key) -> Strategy {
@@ -235,7 +255,7 @@ impl Space {
         value: Value,
         options: WriteOptions,
     ) -> Result<Written, WriteError> {
-        let write = self.prepare_put(key, value, options)?;
+        let write = self.prepare_put(0, key, value, options)?;
         self.write_one(write).await
     }
 
@@ -298,23 +318,31 @@ impl Space {
         if operations.is_empty() {
             return Ok(Vec::new());
         }
-        let prepare = |operation| match operation {
-            BatchOp::Put(key, value) => self.prepare_put(key, value, WriteOptions::default()),
+        let prepare = |(index, operation)| match operation {
+            BatchOp::Put(key, value) => self.prepare_put(index, key, value, WriteOptions::default()),
             BatchOp::Expiring(key, value, ttl) => {
                 let options = WriteOptions { ttl: Some(ttl), ..WriteOptions::default() };
-                self.prepare_put(key, value, options)
+                self.prepare_put(index, key, value, options)
             }
             BatchOp::Delete(key) => Ok(plain(key, Body::Delete, None)),
         };
-        self.write(operations.into_iter().map(prepare).collect::<Result<_, _>>()?).await
+        self.write(operations.into_iter().enumerate().map(prepare).collect::<Result<_, _>>()?).await
     }
 
-    fn prepare_put(&self, key: Key, value: Value, options: WriteOptions) -> Result<Write, WriteError> {
+    fn prepare_put(
+        &self,
+        index: usize,
+        key: Key,
+        value: Value,
+        options: WriteOptions,
+    ) -> Result<Write, WriteError> {
         let limit = self.society().settings.limits.value_bytes_max;
         let size = value.bytes.len();
         if size > limit {
             return Err(WriteError::ValueTooLarge { size, limit });
         }
+        let valid = self.society().hooks.validate(&self.namespace, &key, &value);
+        valid.map_err(|refusal| WriteError::Invalid { index, reason: refusal.reason })?;
         let Value { content_type, bytes } = value;
         let (payload, blob) = if size > INLINE_BYTES_MAX {
             let hash = *blake3::hash(&bytes).as_bytes();

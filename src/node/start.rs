@@ -30,6 +30,7 @@ use crate::{
         admission::Admission,
         clock::ClockHandle,
         fills::Fills,
+        hooks::{Hooks, VALIDATORS_MAX},
         mailbox::Mailbox,
         mesh::StartNetwork,
         metrics::Metrics,
@@ -38,7 +39,7 @@ use crate::{
         supervisor::{Supervisor, SupervisorArgs},
     },
     causality::{Hlc, NodeId, Origin},
-    network::{Multiaddr, NetworkConfig, libp2p},
+    network::{Admit, Multiaddr, NetworkConfig, libp2p},
     ports::Scope,
     storage::{
         Ledger, OpenError, Store, StoreError,
@@ -250,6 +251,7 @@ fn society(
         },
         scope: Scope::new(Handle::current()),
         observer: builder.observer.clone(),
+        hooks: hooks(builder, &events)?,
         entropy: builder.entropy.clone(),
         clock: clock_handle,
         metrics,
@@ -277,6 +279,24 @@ fn society(
         anti_entropy: Mailbox::default(),
         watch: Mailbox::default(),
     })
+}
+
+fn hooks(builder: &Builder, events: &broadcast::Sender<NodeEvent>) -> Result<Hooks, StartError> {
+    let mut hooks = Hooks::new(builder.authorize.clone(), events.clone());
+    for (namespace, prefix, validator) in &builder.validators {
+        if !builder.namespaces.contains(namespace) {
+            let text =
+                format!("there is a validator for the namespace {namespace}, which this node does not carry");
+            return Err(StartError::Config(text));
+        }
+        if !hooks.add(namespace.clone(), prefix.clone(), validator.clone()) {
+            let text = format!(
+                "more than {VALIDATORS_MAX} prefixes have validators of their own: give one to a prefix above them"
+            );
+            return Err(StartError::Config(text));
+        }
+    }
+    Ok(hooks)
 }
 
 /// The name of the host, for people.
@@ -324,6 +344,7 @@ fn network(
             Membership::Open => None,
         },
         allow: builder.allow.clone(),
+        admit: builder.authorize.as_ref().map(|_| admit(society)),
         namespaces: Vec::new(),
         directory: directory.map(|directory| directory.path().to_owned()),
         tuning: builder.tuning,
@@ -351,6 +372,15 @@ fn network(
                 .map_err(|error| error.to_string())?;
         *registry.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(network)
+    })
+}
+
+/// A node that is gone lets nobody in.
+fn admit(society: &Arc<Society>) -> Admit {
+    let society = Arc::downgrade(society);
+    Arc::new(move |peer| match society.upgrade() {
+        Some(society) => society.hooks.admits(peer),
+        None => Err("the node has ended".to_owned()),
     })
 }
 

@@ -343,7 +343,7 @@ fn a_write_after_the_last_exchange_costs_little_more_than_itself() {
             Namespace::default(),
             seen,
             Floors::new(),
-            Some([nonce as u8; 32]),
+            Some([u8::try_from(nonce).expect("small"); 32]),
             nonce,
         )
     };

@@ -411,7 +411,7 @@ fn names_that_cannot_be_read_stop_no_writer_and_are_swept_up() {
         let at = ant.lying(b'r')[0].clone();
         let mut rotten = ant.store.get(&at).unwrap().unwrap().to_vec();
         // The number of an origin that there is not: behind format, length, count and the stamp.
-        let origin = 1 + 2 + 1 + 9;
+        let origin = 1 + 2 + 1 + 5;
         assert_eq!(rotten[origin], 0, "ant's own");
         rotten[origin] = 77;
         let mut batch = Batch::new();

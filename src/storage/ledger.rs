@@ -666,14 +666,12 @@ impl Ledger {
         namespace: &Namespace,
         space: &Arc<SpaceState>,
         at: Place,
-        mut plan: Plan,
+        plan: Plan,
         dot: Dot,
         blob: Option<Bytes>,
         local: bool,
     ) {
-        let mut gone = std::mem::take(&mut plan.superseded);
-        gone.retain(|version| plan.dead.contains(&version.dot));
-        self.apply(namespace, space, at, plan, dot, blob, local);
+        let gone = self.apply(namespace, space, at, plan, dot, blob, local);
         self.keep(space, at, gone);
     }
 
@@ -687,7 +685,7 @@ impl Ledger {
         dot: Dot,
         blob: Option<Bytes>,
         local: bool,
-    ) {
+    ) -> Vec<Version> {
         let no = self.number(dot.origin);
         for (origin, _) in plan.record.context().iter() {
             self.number(origin);
@@ -735,6 +733,9 @@ impl Ledger {
         let grown = self.draft.space(space);
         grown.fresh.insert(dot);
         grown.keys += more;
+        let mut gone = plan.superseded;
+        gone.retain(|version| plan.dead.contains(&version.dot));
+        gone
     }
 
     /// Makes the dot index say of one record what it will hold.

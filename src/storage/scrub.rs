@@ -232,7 +232,9 @@ impl<'a> Examiner<'a> {
         let names = match stored::decode_names_of(bytes, self.shared) {
             Ok(names) => names,
             Err(error) => {
-                bad.push(Bad { what: format!("{key}: {error}"), ..of_record() });
+                // All names go, whichever is struck: nothing but the history is concerned.
+                let strike = record.siblings().first().map(|sibling| sibling.dot);
+                bad.push(Bad { strike, what: format!("{key}: {error}"), ..of_record() });
                 return Ok(());
             }
         };

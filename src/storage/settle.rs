@@ -198,7 +198,7 @@ impl Ledger {
         };
         let mut rest = record.clone();
         rest.drop_sibling(dot);
-        let less = self.counts(&space, &rest) - self.counts(&space, record);
+        let less = self.counts(space, &rest) - self.counts(space, record);
         self.draft.records.set(at, Some(rest));
         self.draft.space(space).keys += less;
     }

@@ -132,7 +132,7 @@ impl ExchangeFrame {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Hello(_) => "a hello",
-            Self::Seen(_) => "a seen set",
+            Self::Seen(_) | Self::SeenSince(_) => "a seen set",
             Self::Page(_) => "a page",
             Self::End(_) => "an end",
             Self::Busy => "that it is busy",
@@ -143,7 +143,6 @@ impl ExchangeFrame {
             Self::Items(_) => "items",
             Self::Claimed => "that all is claimed",
             Self::Bye => "a bye",
-            Self::SeenSince(_) => "a seen set",
         }
     }
 

@@ -144,7 +144,7 @@ async fn changes_come_in_pages_and_cursors_that_are_none_are_refused() {
         assert_eq!(below["changes"].as_array().unwrap().len(), 1);
         let narrow = below["cursor"].as_str().unwrap();
         ant.get(&format!("/v1/changes?since={narrow}")).await.refused(400, "bad_cursor");
-        for garbage in ["c1.AAAA", "nonsense", "null", &cursor[..cursor.len() - 1]] {
+        for garbage in ["c1.AAAA", "here.x.y", "nonsense", "null", &cursor[..cursor.len() - 1]] {
             ant.get(&format!("/v1/changes?since={garbage}")).await.refused(400, "bad_cursor");
             ant.get(&format!("/v1/watch?since={garbage}")).await.refused(400, "bad_cursor");
         }
@@ -219,13 +219,18 @@ async fn the_quick_start_of_the_node_js_server_runs_against_two_nodes() {
             assert_eq!(missing.headers["content-type"], "application/json");
         }
         server1.delete("/api/users/user1").await.expect(404);
+        let newer = json!("newer");
+        server1.ask("PUT", "/api/test/key", &json_body, newer.to_string().as_bytes()).await.expect(200);
         let history = server1.get("/api/history/test/key").await.expect(200).json();
-        assert_eq!((&history["path"], history["history"].is_array()), (&json!("test/key"), true));
+        assert_eq!((&history["path"], history["history"].as_array().unwrap().len()), (&json!("test/key"), 1));
+        let earlier = &history["history"][0];
+        assert_eq!((&earlier["value"], &earlier["origin"]), (&message, &json!(origin)));
+        assert!(earlier["timestamp"].is_number() && earlier["vectorClock"][&origin] == 1, "{earlier}");
         let status = server1.get("/api/status").await.expect(200).json();
         assert_eq!(status["serverID"], server1.node.id().to_string());
         assert_eq!(status["port"], server1.at.port());
         assert_eq!(status["peers"], json!([server2.node.id().to_string()]));
-        assert!(status["uptime"].is_number() && status["vectorClock"][&origin] == 2, "{status}");
+        assert!(status["uptime"].is_number() && status["vectorClock"][&origin] == 3, "{status}");
     })
     .await;
 }

@@ -63,6 +63,7 @@ impl Eve {
             peer_exchange: false,
             swarm_key: None,
             allow: BTreeSet::new(),
+            admit: None,
             namespaces: vec![Namespace::default()],
             directory: None,
             tuning: Tuning::default(),

@@ -17,12 +17,15 @@ mod damage;
 #[cfg(feature = "cli")]
 mod doctor;
 mod events;
+mod examples;
 mod expiry;
 #[cfg(feature = "http")]
 mod follow;
 mod halves;
 #[cfg(feature = "http")]
 mod history;
+mod hooks;
+mod host;
 mod hostile;
 #[cfg(feature = "http")]
 mod http;

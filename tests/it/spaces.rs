@@ -188,7 +188,8 @@ fn the_program_carries_what_the_file_names_and_joins_and_leaves() {
 
     let home = home();
     let at = home.path();
-    let file = "[namespaces.birds]\nhistory = 1\n[namespaces.birds.strategies]\nnests = \"first-write-wins\"\n";
+    let file =
+        "[namespaces.birds]\nhistory = 1\n[namespaces.birds.strategies]\nnests = \"first-write-wins\"\n";
     std::fs::write(at.join("t.toml"), file).unwrap();
     let node = Running::start(at, "ant", &["--config", "t.toml"]);
     let ask = |arguments: &[&str], status| run(&mut node.ask(at, arguments), status);

@@ -51,7 +51,7 @@ async fn a_store_holds_no_more_after_fifty_thousand_overwrites_and_deletes_of_a_
     let mut machines = [Machine::new(&mesh, "ant"), Machine::new(&mesh, "bat")];
     let mut nodes = Vec::new();
     for machine in &mut machines {
-        nodes.push(machine.builder().delete_retention(RETENTION).start().await.unwrap());
+        nodes.push(machine.builder().delete_retention(RETENTION).history(0).start().await.unwrap());
     }
     link(&nodes[0], &nodes[1]).await;
     // By turns, so that each forgets what the other wrote, and has bases for it.
@@ -97,8 +97,10 @@ fn bytes_below(path: &Path) -> u64 {
 async fn a_million_overwrites_and_deletes_of_a_thousand_keys_leave_a_small_directory() {
     const JOURNAL_BYTES_MAX: u64 = 64 << 20;
     let (mesh, home) = (mesh_name(), tempfile::tempdir().unwrap());
-    let build =
-        || node_on_disk(&mesh, "ant", home.path()).delete_retention(RETENTION).durability(Durability::Buffer);
+    let build = || {
+        let builder = node_on_disk(&mesh, "ant", home.path()).history(0);
+        builder.delete_retention(RETENTION).durability(Durability::Buffer)
+    };
     let ant = build().start().await.unwrap();
     write(&ant, 0, 999_000).await;
     // No delete stands there now; in the last thousand are half a thousand.

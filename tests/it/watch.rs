@@ -167,6 +167,26 @@ async fn a_slow_subscriber_is_told_and_goes_on_from_its_cursor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_follower_of_what_is_quiet_can_have_its_cursor_brought_up_to_date() {
+    let ant = node(&mesh_name(), "ant").start().await.unwrap();
+    let mut watch = ant.watch(prefix("quiet")).await.unwrap();
+    for n in 0..10 {
+        ant.put(format!("busy/{n}"), "x").await.unwrap();
+    }
+    assert!(watch.cursor().is_beginning());
+    watch.refresh();
+    while watch.cursor().seen().count() < 10 {
+        // It is brought up to date when it is polled, and there is nothing to yield.
+        let polled = time::timeout(Duration::from_millis(20), watch.next()).await;
+        assert!(polled.is_err(), "{polled:?}");
+    }
+    let cursor = watch.cursor().clone();
+    ant.put("quiet", "x").await.unwrap();
+    let mut back = space(&ant).watch(prefix("quiet"), since(&cursor)).await.unwrap();
+    assert_eq!((told(&mut watch).await, told(&mut back).await), (is("quiet", "x"), is("quiet", "x")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_a_cursor_and_comes_later_is_not_told_again() {
     let mesh = mesh_name();
     let nodes = nodes(&mesh, &["ant", "bat"]).await;
@@ -178,6 +198,9 @@ async fn what_is_in_a_cursor_and_comes_later_is_not_told_again() {
     bat.put("b", "2").await.unwrap();
     let mut watch = space(bat).watch(Prefix::all(), since(&page.cursor)).await.unwrap();
     assert_eq!(told(&mut watch).await, is("b", "2"));
+    // It has caught up, and hears of what comes as it comes.
+    assert!(time::timeout(Duration::from_millis(200), watch.next()).await.is_err());
+    assert_eq!(metric(bat, "tidings_subscribers"), 1);
     link(ant, bat).await;
     until_equal(&nodes).await;
     ant.put("c", "3").await.unwrap();

@@ -20,6 +20,7 @@ use crate::{
     causality::{Dot, NodeId},
     conflict::{Payload, Version},
     network::{Protocol, Stream},
+    ports::Operation,
     types::{BATCH_BYTES_MAX, Namespace},
     wire::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest},
 };
@@ -167,20 +168,21 @@ async fn receive(
 }
 
 /// Answers a stream on which a peer asks for a large value.
-pub async fn serve(society: Arc<Society>, mut stream: Stream) {
-    if let Err(broken) = answer(&society, &mut stream).await {
+pub async fn serve(society: Arc<Society>, peer: NodeId, mut stream: Stream) {
+    if let Err(broken) = answer(&society, peer, &mut stream).await {
         society.metrics.frames_refused.inc_by(broken.is_refusal().into());
         tracing::debug!(%broken, "a large value could not be served");
     }
 }
 
-async fn answer(society: &Society, stream: &mut Stream) -> Result<(), StreamBroken> {
+async fn answer(society: &Society, peer: NodeId, stream: &mut Stream) -> Result<(), StreamBroken> {
     let uncounted = AtomicU64::new(0);
     let request = BlobRequest::from_frame(&expect_frame(stream, &uncounted).await?)?;
     let Some(place) = society.admission.served_blobs.admit_now(BLOB_CHUNK_BYTES) else {
         return finish(stream, &BlobReply::Busy, &uncounted).await;
     };
-    let held = society.reader().blob(&request.namespace, request.dot).ok().flatten();
+    let may = society.hooks.allows(peer, Operation::Exchange, &request.namespace);
+    let held = may.then(|| society.reader().blob(&request.namespace, request.dot).ok()).flatten().flatten();
     let Some(bytes) = held else { return finish(stream, &BlobReply::Gone, &uncounted).await };
     // How large it is shows only now.
     drop(place);

@@ -22,7 +22,7 @@ use crate::{
     actors::{society::Society, standing::Standing},
     causality::NodeId,
     network::{Protocol, Stream},
-    ports::Scope,
+    ports::{Operation, Scope},
     report::ExchangeReport,
     types::Namespace,
     wire::ExchangeFrame,
@@ -98,11 +98,24 @@ impl Exchanges {
 
     /// Asks for an exchange; one that waits already serves all who ask.
     pub fn ask(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace, reply: Option<Reply>) {
+        if !self.may(&namespace) {
+            if let Some(reply) = reply {
+                let error = "this node may not exchange it with that peer (its authorizer)".to_owned();
+                let _asker_is_gone =
+                    reply.send(ExchangeReport::failed(self.peer.to_string(), namespace, error));
+            }
+            return;
+        }
         self.reply_later(namespace.clone(), reply);
         if !self.waiting.contains(&namespace) {
             self.waiting.push_back(namespace);
         }
         self.start_next(myself);
+    }
+
+    /// Whether this peer may exchange the namespace.
+    pub fn may(&self, namespace: &Namespace) -> bool {
+        self.society.hooks.allows(self.peer, Operation::Exchange, namespace)
     }
 
     fn reply_later(&mut self, namespace: Namespace, more: impl IntoIterator<Item = Reply>) {
@@ -173,7 +186,7 @@ impl Exchanges {
             return;
         };
         let namespace = hello.namespace.clone();
-        if !self.society.reader().carries(&namespace) {
+        if !self.society.reader().carries(&namespace) || !self.may(&namespace) {
             return self.refuse(stream, ExchangeFrame::NotCarried, place);
         }
         // Also if it is refused: it was said.

@@ -359,6 +359,8 @@ impl SessionState {
             }
             LinkFrame::Beacon(beacon) => self.on_beacon(myself, &beacon),
             LinkFrame::Addresses(peers) => self.on_addresses(peers),
+            LinkFrame::Need(need) if !self.exchanges.may(&need.namespace) => {}
+            LinkFrame::Needed(needed) if !self.exchanges.may(&needed.namespace) => {}
             LinkFrame::Need(need) => {
                 // It lacks what later writes have shown it: that is another state than it last told.
                 self.society.peers.update(self.peer, |peer| {
@@ -478,6 +480,7 @@ impl SessionState {
         let seen = reader
             .namespaces()
             .into_iter()
+            .filter(|namespace| self.exchanges.may(namespace))
             .filter_map(|namespace| {
                 let (tag, _) = reader.tag(&namespace)?;
                 Some((namespace, tag))
@@ -490,12 +493,14 @@ impl SessionState {
     fn on_beacon(&mut self, myself: &ActorRef<SessionMsg>, beacon: &Beacon) {
         let reader = self.society.reader();
         let now = self.society.clock.wall_ms();
-        let carries = beacon.seen.iter().map(|(namespace, _)| namespace.clone()).collect();
+        let shared: Vec<_> =
+            beacon.seen.iter().filter(|(namespace, _)| self.exchanges.may(namespace)).collect();
+        let carries = shared.iter().map(|(namespace, _)| namespace.clone()).collect();
         self.society.peers.update(self.peer, |known| {
             known.carries = Some(carries);
             known.neighbours = Some(beacon.neighbours.clone());
         });
-        for (namespace, theirs) in &beacon.seen {
+        for (namespace, theirs) in shared {
             let Some((seen, ours, known)) = reader.tagged(namespace) else { continue };
             let comparing = self.exchanges.is_running(namespace);
             self.society.peers.stand(self.peer, namespace, |standing| match (ours == *theirs, known) {
@@ -540,7 +545,7 @@ impl SessionState {
         for asking in self.gaps.ask(Instant::now(), missing) {
             match asking {
                 Asking::Needs(needs) => {
-                    for need in needs {
+                    for need in needs.into_iter().filter(|need| self.exchanges.may(&need.namespace)) {
                         self.society.metrics.needs.inc();
                         self.say(&LinkFrame::Need(need));
                     }
@@ -592,9 +597,9 @@ impl SessionState {
             return;
         }
         let Ok(place) = self.inbound.clone().try_acquire_owned() else { return };
-        let society = self.society.clone();
+        let (society, peer) = (self.society.clone(), self.peer);
         self.scope.spawn(async move {
-            blobs::serve(society, stream).await;
+            blobs::serve(society, peer, stream).await;
             drop(place);
         });
     }

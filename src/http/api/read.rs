@@ -19,7 +19,8 @@ use crate::{
         reply::json,
         router::App,
     },
-    node::{Entry, Scan},
+    node::{Dot, Earlier, Entry, Scan},
+    types::Value,
 };
 
 const LIMIT_MAX: usize = 10_000;
@@ -29,7 +30,7 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Answer {
     let space = Params::of(&uri, &[])?.space(&app.node)?;
     let key = path(&uri, BASE)?;
     let entry = space.get(key).await?.ok_or_else(Refusal::not_found)?;
-    Ok(json(&object!({ "path": entry.key.as_str(), "data": data(&entry) })))
+    Ok(json(&object!({ "path": entry.key.as_str(), "data": data(&entry.value) })))
 }
 
 /// `GET /api/scan/{prefix}?limit=n`: `[{path, value, vectorClock, origin}]`.
@@ -60,17 +61,26 @@ pub(super) async fn scan(State(app): State<App>, uri: Uri) -> Answer {
     }
 }
 
-/// `GET /api/history/{path}`: `{path, history}`, earlier values, newest first.
+/// `GET /api/history/{path}`: `{path, history}`, earlier values, newest first: `{value, timestamp, vectorClock, origin}`,
+/// the value `null` where it was deleted.
 pub(super) async fn history(State(app): State<App>, uri: Uri) -> Answer {
     let space = Params::of(&uri, &[])?.space(&app.node)?;
     let key = path(&uri, "/api/history/")?;
-    let versions = earlier(&space, &key);
-    Ok(json(&object!({ "path": key.as_str(), "history": versions })))
+    let versions = space.history(key.clone()).await?;
+    let history: Vec<Json> = versions.iter().map(earlier).collect();
+    Ok(json(&object!({ "path": key.as_str(), "history": history })))
 }
 
-/// The earlier versions of `key` as `history` shows them. None are kept yet.
-fn earlier(_: &crate::node::Space, _: &crate::types::Key) -> Vec<Json> {
-    Vec::new()
+fn earlier(earlier: &Earlier) -> Json {
+    let version = &earlier.version;
+    let seen =
+        version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).chain([version.dot]).collect();
+    object!({
+        "value": earlier.value().as_ref().map(data),
+        "timestamp": version.hlc.millis(),
+        "vectorClock": vector_clock(&seen),
+        "origin": version.dot.origin.to_string(),
+    })
 }
 
 /// `GET /api/status`: `{serverID, port, peers, uptime, vectorClock}`.
@@ -100,17 +110,17 @@ fn port(headers: &HeaderMap) -> u16 {
 fn row(entry: &Entry) -> Json {
     object!({
         "path": entry.key.as_str(),
-        "value": data(entry),
+        "value": data(&entry.value),
         "vectorClock": vector_clock(&entry.frontier().0),
         "origin": entry.dot.origin.to_string(),
     })
 }
 
 /// The value as JSON: what is no JSON is a text, else base64.
-fn data(entry: &Entry) -> Json {
-    let json = entry.value.content_type.is_json().then(|| serde_json::from_slice(&entry.value.bytes).ok());
+fn data(value: &Value) -> Json {
+    let json = value.content_type.is_json().then(|| serde_json::from_slice(&value.bytes).ok());
     match json.flatten() {
         Some(json) => json,
-        None => Json::String(Shown::text_of(&entry.value)),
+        None => Json::String(Shown::text_of(value)),
     }
 }

@@ -77,6 +77,7 @@ const DOOR: &[Code] = &[
     C::TokenExpired,
     C::TokenScope,
     C::TokenPrefix,
+    C::Forbidden,
 ];
 const QUERY: &[Code] =
     &[C::UnknownParameter, C::BadParameter, C::BadNamespace, C::NoSuchNamespace, C::Closed];
@@ -96,6 +97,7 @@ const WRITE: &[Code] = &[
     C::TooManyWriters,
     C::UnknownBase,
     C::NotSupported,
+    C::Invalid,
 ];
 const TIME: &[Code] = &[C::Timeout];
 

@@ -9,7 +9,7 @@ use libp2p::{
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
 };
 
-use super::{gossip::Gossipsub, peer::peer_of, streams};
+use super::{door::Door, gossip::Gossipsub, peer::peer_of, streams};
 use crate::{causality::NodeId, network::NetworkConfig};
 
 /// Connections to one peer. Never one: of two that dial each other at once, each would refuse the
@@ -26,6 +26,7 @@ pub(super) struct Behaviour {
     limits: limits::Behaviour,
     pub(super) blocked: lists::Behaviour<lists::BlockedPeers>,
     allowed: Toggle<lists::Behaviour<lists::AllowedPeers>>,
+    door: Toggle<Door>,
     streams: streams::Behaviour,
     pub(super) gossip: Gossipsub,
     ping: ping::Behaviour,
@@ -58,6 +59,7 @@ impl Behaviour {
             limits: limits::Behaviour::new(limits),
             blocked: block_list(blocked),
             allowed: allow_list(&config.allow).into(),
+            door: config.admit.clone().map(Door).into(),
             streams,
             gossip,
             ping: ping::Behaviour::new(ping),

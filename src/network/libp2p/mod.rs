@@ -8,6 +8,7 @@ mod behaviour;
 mod blocks;
 mod book;
 mod dialer;
+mod door;
 mod gossip;
 mod identity;
 mod impatient;

@@ -66,6 +66,7 @@ fn config() -> NetworkConfig {
         peer_exchange: false,
         swarm_key: None,
         allow: BTreeSet::new(),
+        admit: None,
         namespaces: vec![Namespace::default()],
         directory: None,
         tuning: Tuning::default(),
