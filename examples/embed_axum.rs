@@ -19,7 +19,7 @@ async fn greeting(State(node): State<Node>) -> Result<String, StatusCode> {
 }
 
 /// Serves until `stopped`.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     stopped: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {

@@ -105,12 +105,24 @@ pub(super) enum Command {
         /// The shell.
         shell: Shell,
     },
+    /// Print a manual page: `tidings man | man -l -`.
+    Man {
+        /// Of this command; of the whole program without one.
+        command: Vec<String>,
+    },
 }
 
 impl Command {
     /// Whether the command asks a node that runs.
     pub(super) fn is_client(&self) -> bool {
-        !matches!(self, Self::Node(_) | Self::Doctor(_) | Self::Config { .. } | Self::Completions { .. })
+        !matches!(
+            self,
+            Self::Node(_)
+                | Self::Doctor(_)
+                | Self::Config { .. }
+                | Self::Completions { .. }
+                | Self::Man { .. }
+        )
     }
 }
 

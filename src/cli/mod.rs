@@ -16,6 +16,7 @@ mod events;
 mod failure;
 mod history;
 mod kv;
+mod man;
 mod membership;
 mod namespaces;
 mod node;
@@ -74,6 +75,7 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::Sync { status: false } => return sync::run(&client.connect()?, client.json),
         Command::Config { action } => config::run(&action, client.json)?,
         Command::Completions { shell } => completions::run(shell)?,
+        Command::Man { command } => man::run(&command)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,7 @@ pub const NEWS_BYTES_MAX: u32 = 8 * 1024 * 1024;
 #[non_exhaustive]
 pub enum News {
     /// Something happened.
-    Told(Told),
+    Told(Box<Told>),
     /// Nothing comes any more, and why if the store could not be read: the last that is told, also when the node
     /// has ended or the [`Watching`] was dropped.
     Ended(Option<String>),
@@ -105,8 +105,8 @@ async fn tell(mut watch: Watch, mut teller: Teller) {
             None => return,
         };
         let Ok(weight) = bytes.clone().acquire_many_owned(weight(&event)).await else { return };
-        let news = News::Told(Told { event, cursor: watch.cursor().clone(), _room: [place, weight] });
-        if teller.to.send_message(news).is_err() {
+        let told = Told { event, cursor: watch.cursor().clone(), _room: [place, weight] };
+        if teller.to.send_message(News::Told(Box::new(told))).is_err() {
             return;
         }
     }

@@ -252,6 +252,10 @@ fn no_answer_and_wrong_usage_have_their_own_exit_status() {
     run(tidings(at).arg("--version"), 0);
     run(tidings(at).args(["help", "node"]), 0);
     assert!(run(tidings(at).args(["completions", "bash"]), 0).0.contains("tidings"));
+    assert!(run(tidings(at).arg("man"), 0).0.contains(".TH tidings 1"));
+    let page = run(tidings(at).args(["man", "peers", "block"]), 0).0;
+    assert!(page.contains(".TH tidings-peers-block 1"), "{page}");
+    assert!(run(tidings(at).args(["man", "fly"]), 2).1.contains("no command `fly`"));
 }
 
 #[test]

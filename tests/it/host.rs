@@ -6,10 +6,10 @@ use tidings::{
     Key, Namespace, Node, Prefix, Value,
     actors::Role,
     host::{
-        self, Ask, NEWS_BYTES_MAX, NEWS_MAX, News, Told, Watching,
+        self, Ask, NEWS_BYTES_MAX, NEWS_MAX, News, Watching,
         ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent, call_t},
     },
-    node::{BatchOp, Scan, WatchEvent, WatchOptions, WriteError, WriteOptions},
+    node::{BatchOp, Changed, Cursor, Scan, WatchEvent, WatchOptions, WriteError, WriteOptions},
 };
 use tokio::{sync::mpsc, time::timeout};
 
@@ -109,6 +109,12 @@ async fn next<T>(from: &mut mpsc::UnboundedReceiver<T>) -> T {
     timeout(PATIENCE, from.recv()).await.expect("in time").expect("the actor lives")
 }
 
+fn change_in(news: News) -> (Changed, Cursor) {
+    let News::Told(told) = news else { panic!("{news:?}") };
+    let WatchEvent::Change(change) = told.event else { panic!("{:?}", told.event) };
+    (change, told.cursor)
+}
+
 async fn watch(desk: &ActorRef<Ask>, ear: &ActorRef<Heard>, options: WatchOptions) -> Watching {
     let to = ear.get_derived::<News>();
     call_t!(desk, Ask::Watch, MS, Prefix::new("nests").unwrap(), options, to).unwrap().unwrap()
@@ -139,9 +145,7 @@ async fn an_actor_is_told_of_changes_until_it_has_enough_and_goes_on_from_its_cu
     let watching = watch(&desk, &ear, WatchOptions::default()).await;
     ant.put("elsewhere", "0").await.unwrap();
     ant.put("nests/ant", "1").await.unwrap();
-    let News::Told(Told { event: WatchEvent::Change(change), cursor, .. }) = next(&mut heard).await else {
-        panic!("no change")
-    };
+    let (change, cursor) = change_in(next(&mut heard).await);
     assert_eq!(change.key.as_str(), "nests/ant");
     drop(watching);
     assert!(matches!(next(&mut heard).await, News::Ended(None)));
@@ -150,9 +154,7 @@ async fn an_actor_is_told_of_changes_until_it_has_enough_and_goes_on_from_its_cu
     ant.put("nests/bat", "2").await.unwrap();
     let since = WatchOptions { since: Some(cursor), ..WatchOptions::default() };
     let _watching = watch(&desk, &ear, since).await;
-    let News::Told(Told { event: WatchEvent::Change(change), .. }) = next(&mut heard).await else {
-        panic!("no change")
-    };
+    let (change, _) = change_in(next(&mut heard).await);
     assert_eq!(change.key.as_str(), "nests/bat");
     ant.close().await;
     assert!(matches!(next(&mut heard).await, News::Ended(None)), "the node has ended");
