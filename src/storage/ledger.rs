@@ -12,26 +12,23 @@ use bytes::Bytes;
 use super::{
     Durability, Store, StoreError,
     bases::Marking,
-    chunks, dead_runs,
-    draft::{Change, Draft, Grown, Item, LookedAt, Place, Records},
+    draft::{Change, Draft, Place, Records},
     earlier::Earlier,
     history::Kept,
-    kept,
     known::Known,
     layout::{self, NsNo, OriginNo},
     reader::Reader,
     settle::RangeWatch,
     shared::{Shared, SpaceState},
-    sight::{Seeing, Sight, Sights, sight},
+    sight::Sights,
     stored,
     tally::Tally,
 };
 use crate::{
-    causality::{DeadSet, Dot, Floors, Hlc, Intervals, Origin, PENS_MAX, SeenSet},
-    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Etag, Payload, Record, Strategies, Strategy, Version},
-    replica::{Plan, Precondition, Refused, Rules, plan_collision, plan_merge, plan_write},
+    causality::{DeadSet, Dot, Hlc, Intervals, Origin, PENS_MAX, SeenSet},
+    conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Etag, Record, Strategies, Strategy, Version},
+    replica::{Precondition, Refused, Rules, plan_merge, plan_write},
     types::{Key, Namespace},
-    wire,
 };
 
 /// A local write, ready to be planned.
@@ -100,9 +97,9 @@ pub struct Ledger {
     pub(super) accounted: bool,
     /// What was found to be lost by that, and nobody was told of yet.
     pub(super) found: Vec<(Namespace, SeenSet)>,
-    known: Known,
+    pub(super) known: Known,
     /// Whether anybody subscribes.
-    watched: bool,
+    pub(super) watched: bool,
     /// What the wall clock shows, as last told.
     pub(super) now: u64,
     /// Up to which deadline expired values were taken out of the count of keys.
@@ -359,36 +356,6 @@ impl Ledger {
         Ok(version)
     }
 
-    /// Whether `dot` has been seen, committed or planned.
-    ///
-    /// # Panics
-    /// When the namespace is not carried: callers check.
-    #[must_use]
-    pub fn is_seen(&self, namespace: &Namespace, dot: Dot) -> bool {
-        self.has_seen(&self.space(namespace), dot)
-    }
-
-    /// Whether `version` would be held and its large value is needed for that.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    ///
-    /// # Panics
-    /// When the namespace is not carried: callers check.
-    pub fn wants_blob(&mut self, namespace: &Namespace, version: &Version) -> Result<bool, StoreError> {
-        if !version.is_large() {
-            return Ok(false);
-        }
-        let space = self.space(namespace);
-        if self.has_seen(&space, version.dot) {
-            let Some(no) = self.shared.origins().number(&version.dot.origin) else { return Ok(false) };
-            let held = self.held(space.no, no, version.dot)?;
-            return Ok(held.is_some_and(|held| held.hash() < version.hash()));
-        }
-        let at = self.look(space.no, &version.key)?;
-        Ok(!self.draft.records.get(at).is_some_and(|record| record.context().covers(version.dot)))
-    }
-
     /// Whether a write of `key` would be refused because too many origins wrote it.
     ///
     /// # Errors
@@ -398,208 +365,11 @@ impl Ledger {
         Ok(self.draft.records.get(at).is_some_and(|record| record.context().len() > CONTEXT_ENTRIES_MAX))
     }
 
-    /// Rule 2: plans the merge of a version from elsewhere. `blob` is its large value, verified by
-    /// the caller.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    ///
-    /// # Panics
-    /// When the namespace is not carried: callers check.
-    pub fn receive(
-        &mut self,
-        namespace: &Namespace,
-        version: Version,
-        blob: Option<Bytes>,
-    ) -> Result<Received, StoreError> {
-        let space = self.space(namespace);
-        let dot = version.dot;
-        let mut version = version;
-        if !self.resolve(&mut version) {
-            return Ok(Received::NeedsBase);
-        }
-        if self.has_seen(&space, dot) {
-            return self.receive_again(namespace, &space, version, blob.as_ref());
-        }
-        if self.lost.get(&space.no).is_some_and(|lost| lost.contains(dot)) {
-            return self.take_back(namespace, version, blob);
-        }
-        let at = self.look(space.no, &version.key)?;
-        let before = self.draft.records.get(at);
-        if blob.is_none() && version.is_large() && !before.is_some_and(|r| r.context().covers(dot)) {
-            return Ok(Received::NeedsBlob);
-        }
-        let late = before.is_some_and(|record| record.context().covers(dot)) && self.keeps_history(space.no);
-        let late = late.then(|| version.clone());
-        let plan = plan_merge(before, version);
-        let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
-        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
-        self.keep(&space, at, late.into_iter().collect());
-        Ok(received)
-    }
-
-    /// Rule 2, last paragraph: a dot that was seen arrives again, perhaps with another content.
-    fn receive_again(
-        &mut self,
-        namespace: &Namespace,
-        space: &Arc<SpaceState>,
-        version: Version,
-        blob: Option<&Bytes>,
-    ) -> Result<Received, StoreError> {
-        let dot = version.dot;
-        let Some(no) = self.shared.origins().number(&dot.origin) else { return Ok(Received::Seen) };
-        let Some(held) = self.held(space.no, no, dot)? else { return Ok(Received::Seen) };
-        let Some(record) = self.record(space.no, &held.key)? else { return Ok(Received::Seen) };
-        let others = if version.key == held.key { None } else { self.record(space.no, &version.key)? };
-        let needs_blob = version.is_large() && blob.is_none();
-        let Some(collision) = plan_collision(&record, others.as_ref(), &held, version) else {
-            return Ok(Received::Seen);
-        };
-        if needs_blob && collision.plans.iter().any(|(_, plan)| plan.held.is_some()) {
-            return Ok(Received::NeedsBlob);
-        }
-        if held.is_large() && collision.kept != held.hash() {
-            self.draft.batch.remove(layout::blob(space.no, no, dot.seq));
-        }
-        for (key, plan) in collision.plans {
-            let at = self.look(space.no, &key)?;
-            let blob = blob.filter(|_| plan.held.is_some()).cloned();
-            self.apply_and_keep(namespace, space, at, plan, dot, blob, false);
-        }
-        let lost = (collision.kept != held.hash()).then_some(held);
-        Ok(Received::Collision(lost.map(Box::new)))
-    }
-
-    /// Rule 4: merges the frontier that ended a delta. What it names and was neither seen before
-    /// nor sent is dead there, and so here.
-    ///
-    /// The floors that came with it are taken over in the same batch as its last part.
-    pub fn absorb(&mut self, namespace: &Namespace, frontier: &SeenSet, floors: &Floors) {
-        let space = self.space(namespace);
-        self.join_floors(&space, floors);
-        let mut missing = frontier.difference(&space.seen());
-        if let Some(fresh) = self.draft.fresh(space.no) {
-            missing = missing.difference(fresh);
-        }
-        if missing.is_empty() {
-            return;
-        }
-        for (origin, seqs) in missing.iter() {
-            self.number(*origin);
-            let dead = self.dead.entry(space.no).or_default();
-            for (first, last) in seqs.iter() {
-                dead.insert_range(*origin, first, last, |block, _| {
-                    self.draft.dead_blocks.insert((space.no, *origin, block));
-                });
-            }
-        }
-        self.draft.space(&space).fresh.union(&missing);
-    }
-
-    /// Commits the draft in one atomic batch, with `clock` as the last stamp given or seen.
-    ///
-    /// # Errors
-    /// When the store refuses. The ledger is then of no further use.
-    pub fn commit(&mut self, durability: Durability, clock: Hlc) -> Result<Committed, StoreError> {
-        let draft = std::mem::take(&mut self.draft);
-        if draft.is_empty() {
-            return Ok(Committed::default());
-        }
-        let Draft { mut batch, records, mut spaces, dead_blocks, changes, sights, items, .. } = draft;
-        {
-            let origins = self.shared.origins();
-            for LookedAt { at, record, kept, .. } in records.changed() {
-                if let Some(marking) = &mut self.marking {
-                    marking.mark(record.iter().flat_map(Record::siblings).chain(kept.fresh()));
-                }
-                let record =
-                    record.as_ref().map(|record| stored::encode_record(record, kept.ranks(), &origins));
-                match record {
-                    Some(record) => batch.insert(at.clone(), record),
-                    None => batch.remove(at.clone()),
-                }
-                let ns = layout::ns_of_record(at);
-                let place = |dot: Dot| {
-                    let no = origins.number(&dot.origin).expect("numbered when it was kept");
-                    layout::kept(ns, no, dot.seq)
-                };
-                kept.gone().for_each(|dot| batch.remove(place(dot)));
-                kept.fresh().for_each(|v| batch.insert(place(v.dot), kept::encode_kept(v, &origins)));
-            }
-            dead_runs::write(&mut batch, &dead_blocks, &self.dead, &origins);
-        }
-        let mut unions = Vec::new();
-        for Grown { space, fresh, floors, keys } in spaces.values() {
-            if let Some(floors) = floors {
-                batch.insert(floors_fact(space.no), wire::encode(floors));
-            }
-            let seen = space.seen();
-            let nothing = Intervals::new();
-            for (origin, more) in fresh.iter() {
-                let before = seen.get(origin).unwrap_or(&nothing);
-                let union = before.plan_union(more);
-                let no = self.number_of(origin);
-                chunks::write_union(&mut batch, before, more, &union, |chunk| {
-                    layout::seen(space.no, no, chunk)
-                });
-                unions.push((space, *origin, union));
-            }
-            if *keys != 0 {
-                let count = space.keys().saturating_add_signed(*keys);
-                batch.insert(keys_fact(space.no), Bytes::copy_from_slice(&count.to_le_bytes()));
-            }
-        }
-        batch.insert(layout::fact(CLOCK), Bytes::copy_from_slice(&clock.0.to_le_bytes()));
-        self.draft = Draft::after(records, batch.len(), changes.len());
-        self.store.commit(batch, durability)?;
-        self.tally.apply(&items, &self.shared.origins());
-        if let Some(recount) = &mut self.recount {
-            recount.apply(&items, &self.shared.origins());
-        }
-        for (space, origin, union) in unions {
-            space.seen_mut().apply(origin, union);
-        }
-        let sights = if self.watched { self.sights(sights, &mut spaces) } else { Sights::default() };
-        for Grown { space, keys, floors, .. } in spaces.into_values() {
-            if let Some(floors) = floors {
-                space.set_floors(floors);
-                self.bases.remove(&space.no);
-            }
-            space.set_keys(space.keys().saturating_add_signed(keys));
-            self.publish_root(&space);
-        }
-        Ok(Committed { changes, sights })
-    }
-
-    fn sights(&self, keys: Vec<Sight>, spaces: &mut BTreeMap<NsNo, Grown>) -> Sights {
-        let fresh = spaces.values_mut().filter(|grown| !grown.fresh.is_empty());
-        let fresh = fresh
-            .filter_map(|grown| Some((self.shared.name(grown.space.no)?, std::mem::take(&mut grown.fresh))));
-        Sights { keys, fresh: fresh.collect() }
-    }
-
-    /// Learns more of what the store held before, if there is more: writes to fresh keys are planned
-    /// faster then. To be called when nobody waits.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn learn(&mut self) -> Result<(), StoreError> {
-        self.known.read_on(&*self.store)
-    }
-
-    /// Makes everything committed survive a loss of power.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn sync(&self) -> Result<(), StoreError> {
-        self.store.sync()
-    }
-
     pub(super) fn space(&self, namespace: &Namespace) -> Arc<SpaceState> {
         self.shared.space(namespace).expect("callers name a namespace that is carried")
     }
 
-    fn last_seq(&self, space: &SpaceState, me: &Origin) -> u64 {
+    pub(super) fn last_seq(&self, space: &SpaceState, me: &Origin) -> u64 {
         let last = |seen: &SeenSet| seen.get(me).map_or(0, Intervals::max);
         // What was lost was given all the same.
         let lost = self.lost.get(&space.no).map_or(0, last);
@@ -637,7 +407,7 @@ impl Ledger {
     }
 
     /// The version that `dot` names here, if it is held.
-    fn held(&mut self, ns: NsNo, no: OriginNo, dot: Dot) -> Result<Option<Version>, StoreError> {
+    pub(super) fn held(&mut self, ns: NsNo, no: OriginNo, dot: Dot) -> Result<Option<Version>, StoreError> {
         let drafted = self.draft.changes.iter().rev().find(|change| change.version.dot == dot);
         let key = match drafted {
             Some(change) => change.version.key.clone(),
@@ -647,183 +417,5 @@ impl Ledger {
             },
         };
         Ok(self.record(ns, &key)?.and_then(|record| record.get(dot).cloned()))
-    }
-
-    pub(super) fn join_floors(&mut self, space: &Arc<SpaceState>, more: &Floors) {
-        let grown = self.draft.space(space);
-        let known = |floors: &Floors| floors.includes(more);
-        if grown.floors.as_ref().map_or_else(|| known(&space.floors()), known) {
-            return;
-        }
-        grown.floors.get_or_insert_with(|| space.floors().clone()).join(more);
-    }
-
-    /// Carries out a plan, and keeps what it supersedes. What left a record alive, for its dot names another
-    /// content now, is not kept: that dot may be kept yet.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
-    pub(super) fn apply_and_keep(
-        &mut self,
-        namespace: &Namespace,
-        space: &Arc<SpaceState>,
-        at: Place,
-        plan: Plan,
-        dot: Dot,
-        blob: Option<Bytes>,
-        local: bool,
-    ) {
-        let gone = self.apply(namespace, space, at, plan, dot, blob, local);
-        self.keep(space, at, gone);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
-    pub(super) fn apply(
-        &mut self,
-        namespace: &Namespace,
-        space: &Arc<SpaceState>,
-        at: Place,
-        plan: Plan,
-        dot: Dot,
-        blob: Option<Bytes>,
-        local: bool,
-    ) -> Vec<Version> {
-        let no = self.number(dot.origin);
-        for (origin, _) in plan.record.context().iter() {
-            self.number(origin);
-        }
-        self.reindex(space.no, at, &plan);
-        for dead in &plan.dead {
-            self.number(dead.origin);
-            self.dead.entry(space.no).or_default().insert(*dead);
-            self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
-        }
-        let before = self.draft.records.get(at).map_or(0, |record| self.counts(space, record));
-        let more = self.counts(space, &plan.record) - before;
-        if self.watched {
-            let (held, gone) = (plan.held.as_ref(), plan.superseded.first());
-            let before = self.draft.records.get(at);
-            self.draft.sights.extend(sight(
-                &Seeing { space, now: self.now },
-                namespace,
-                before,
-                &plan.record,
-                dot,
-                held,
-                gone,
-            ));
-        }
-        if self.draft.records.get(at).is_none() {
-            self.known.add(self.draft.records.key(at));
-        }
-        if !plan.superseded.is_empty()
-            && let Some(before) = self.draft.records.get(at)
-        {
-            self.earlier.keep(self.draft.records.key(at), before.clone());
-        }
-        self.draft.records.set(at, Some(plan.record));
-        if let Some(version) = plan.held {
-            for watch in self.watches.values_mut().filter(|watch| watch.ns == space.no) {
-                watch.live.insert(dot);
-            }
-            if let Some(bytes) = blob {
-                self.draft.batch.insert(layout::blob(space.no, no, dot.seq), bytes);
-            }
-            self.draft.record_bytes += inline_bytes(&version);
-            self.draft.changes.push(Change { namespace: namespace.clone(), version, local });
-        }
-        let grown = self.draft.space(space);
-        grown.fresh.insert(dot);
-        grown.keys += more;
-        let mut gone = plan.superseded;
-        gone.retain(|version| plan.dead.contains(&version.dot));
-        gone
-    }
-
-    /// Makes the dot index say of one record what it will hold.
-    fn reindex(&mut self, ns: NsNo, at: Place, plan: &Plan) {
-        let before = self.draft.records.get(at).map(|r| (r.is_deleted(), r.siblings().to_vec()));
-        let (was_deleted, before) = before.unwrap_or_default();
-        let deleted = plan.record.is_deleted();
-        for gone in &before {
-            match plan.record.get(gone.dot) {
-                // Nearly all that stay stay as they are.
-                Some(stays) if was_deleted == deleted && stays == gone => {}
-                Some(stays) => self.reindex_one(ns, Some((gone, was_deleted)), Some((stays, deleted))),
-                None => self.reindex_one(ns, Some((gone, was_deleted)), None),
-            }
-        }
-        if let Some(held) = &plan.held
-            && !before.iter().any(|sibling| sibling.dot == held.dot)
-        {
-            self.reindex_one(ns, None, Some((held, deleted)));
-        }
-    }
-
-    /// Each side: a version, and whether its record has nothing but deletes.
-    pub(super) fn reindex_one(
-        &mut self,
-        ns: NsNo,
-        before: Option<(&Version, bool)>,
-        after: Option<(&Version, bool)>,
-    ) {
-        if let Some((version, deleted)) = before {
-            let no = self.number_of(&version.dot.origin);
-            let dot = version.dot;
-            if !self.tally.is_off() {
-                let item = Item { dot, hash: version.hash(), before: Some(!deleted), after: None };
-                self.draft.items.push((ns, item));
-            }
-            if deleted {
-                self.draft.batch.remove(layout::forgettable(ns, version.remembered_from().0, no, dot.seq));
-            }
-            if let Some(deadline) = version.expires_at() {
-                self.draft.batch.remove(layout::deadline(ns, deadline, no, dot.seq));
-            }
-            if after.is_none() {
-                self.draft.batch.remove(layout::dot(ns, no, dot.seq));
-                if version.is_large() {
-                    self.draft.batch.remove(layout::blob(ns, no, dot.seq));
-                }
-            }
-        }
-        if let Some((version, deleted)) = after {
-            let no = self.number_of(&version.dot.origin);
-            let (dot, hash) = (version.dot, version.hash());
-            let entry = stored::encode_dot(hash, &version.key, !deleted);
-            self.draft.batch.insert(layout::dot(ns, no, dot.seq), entry);
-            if !self.tally.is_off() {
-                self.draft.items.push((ns, Item { dot, hash, before: None, after: Some(!deleted) }));
-            }
-            let key = || Bytes::copy_from_slice(version.key.as_bytes());
-            if deleted {
-                let at = layout::forgettable(ns, version.remembered_from().0, no, dot.seq);
-                self.draft.batch.insert(at, key());
-            }
-            // What was counted out already is so without a list.
-            let counted = self.counted_until.get(&ns).copied().unwrap_or(0);
-            if let Some(deadline) = version.expires_at().filter(|deadline| *deadline > counted) {
-                self.draft.batch.insert(layout::deadline(ns, deadline, no, dot.seq), key());
-            }
-        }
-    }
-
-    pub(super) fn number_of(&self, origin: &Origin) -> OriginNo {
-        self.shared.origins().number(origin).expect("numbered when its first dot was planned")
-    }
-
-    /// The number of `origin`; a new one is part of the draft.
-    pub(super) fn number(&mut self, origin: Origin) -> OriginNo {
-        if let Some(no) = self.shared.origins().number(&origin) {
-            return no;
-        }
-        let (no, _) = self.shared.origins_mut().intern(origin);
-        self.draft.batch.insert(layout::origin(no), wire::encode(&origin));
-        no
-    }
-}
-
-fn inline_bytes(version: &Version) -> usize {
-    match version.put().map(|put| &put.payload) {
-        Some(Payload::Inline(bytes)) => bytes.len() + version.key.as_bytes().len(),
-        _ => version.key.as_bytes().len(),
     }
 }

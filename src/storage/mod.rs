@@ -8,9 +8,11 @@
 //! takes, what remains is one consistent past.
 
 mod account;
+mod apply;
 mod bases;
 mod batch;
 mod chunks;
+mod commit;
 mod count;
 mod dead_runs;
 pub mod directory;
@@ -36,6 +38,7 @@ mod migrate;
 mod news;
 mod plain;
 mod reader;
+mod receive;
 mod scrub;
 mod settle;
 mod shared;

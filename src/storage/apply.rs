@@ -1,0 +1,192 @@
+//! Plans become part of a draft: record, dot index, dead set, what readers see of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Ledger,
+    draft::{Change, Item, Place},
+    layout::{self, NsNo, OriginNo},
+    shared::SpaceState,
+    sight::{Seeing, sight},
+    stored,
+};
+use crate::{
+    causality::{DeadSet, Dot, Origin},
+    conflict::{Payload, Version},
+    replica::Plan,
+    types::Namespace,
+    wire,
+};
+
+impl Ledger {
+    /// Carries out a plan, and keeps what it supersedes. What left a record alive, for its dot names another
+    /// content now, is not kept: that dot may be kept yet.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
+    pub(super) fn apply_and_keep(
+        &mut self,
+        namespace: &Namespace,
+        space: &Arc<SpaceState>,
+        at: Place,
+        plan: Plan,
+        dot: Dot,
+        blob: Option<Bytes>,
+        local: bool,
+    ) {
+        let gone = self.apply(namespace, space, at, plan, dot, blob, local);
+        self.keep(space, at, gone);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
+    pub(super) fn apply(
+        &mut self,
+        namespace: &Namespace,
+        space: &Arc<SpaceState>,
+        at: Place,
+        plan: Plan,
+        dot: Dot,
+        blob: Option<Bytes>,
+        local: bool,
+    ) -> Vec<Version> {
+        let no = self.number(dot.origin);
+        for (origin, _) in plan.record.context().iter() {
+            self.number(origin);
+        }
+        self.reindex(space.no, at, &plan);
+        for dead in &plan.dead {
+            self.number(dead.origin);
+            self.dead.entry(space.no).or_default().insert(*dead);
+            self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
+        }
+        let before = self.draft.records.get(at).map_or(0, |record| self.counts(space, record));
+        let more = self.counts(space, &plan.record) - before;
+        if self.watched {
+            let (held, gone) = (plan.held.as_ref(), plan.superseded.first());
+            let before = self.draft.records.get(at);
+            self.draft.sights.extend(sight(
+                &Seeing { space, now: self.now },
+                namespace,
+                before,
+                &plan.record,
+                dot,
+                held,
+                gone,
+            ));
+        }
+        if self.draft.records.get(at).is_none() {
+            self.known.add(self.draft.records.key(at));
+        }
+        if !plan.superseded.is_empty()
+            && let Some(before) = self.draft.records.get(at)
+        {
+            self.earlier.keep(self.draft.records.key(at), before.clone());
+        }
+        self.draft.records.set(at, Some(plan.record));
+        if let Some(version) = plan.held {
+            for watch in self.watches.values_mut().filter(|watch| watch.ns == space.no) {
+                watch.live.insert(dot);
+            }
+            if let Some(bytes) = blob {
+                self.draft.batch.insert(layout::blob(space.no, no, dot.seq), bytes);
+            }
+            self.draft.record_bytes += inline_bytes(&version);
+            self.draft.changes.push(Change { namespace: namespace.clone(), version, local });
+        }
+        let grown = self.draft.space(space);
+        grown.fresh.insert(dot);
+        grown.keys += more;
+        let mut gone = plan.superseded;
+        gone.retain(|version| plan.dead.contains(&version.dot));
+        gone
+    }
+
+    /// Makes the dot index say of one record what it will hold.
+    pub(super) fn reindex(&mut self, ns: NsNo, at: Place, plan: &Plan) {
+        let before = self.draft.records.get(at).map(|r| (r.is_deleted(), r.siblings().to_vec()));
+        let (was_deleted, before) = before.unwrap_or_default();
+        let deleted = plan.record.is_deleted();
+        for gone in &before {
+            match plan.record.get(gone.dot) {
+                // Nearly all that stay stay as they are.
+                Some(stays) if was_deleted == deleted && stays == gone => {}
+                Some(stays) => self.reindex_one(ns, Some((gone, was_deleted)), Some((stays, deleted))),
+                None => self.reindex_one(ns, Some((gone, was_deleted)), None),
+            }
+        }
+        if let Some(held) = &plan.held
+            && !before.iter().any(|sibling| sibling.dot == held.dot)
+        {
+            self.reindex_one(ns, None, Some((held, deleted)));
+        }
+    }
+
+    /// Each side: a version, and whether its record has nothing but deletes.
+    pub(super) fn reindex_one(
+        &mut self,
+        ns: NsNo,
+        before: Option<(&Version, bool)>,
+        after: Option<(&Version, bool)>,
+    ) {
+        if let Some((version, deleted)) = before {
+            let no = self.number_of(&version.dot.origin);
+            let dot = version.dot;
+            if !self.tally.is_off() {
+                let item = Item { dot, hash: version.hash(), before: Some(!deleted), after: None };
+                self.draft.items.push((ns, item));
+            }
+            if deleted {
+                self.draft.batch.remove(layout::forgettable(ns, version.remembered_from().0, no, dot.seq));
+            }
+            if let Some(deadline) = version.expires_at() {
+                self.draft.batch.remove(layout::deadline(ns, deadline, no, dot.seq));
+            }
+            if after.is_none() {
+                self.draft.batch.remove(layout::dot(ns, no, dot.seq));
+                if version.is_large() {
+                    self.draft.batch.remove(layout::blob(ns, no, dot.seq));
+                }
+            }
+        }
+        if let Some((version, deleted)) = after {
+            let no = self.number_of(&version.dot.origin);
+            let (dot, hash) = (version.dot, version.hash());
+            let entry = stored::encode_dot(hash, &version.key, !deleted);
+            self.draft.batch.insert(layout::dot(ns, no, dot.seq), entry);
+            if !self.tally.is_off() {
+                self.draft.items.push((ns, Item { dot, hash, before: None, after: Some(!deleted) }));
+            }
+            let key = || Bytes::copy_from_slice(version.key.as_bytes());
+            if deleted {
+                let at = layout::forgettable(ns, version.remembered_from().0, no, dot.seq);
+                self.draft.batch.insert(at, key());
+            }
+            // What was counted out already is so without a list.
+            let counted = self.counted_until.get(&ns).copied().unwrap_or(0);
+            if let Some(deadline) = version.expires_at().filter(|deadline| *deadline > counted) {
+                self.draft.batch.insert(layout::deadline(ns, deadline, no, dot.seq), key());
+            }
+        }
+    }
+
+    pub(super) fn number_of(&self, origin: &Origin) -> OriginNo {
+        self.shared.origins().number(origin).expect("numbered when its first dot was planned")
+    }
+
+    /// The number of `origin`; a new one is part of the draft.
+    pub(super) fn number(&mut self, origin: Origin) -> OriginNo {
+        if let Some(no) = self.shared.origins().number(&origin) {
+            return no;
+        }
+        let (no, _) = self.shared.origins_mut().intern(origin);
+        self.draft.batch.insert(layout::origin(no), wire::encode(&origin));
+        no
+    }
+}
+
+fn inline_bytes(version: &Version) -> usize {
+    match version.put().map(|put| &put.payload) {
+        Some(Payload::Inline(bytes)) => bytes.len() + version.key.as_bytes().len(),
+        _ => version.key.as_bytes().len(),
+    }
+}
