@@ -337,17 +337,13 @@ fn a_write_after_the_last_exchange_costs_little_more_than_itself() {
     let parting = Parting::of(&a.seen, &b.seen);
     let put = a.write(&"last".parse().expect("lawful"), Some(1), 99).expect("a put");
     let seen = |replica: &TestReplica| replica.seen.clone();
-    let begin = |seen, nonce| {
-        Exchange::after(
-            parting.clone(),
-            Namespace::default(),
-            seen,
-            Floors::new(),
-            Some([u8::try_from(nonce).expect("small"); 32]),
-            nonce,
-        )
+    // The greatest numbers take the most bytes.
+    let begin = |seen, root, nonce| {
+        let root = Some([root; 32]);
+        Exchange::after(parting.clone(), Namespace::default(), seen, Floors::new(), root, nonce)
     };
-    let ((mut ant, first), (mut bat, second)) = (begin(seen(&a), u64::MAX), begin(seen(&b), u64::MAX - 1));
+    let (ours, theirs) = (begin(seen(&a), 1, u64::MAX), begin(seen(&b), 2, u64::MAX - 1));
+    let ((mut ant, first), (mut bat, second)) = (ours, theirs);
     let mut bytes = 0;
     let mut under_way: VecDeque<(usize, Effect)> = first
         .into_iter()
