@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings::Node;
+use tidings::{Node, node::ExchangeKind};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::support::{
@@ -29,6 +29,14 @@ async fn along_a_line_of_five_a_write_reaches_the_far_end_by_gossip_alone() {
     }
     nodes[0].put("first", "x").await.unwrap();
     until_text(&nodes[4], "first", "x").await;
+    // The comparisons of those that have just met are over, and so is what they make their neighbours compare.
+    for node in &nodes {
+        until("nothing is left to compare", || async {
+            let round = node.sync().await;
+            round.unwrap().peers.iter().all(|one| one.how == Some(ExchangeKind::Equal)).then_some(())
+        })
+        .await;
+    }
     let before = metric_of(&nodes[4], "tidings_exchanges_total", "");
     let mut times = Vec::new();
     for n in 0..41 {
