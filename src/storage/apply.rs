@@ -14,73 +14,67 @@ use super::{
 };
 use crate::{
     causality::{DeadSet, Dot, Origin},
-    conflict::{Payload, Version},
+    conflict::{Payload, Record, Version},
     replica::Plan,
     types::Namespace,
     wire,
 };
 
+/// A plan, and what belongs to it.
+pub(super) struct Step {
+    /// The record it is of.
+    pub(super) at: Place,
+    pub(super) plan: Plan,
+    /// The write that it comes from.
+    pub(super) dot: Dot,
+    /// The bytes of its large value.
+    pub(super) blob: Option<Bytes>,
+    /// Whether it was written here.
+    pub(super) local: bool,
+}
+
 impl Ledger {
     /// Carries out a plan, and keeps what it supersedes. What left a record alive, for its dot names another
     /// content now, is not kept: that dot may be kept yet.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
-    pub(super) fn apply_and_keep(
-        &mut self,
-        namespace: &Namespace,
-        space: &Arc<SpaceState>,
-        at: Place,
-        plan: Plan,
-        dot: Dot,
-        blob: Option<Bytes>,
-        local: bool,
-    ) {
-        let gone = self.apply(namespace, space, at, plan, dot, blob, local);
+    pub(super) fn apply_and_keep(&mut self, namespace: &Namespace, space: &Arc<SpaceState>, step: Step) {
+        let at = step.at;
+        let gone = self.apply(namespace, space, step);
         self.keep(space, at, gone);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one plan")]
+    /// Carries out a plan. Returns what it supersedes and is dead now.
     pub(super) fn apply(
         &mut self,
         namespace: &Namespace,
         space: &Arc<SpaceState>,
-        at: Place,
-        plan: Plan,
-        dot: Dot,
-        blob: Option<Bytes>,
-        local: bool,
+        step: Step,
     ) -> Vec<Version> {
+        let Step { at, plan, dot, blob, local } = step;
         let no = self.number(dot.origin);
         for (origin, _) in plan.record.context().iter() {
             self.number(origin);
         }
-        self.reindex(space.no, at, &plan);
+        let before = self.draft.records.take(at);
+        self.reindex(space.no, before.as_ref(), &plan);
         for dead in &plan.dead {
             self.number(dead.origin);
             self.dead.entry(space.no).or_default().insert(*dead);
             self.draft.dead_blocks.insert((space.no, dead.origin, DeadSet::block_of(dead.seq)));
         }
-        let before = self.draft.records.get(at).map_or(0, |record| self.counts(space, record));
-        let more = self.counts(space, &plan.record) - before;
+        let counted = before.as_ref().map_or(0, |record| self.counts(space, record));
+        let more = self.counts(space, &plan.record) - counted;
         if self.watched {
+            let seeing = Seeing { space, now: self.now };
             let (held, gone) = (plan.held.as_ref(), plan.superseded.first());
-            let before = self.draft.records.get(at);
-            self.draft.sights.extend(sight(
-                &Seeing { space, now: self.now },
-                namespace,
-                before,
-                &plan.record,
-                dot,
-                held,
-                gone,
-            ));
+            let sight = sight(&seeing, namespace, before.as_ref(), &plan.record, dot, held, gone);
+            self.draft.sights.extend(sight);
         }
-        if self.draft.records.get(at).is_none() {
-            self.known.add(self.draft.records.key(at));
-        }
-        if !plan.superseded.is_empty()
-            && let Some(before) = self.draft.records.get(at)
-        {
-            self.earlier.keep(self.draft.records.key(at), before.clone());
+        match before {
+            None => self.known.add(self.draft.records.key(at)),
+            Some(before) if !plan.superseded.is_empty() => {
+                self.earlier.keep(self.draft.records.key(at), before);
+            }
+            Some(_) => {}
         }
         self.draft.records.set(at, Some(plan.record));
         if let Some(version) = plan.held {
@@ -102,11 +96,10 @@ impl Ledger {
     }
 
     /// Makes the dot index say of one record what it will hold.
-    pub(super) fn reindex(&mut self, ns: NsNo, at: Place, plan: &Plan) {
-        let before = self.draft.records.get(at).map(|r| (r.is_deleted(), r.siblings().to_vec()));
-        let (was_deleted, before) = before.unwrap_or_default();
-        let deleted = plan.record.is_deleted();
-        for gone in &before {
+    fn reindex(&mut self, ns: NsNo, before: Option<&Record>, plan: &Plan) {
+        let (was_deleted, deleted) = (before.is_some_and(Record::is_deleted), plan.record.is_deleted());
+        let before = before.map_or(&[][..], Record::siblings);
+        for gone in before {
             match plan.record.get(gone.dot) {
                 // Nearly all that stay stay as they are.
                 Some(stays) if was_deleted == deleted && stays == gone => {}

@@ -122,6 +122,11 @@ impl Records {
         &self.looked_at[place.0].at
     }
 
+    /// Takes the record out; another one is to be set.
+    pub(super) fn take(&mut self, place: Place) -> Option<Record> {
+        self.looked_at[place.0].record.take()
+    }
+
     pub(super) fn set(&mut self, place: Place, record: Option<Record>) {
         let looked_at = &mut self.looked_at[place.0];
         if record.is_none() {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::{
     Durability, Store, StoreError,
+    apply::Step,
     bases::Marking,
     draft::{Change, Draft, Place, Records},
     earlier::Earlier,
@@ -291,14 +292,14 @@ impl Ledger {
         };
         let dot = Dot::new(me, self.last_seq(&space, &me) + 1);
         let base = self.base(&space);
-        let strategy = space.strategy(&key).clone();
-        let rules = Rules { strategy: &strategy, made_from: made_from.as_ref(), now: self.now };
+        let rules = Rules { strategy: space.strategy(&key), made_from: made_from.as_ref(), now: self.now };
         let current = self.draft.records.get(at);
         let planned = match plan_write(current, key, dot, body, precondition, base, rules, stamp) {
             Ok(planned) => planned,
             Err(refused) => return Ok(Err(refused)),
         };
-        self.apply_and_keep(namespace, &space, at, planned.plan, dot, blob, true);
+        let step = Step { at, plan: planned.plan, dot, blob, local: true };
+        self.apply_and_keep(namespace, &space, step);
         Ok(Ok(planned.version))
     }
 
@@ -352,7 +353,7 @@ impl Ledger {
         let version = Version { dot, hlc, base: lost.base, context, key: lost.key, body: lost.body };
         let at = self.look(space.no, &version.key)?;
         let plan = plan_merge(self.draft.records.get(at), version.clone());
-        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
+        self.apply_and_keep(namespace, &space, Step { at, plan, dot, blob, local: false });
         Ok(version)
     }
 

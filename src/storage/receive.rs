@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Ledger, StoreError, layout, ledger::Received, shared::SpaceState};
+use super::{Ledger, StoreError, apply::Step, layout, ledger::Received, shared::SpaceState};
 use crate::{
     causality::{Dot, Floors, SeenSet},
     conflict::Version,
@@ -78,7 +78,7 @@ impl Ledger {
         let late = late.then(|| version.clone());
         let plan = plan_merge(before, version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
-        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
+        self.apply_and_keep(namespace, &space, Step { at, plan, dot, blob, local: false });
         self.keep(&space, at, late.into_iter().collect());
         Ok(received)
     }
@@ -109,7 +109,7 @@ impl Ledger {
         for (key, plan) in collision.plans {
             let at = self.look(space.no, &key)?;
             let blob = blob.filter(|_| plan.held.is_some()).cloned();
-            self.apply_and_keep(namespace, space, at, plan, dot, blob, false);
+            self.apply_and_keep(namespace, space, Step { at, plan, dot, blob, local: false });
         }
         let lost = (collision.kept != held.hash()).then_some(held);
         Ok(Received::Collision(lost.map(Box::new)))

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Durability, Ledger, Received, StoreError, chunks, draft::Place, layout, layout::NsNo, ledger::lost_fact,
-    shared::SpaceState,
+    Durability, Ledger, Received, StoreError, apply::Step, chunks, draft::Place, layout, layout::NsNo,
+    ledger::lost_fact, shared::SpaceState,
 };
 use crate::{
     causality::{Dot, Floors, Hlc, Intervals, SeenSet},
@@ -147,7 +147,7 @@ impl Ledger {
         self.keep(space, at, vec![version.clone()]);
         let Some(plan) = plan else { return Ok(Received::Seen) };
         let (dot, empty) = (version.dot, plan.record.siblings().is_empty());
-        self.apply_and_keep(namespace, space, at, plan, dot, None, false);
+        self.apply_and_keep(namespace, space, Step { at, plan, dot, blob: None, local: false });
         if empty {
             self.forget_later(space.no, dot, &version.key, version.hlc);
         }
@@ -177,7 +177,7 @@ impl Ledger {
         let plan = plan_take_back(self.draft.records.get(at), version);
         let received = if plan.held.is_some() { Received::Held } else { Received::Superseded };
         let late = late.filter(|_| plan.held.is_none());
-        self.apply_and_keep(namespace, &space, at, plan, dot, blob, false);
+        self.apply_and_keep(namespace, &space, Step { at, plan, dot, blob, local: false });
         if let Some(sight) = self.draft.sights.last_mut().filter(|sight| sight.dot == dot) {
             // Whoever follows accounts for it already, and sees it come back.
             sight.again = true;
@@ -228,7 +228,7 @@ impl Ledger {
         let no = self.number(dot.origin);
         let kept = wire::encode(&(now.0, &version));
         let plan = Plan { record, held: None, superseded: vec![version], dead: vec![dot] };
-        self.apply(namespace, &space, at, plan, dot, None, false);
+        self.apply(namespace, &space, Step { at, plan, dot, blob: None, local: false });
         self.draft.batch.insert(layout::dropped(space.no, now.0, no, dot.seq), kept);
         if empty {
             self.forget_later(space.no, dot, key, now);
