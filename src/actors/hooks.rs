@@ -14,7 +14,7 @@ use crate::{
     causality::NodeId,
     ports::{Asked, Authorize, Extent, Operation, Refusal, Validator, Who},
     report::NodeEvent,
-    types::{Key, Namespace, Prefix, Value},
+    types::{ByPrefix, Key, Namespace, Prefix, Value},
 };
 
 /// The most prefixes that have a validator, in all namespaces together.
@@ -22,12 +22,9 @@ pub const VALIDATORS_MAX: usize = 256;
 /// So many peers that were refused are remembered: each is told of once, unless there are more.
 const REFUSED_TOLD_MAX: usize = 1_024;
 
-/// Longest prefixes first.
-type Table = Vec<(Prefix, Arc<dyn Validator>)>;
-
 /// What a host has to say about what happens at its node.
 pub(crate) struct Hooks {
-    validators: BTreeMap<Namespace, Table>,
+    validators: BTreeMap<Namespace, ByPrefix<Arc<dyn Validator>>>,
     authorize: Option<Arc<dyn Authorize>>,
     events: Events,
     /// The validators that panicked: each is told of once.
@@ -55,26 +52,19 @@ impl Hooks {
         prefix: Prefix,
         validator: Arc<dyn Validator>,
     ) -> bool {
-        let count: usize = self.validators.values().map(Vec::len).sum();
+        let count: usize = self.validators.values().map(ByPrefix::len).sum();
         let table = self.validators.entry(namespace).or_default();
-        if let Some((_, held)) = table.iter_mut().find(|(other, _)| *other == prefix) {
-            *held = validator;
-            return true;
+        let room = count < VALIDATORS_MAX || table.has(&prefix);
+        if room {
+            table.set(prefix, validator);
         }
-        if count >= VALIDATORS_MAX {
-            return false;
-        }
-        table.push((prefix, validator));
-        table.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.as_str().len()));
-        true
+        room
     }
 
     /// Whether `value` may be written under `key` here.
     pub(crate) fn validate(&self, namespace: &Namespace, key: &Key, value: &Value) -> Result<(), Refusal> {
         let Some(table) = self.validators.get(namespace) else { return Ok(()) };
-        let Some((prefix, validator)) = table.iter().find(|(prefix, _)| prefix.selects(key)) else {
-            return Ok(());
-        };
+        let Some((prefix, validator)) = table.of(key) else { return Ok(()) };
         let answer = catch_unwind(AssertUnwindSafe(|| validator.validate(namespace, key, value)));
         answer.unwrap_or_else(|_| {
             let text = format!("the validator for {:?} of {namespace} panicked", prefix.as_str());

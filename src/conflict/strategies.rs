@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::{Custom, Strategy};
-use crate::types::{Key, Namespace, Prefix};
+use crate::types::{ByPrefix, Key, Namespace, Prefix};
 
 /// The most prefixes that have a strategy of their own, in all namespaces together.
 pub const STRATEGIES_MAX: usize = 256;
@@ -33,7 +33,7 @@ pub struct Strategies(BTreeMap<Namespace, Table>);
 
 /// The strategies of one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table(Vec<(Prefix, Strategy)>);
+pub struct Table(ByPrefix<Strategy>);
 
 impl Strategies {
     /// Gives the keys below `prefix` a strategy, in the place of the one they had.
@@ -48,18 +48,10 @@ impl Strategies {
     ) -> Result<(), StrategiesError> {
         let full = self.0.values().map(|table| table.0.len()).sum::<usize>() >= STRATEGIES_MAX;
         let Table(table) = self.0.entry(namespace).or_default();
-        if let Some((_, held)) = table.iter_mut().find(|(other, _)| *other == prefix) {
-            *held = strategy;
-            return Ok(());
-        }
-        if full {
+        if full && !table.has(&prefix) {
             return Err(StrategiesError);
         }
-        table.push((prefix, strategy));
-        // The longest first; among equals none selects what another does.
-        table.sort_by(|(a, _), (b, _)| {
-            b.as_str().len().cmp(&a.as_str().len()).then(a.as_str().cmp(b.as_str()))
-        });
+        table.set(prefix, strategy);
         Ok(())
     }
 
@@ -76,7 +68,7 @@ impl Strategies {
 
     /// The functions of the program's own that are named.
     pub fn customs_mut(&mut self) -> impl Iterator<Item = &mut Custom> {
-        self.0.values_mut().flat_map(|table| &mut table.0).filter_map(|(_, strategy)| match strategy {
+        self.0.values_mut().flat_map(|table| table.0.values_mut()).filter_map(|strategy| match strategy {
             Strategy::Custom(custom) => Some(custom),
             _ => None,
         })
@@ -87,8 +79,7 @@ impl Table {
     /// The strategy that holds for `key`.
     #[must_use]
     pub fn of(&self, key: &Key) -> &Strategy {
-        let found = self.0.iter().find(|(prefix, _)| prefix.selects(key));
-        found.map_or(&Strategy::LastWriteWins, |(_, strategy)| strategy)
+        self.0.of(key).map_or(&Strategy::LastWriteWins, |(_, strategy)| strategy)
     }
 
     /// The table as text: equal texts are equal tables.

@@ -3,6 +3,7 @@
 //! Everything here is checked when it is made, so that the rest of the program never meets a key
 //! with an empty segment or a namespace that is no file name.
 
+mod by_prefix;
 mod content_type;
 mod key;
 mod limits;
@@ -10,6 +11,7 @@ mod namespace;
 mod uuid;
 mod value;
 
+pub use by_prefix::ByPrefix;
 pub use content_type::{ContentType, ContentTypeError};
 pub use key::{KEY_BYTES_MAX, Key, KeyError, Prefix};
 pub use limits::{
