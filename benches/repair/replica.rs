@@ -15,7 +15,6 @@ use super::shared::mixed;
 pub struct Replica {
     store: Memory,
     pub ledger: Ledger,
-    me: Origin,
     /// What both had seen when the last exchange ended.
     pub parting: Option<Parting>,
 }
@@ -46,9 +45,9 @@ pub fn version(dot: Dot) -> Version {
 
 impl Replica {
     pub fn new(n: usize) -> Self {
-        let (store, me) = (Memory::new(), origin(n));
-        let (ledger, _) = Ledger::open(Arc::new(store.clone()), me, &[ns()]).unwrap();
-        Self { store, ledger, me, parting: None }
+        let store = Memory::new();
+        let (ledger, _) = Ledger::open(Arc::new(store.clone()), origin(n), &[ns()]).unwrap();
+        Self { store, ledger, parting: None }
     }
 
     /// Merges `versions`, and takes what else is in `frontier` for superseded.
@@ -67,7 +66,8 @@ impl Replica {
         self.ledger.commit(Durability::Fsync, Hlc::default()).unwrap();
     }
 
-    /// A disk loses these: record and entry of the dot index. What was seen is still taken for seen.
+    /// A disk loses these: record and entry of the dot index. What was seen is still taken for seen: nobody
+    /// notices until somebody compares.
     pub fn lose(&mut self, dots: &[Dot]) {
         // Numbers were given in the order in which origins came up: the own one first.
         let numbers: Vec<Origin> = (0..)
@@ -81,8 +81,7 @@ impl Replica {
             batch.remove(layout::record(0, version(*dot).key.as_bytes()));
         }
         self.store.commit(batch, Durability::Fsync).unwrap();
-        self.ledger = Ledger::open(Arc::new(self.store.clone()), self.me, &[ns()]).unwrap().0;
-        while self.ledger.tally_on().unwrap() {}
+        self.ledger.overlook_losses().unwrap();
     }
 
     pub fn root(&self) -> [u8; 32] {

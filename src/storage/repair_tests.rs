@@ -12,11 +12,8 @@ use proptest::{
 };
 
 use super::{
-    Batch, Durability, Judgement, Ledger, Store, View, Write,
-    draft::Draft,
-    layout,
+    Batch, Durability, Judgement, Ledger, Store, View, Write, layout,
     ledger_tests::{Replica, ns},
-    tally::Tally,
 };
 use crate::{
     causality::{Dot, Floors, Hlc, Origin, SeenSet},
@@ -571,11 +568,9 @@ impl Replica {
             let history = self.ledger.history;
             self.ledger = Ledger::open(Arc::new(self.store.clone()), self.origin, &[ns()]).unwrap().0;
             self.ledger.keep_history(history);
+            while self.ledger.tally_on().unwrap() {}
         } else {
-            // What was looked at before is what was taken out.
-            self.ledger.draft = Draft::default();
-            (self.ledger.tally, self.ledger.accounted) = (Tally::default(), true);
+            self.ledger.overlook_losses().unwrap();
         }
-        while self.ledger.tally_on().unwrap() {}
     }
 }
