@@ -1,6 +1,6 @@
 //! One write of one key, as its author made it.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -120,7 +120,7 @@ pub enum Body {
         until: u64,
     },
     /// An object was stored, some of whose fields earlier writes had changed last.
-    Fields(Put, Box<Stamps>),
+    Fields(Put, Arc<Stamps>),
 }
 
 impl Body {

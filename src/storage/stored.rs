@@ -4,7 +4,7 @@
 //! context where that follows from the siblings, as it nearly always does. Values are slices of
 //! the bytes read: nothing is copied.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -251,7 +251,7 @@ fn read_body(bytes: &Bytes, stored: &StoredBody<'_>) -> Result<Body, StoreError>
             let stamps = wire::decode_stored(stamps)
                 .map_err(|error| damaged(&format!("the stamps of fields cannot be read: {error}")))?;
             let put = Put { content_type: other(text)?, payload: Payload::Inline(bytes.slice_ref(value)) };
-            return Ok(Body::Fields(put, Box::new(stamps)));
+            return Ok(Body::Fields(put, Arc::new(stamps)));
         }
         StoredBody::Other(text, value) | StoredBody::Until(_, text, value) => {
             (other(text)?, Payload::Inline(bytes.slice_ref(value)))

@@ -1,35 +1,36 @@
 //! What a version says of each field, and what several say together.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{borrow::Cow, collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 
 use super::{
     Stamp,
     leaves::{EMPTY, Path, leaves, object},
+    stamps::Stamped,
 };
 use crate::conflict::{Body, Payload, Put, Version};
 
-/// What one or several versions say of each field.
+/// What one or several versions say of each field, in the words of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Claims {
+pub(crate) struct Claims<'a> {
     /// The leaves, with the writes that last changed them.
-    pub(super) leaves: BTreeMap<Path, Claim>,
+    pub(super) leaves: BTreeMap<Path<'a>, Claim<'a>>,
     /// What was removed and not written since, with the writes that did it. Of a leaf at or below such
     /// a path the stamp is greater.
-    pub(super) gone: BTreeMap<Path, Stamp>,
+    pub(super) gone: BTreeMap<Path<'a>, Stamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Claim {
+pub(super) struct Claim<'a> {
     pub(super) stamp: Stamp,
-    pub(super) text: Box<str>,
+    pub(super) text: Cow<'a, str>,
 }
 
-impl Claims {
+impl<'a> Claims<'a> {
     /// What `version` says; nothing if it holds no object that travels with it. One that expires is whole: what
     /// siblings merge to must not change with the time.
-    pub(crate) fn of(version: &Version) -> Option<Self> {
+    pub(crate) fn of(version: &'a Version) -> Option<Self> {
         let own = Stamp { hlc: version.hlc, dot: version.dot };
         let leaves = leaves(object_bytes(version)?)?;
         let stamps = match &version.body {
@@ -37,11 +38,12 @@ impl Claims {
             Body::Expiring { .. } => return None,
             Body::Put(_) | Body::Delete => None,
         };
-        let claim = |(path, text): (Path, Box<str>)| {
+        let claim = |(path, text): (Path<'a>, Cow<'a, str>)| {
             let stamp = stamps.map_or(own, |stamps| stamps.at(&path, own));
             (path, Claim { stamp, text })
         };
-        let gone = stamps.map(|stamps| stamps.gone(own).map(|(path, stamp)| (path.clone(), stamp)).collect());
+        let borrowed = |path: &'a Stamped| path.iter().map(|name| Cow::Borrowed(&**name)).collect();
+        let gone = stamps.map(|stamps| stamps.gone(own).map(|(path, stamp)| (borrowed(path), stamp)).collect());
         Some(Self { leaves: leaves.into_iter().map(claim).collect(), gone: gone.unwrap_or_default() })
     }
 
@@ -69,9 +71,9 @@ pub(crate) fn merge_readable(siblings: &[Version]) -> Option<(&Version, Put)> {
 }
 
 /// What siblings say together; nothing where the greatest of them is no object.
-pub(crate) fn merge(siblings: &[Version]) -> Option<Claims> {
+pub(crate) fn merge(siblings: &[Version]) -> Option<Claims<'_>> {
     let greatest = siblings.iter().max_by_key(|version| version.rank())?;
-    let mut said: Vec<(&Version, Claims)> = Vec::with_capacity(siblings.len());
+    let mut said: Vec<(&Version, Claims<'_>)> = Vec::with_capacity(siblings.len());
     for version in siblings {
         match Claims::of(version) {
             Some(claims) => said.push((version, claims)),
@@ -82,8 +84,8 @@ pub(crate) fn merge(siblings: &[Version]) -> Option<Claims> {
     if let [(_, only)] = &mut said[..] {
         return Some(std::mem::take(only));
     }
-    let mut gone = BTreeMap::<&Path, BTreeMap<Stamp, Vec<usize>>>::new();
-    let mut leaves = BTreeMap::<&Path, BTreeMap<&Claim, Vec<usize>>>::new();
+    let mut gone = BTreeMap::<&Path<'_>, BTreeMap<Stamp, Vec<usize>>>::new();
+    let mut leaves = BTreeMap::<&Path<'_>, BTreeMap<&Claim<'_>, Vec<usize>>>::new();
     for (holder, (_, claims)) in said.iter().enumerate() {
         for (path, claim) in &claims.leaves {
             leaves.entry(path).or_default().entry(claim).or_default().push(holder);
@@ -117,9 +119,9 @@ pub(crate) fn merge(siblings: &[Version]) -> Option<Claims> {
     Some(merged)
 }
 
-impl Claims {
+impl Claims<'_> {
     /// Whether a removal that is later than `stamp` took away what stands at `path`.
-    fn hides(&self, path: &[Box<str>], stamp: Stamp) -> bool {
+    fn hides(&self, path: &[Cow<'_, str>], stamp: Stamp) -> bool {
         !self.gone.is_empty()
             && (0..=path.len()).any(|length| self.gone.get(&path[..length]).is_some_and(|gone| *gone > stamp))
     }
@@ -130,7 +132,7 @@ impl Claims {
         let mut at = self.leaves.keys().next().cloned();
         while let Some(path) = at {
             let after = (Bound::Excluded(&path), Bound::Unbounded);
-            let below = self.leaves.range::<Path, _>(after).take_while(|(other, _)| other.starts_with(&path));
+            let below = self.leaves.range::<Path<'_>, _>(after).take_while(|(other, _)| other.starts_with(&path));
             let latest = below.map(|(_, claim)| claim.stamp).max();
             if let (Some(latest), Some(claim)) = (latest, self.leaves.get(&path)) {
                 if &*claim.text == EMPTY || claim.stamp < latest {
@@ -139,7 +141,7 @@ impl Claims {
                     self.leaves.retain(|other, _| *other == path || !other.starts_with(&path));
                 }
             }
-            at = self.leaves.range::<Path, _>(after).next().map(|(next, _)| next.clone());
+            at = self.leaves.range::<Path<'_>, _>(after).next().map(|(next, _)| next.clone());
         }
     }
 }

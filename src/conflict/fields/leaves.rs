@@ -1,11 +1,15 @@
 //! An object as its leaves, and back.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, fmt};
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
-/// Names from the root of an object to one of its fields.
-pub(crate) type Path = Vec<Box<str>>;
+/// Names from the root of an object to one of its fields, as they stand in its text.
+pub(crate) type Path<'a> = Vec<Cow<'a, str>>;
 
 /// Objects are looked into so many levels deep; what lies below is one leaf.
 pub const DEPTH_MAX: usize = 32;
@@ -13,27 +17,28 @@ pub const DEPTH_MAX: usize = 32;
 /// The only leaf of an object without fields.
 pub(crate) const EMPTY: &str = "{}";
 
-/// The leaves of the object in `bytes`, each as JSON without white space; nothing if it is none.
-pub(crate) fn leaves(bytes: &[u8]) -> Option<BTreeMap<Path, Box<str>>> {
+/// The leaves of the object in `bytes`, by ascending path, each as JSON without white space; nothing if it
+/// is none.
+pub(crate) fn leaves(bytes: &[u8]) -> Option<Vec<(Path<'_>, Cow<'_, str>)>> {
     let text = str::from_utf8(bytes).ok()?.trim_ascii();
     if !text.starts_with('{') {
         return None;
     }
-    let mut found = BTreeMap::new();
+    let mut found = Vec::new();
     walk(text, &mut Path::new(), &mut found)?;
     Some(found)
 }
 
-fn walk(text: &str, path: &mut Path, found: &mut BTreeMap<Path, Box<str>>) -> Option<()> {
+fn walk<'a>(text: &'a str, path: &mut Path<'a>, found: &mut Vec<(Path<'a>, Cow<'a, str>)>) -> Option<()> {
     if !text.starts_with('{') || path.len() >= DEPTH_MAX {
-        found.insert(path.clone(), minified(text));
+        found.push((path.clone(), minified(text)));
         return Some(());
     }
-    let fields: BTreeMap<Box<str>, &RawValue> = serde_json::from_str(text).ok()?;
+    let Fields(fields) = serde_json::from_str(text).ok()?;
     if fields.is_empty() {
-        found.insert(path.clone(), EMPTY.into());
+        found.push((path.clone(), EMPTY.into()));
     }
-    for (name, value) in fields {
+    for (Name(name), value) in fields {
         path.push(name);
         walk(value.get(), path, found)?;
         path.pop();
@@ -41,8 +46,45 @@ fn walk(text: &str, path: &mut Path, found: &mut BTreeMap<Path, Box<str>>) -> Op
     Some(())
 }
 
+/// The fields of one object by ascending name; of equal names the last one counts.
+struct Fields<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+/// Borrowed, unless it stands in its text with escapes.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    fields.push(field);
+                }
+                fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+                fields.dedup_by(|later, earlier| {
+                    let same = later.0 == earlier.0;
+                    if same {
+                        earlier.1 = later.1;
+                    }
+                    same
+                });
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
 /// JSON without the white space between its parts, so that equal values are equal texts.
-fn minified(text: &str) -> Box<str> {
+fn minified(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| byte.is_ascii_whitespace()) {
         return text.into();
     }
@@ -63,14 +105,14 @@ fn minified(text: &str) -> Box<str> {
 
 /// The object that has these leaves, none of which lies below another; fields in the order of their
 /// names.
-pub(crate) fn object<'a>(leaves: impl Iterator<Item = (&'a Path, &'a str)>) -> String {
+pub(crate) fn object<'a>(leaves: impl Iterator<Item = (&'a Path<'a>, &'a str)>) -> String {
     let leaves: Vec<_> = leaves.collect();
     let mut out = String::new();
     put(&leaves, 0, &mut out);
     out
 }
 
-fn put(leaves: &[(&Path, &str)], depth: usize, out: &mut String) {
+fn put(leaves: &[(&Path<'_>, &str)], depth: usize, out: &mut String) {
     if let [(path, text)] = leaves
         && path.len() == depth
     {
@@ -121,7 +163,7 @@ mod tests {
     fn what_lies_too_deep_is_one_leaf() {
         let deep = format!("{}1{}", r#"{"a":"#.repeat(9_000), "}".repeat(9_000));
         let found = leaves(deep.as_bytes()).expect("an object");
-        assert_eq!(found.keys().map(Vec::len).collect::<Vec<_>>(), [DEPTH_MAX]);
+        assert_eq!(found.iter().map(|(path, _)| path.len()).collect::<Vec<_>>(), [DEPTH_MAX]);
         assert_eq!(again(&deep), deep);
     }
 }

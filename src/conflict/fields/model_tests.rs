@@ -1,14 +1,17 @@
 //! Random histories of one object, against a model that remembers all writes with their ancestors and
 //! knows nothing of contexts, of stamps left out, or of what may be forgotten.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytes::Bytes;
 use proptest::{collection, prelude::*};
 
 use super::{
     Stamp,
-    leaves::{EMPTY, Path, leaves, object},
+    leaves::{self, EMPTY, leaves, object},
 };
 use crate::{
     causality::{Dot, Hlc, NodeId, Origin},
@@ -19,6 +22,8 @@ use crate::{
 };
 
 const REPLICAS: usize = 4;
+
+type Path = leaves::Path<'static>;
 
 /// What happens. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -125,7 +130,7 @@ struct World {
 }
 
 fn names(path: &[u8]) -> Path {
-    path.iter().map(|name| Box::from(["a", "b", "c"][usize::from(*name)])).collect()
+    path.iter().map(|name| Cow::Borrowed(["a", "b", "c"][usize::from(*name)])).collect()
 }
 
 impl World {
@@ -208,7 +213,7 @@ impl World {
         value: BTreeMap<Path, Box<str>>,
     ) {
         let stamp = Stamp { hlc: version.hlc, dot: version.dot };
-        let stands = |path: &[Box<str>]| value.keys().any(|other| other.starts_with(path));
+        let stands = |path: &[Cow<'_, str>]| value.keys().any(|other| other.starts_with(path));
         for path in before.keys().filter(|path| !value.contains_key(*path)) {
             if let Some(length) = (1..=path.len()).find(|length| !stands(&path[..*length])) {
                 gone.retain(|mark, _| !mark.starts_with(&path[..length]));
