@@ -52,7 +52,8 @@ fn gone<'a>(
     // What is new is ascending: what lies at and below a path stands together.
     let from = |path: &[Cow<'a, str>]| &kept[kept.partition_point(|(other, _)| other.as_slice() < path)..];
     let stands = |path: &Path<'a>| from(path).first().filter(|(next, _)| *next == path);
-    let stands_below = |path: &[Cow<'a, str>]| from(path).first().is_some_and(|(next, _)| next.starts_with(path));
+    let stands_below =
+        |path: &[Cow<'a, str>]| from(path).first().is_some_and(|(next, _)| next.starts_with(path));
     let mut gone = BTreeMap::new();
     for path in base.leaves.keys().filter(|path| stands(path).is_none()) {
         let cut = (1..=path.len()).find(|length| !stands_below(&path[..*length]));

@@ -43,7 +43,8 @@ impl<'a> Claims<'a> {
             (path, Claim { stamp, text })
         };
         let borrowed = |path: &'a Stamped| path.iter().map(|name| Cow::Borrowed(&**name)).collect();
-        let gone = stamps.map(|stamps| stamps.gone(own).map(|(path, stamp)| (borrowed(path), stamp)).collect());
+        let gone =
+            stamps.map(|stamps| stamps.gone(own).map(|(path, stamp)| (borrowed(path), stamp)).collect());
         Some(Self { leaves: leaves.into_iter().map(claim).collect(), gone: gone.unwrap_or_default() })
     }
 
@@ -132,7 +133,8 @@ impl Claims<'_> {
         let mut at = self.leaves.keys().next().cloned();
         while let Some(path) = at {
             let after = (Bound::Excluded(&path), Bound::Unbounded);
-            let below = self.leaves.range::<Path<'_>, _>(after).take_while(|(other, _)| other.starts_with(&path));
+            let below =
+                self.leaves.range::<Path<'_>, _>(after).take_while(|(other, _)| other.starts_with(&path));
             let latest = below.map(|(_, claim)| claim.stamp).max();
             if let (Some(latest), Some(claim)) = (latest, self.leaves.get(&path)) {
                 if &*claim.text == EMPTY || claim.stamp < latest {

@@ -77,7 +77,8 @@ impl Stamps {
         leaves: &[(&Path<'_>, Option<Stamp>)],
         gone: &BTreeMap<Path<'_>, Option<Stamp>>,
     ) -> Option<Self> {
-        let mut table: Vec<Stamp> = leaves.iter().map(|(_, stamp)| stamp).chain(gone.values()).copied().flatten().collect();
+        let mut table: Vec<Stamp> =
+            leaves.iter().map(|(_, stamp)| stamp).chain(gone.values()).copied().flatten().collect();
         table.sort_unstable();
         table.dedup();
         let no = |stamp: Option<Stamp>| {
@@ -125,7 +126,8 @@ impl Stamps {
     pub(super) fn at(&self, path: &[Cow<'_, str>], own: Stamp) -> Stamp {
         let longest = (0..=path.len()).rev().find_map(|length| {
             let names = path[..length].iter().map(AsRef::as_ref);
-            let stands = |(other, _): &(Stamped, u32)| other.iter().map(AsRef::<str>::as_ref).cmp(names.clone());
+            let stands =
+                |(other, _): &(Stamped, u32)| other.iter().map(AsRef::<str>::as_ref).cmp(names.clone());
             self.kept.binary_search_by(stands).ok().map(|at| self.kept[at].1)
         });
         self.stamp(longest.unwrap_or(0), own)
