@@ -15,6 +15,7 @@ use super::{
     problem::{Code, Problem},
     reply::{self, Answer},
     router::App,
+    ttl,
 };
 use crate::types::{Namespace, Value};
 
@@ -23,7 +24,9 @@ const BASE: &str = "/v1/kv/";
 /// `POST`.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Answer {
     let (head, body) = request.into_parts();
-    let space = Params::of(&head.uri, &[])?.space(&app.node)?;
+    let params = Params::of(&head.uri, &["ttl"])?;
+    let space = params.space(&app.node)?;
+    let ttl = params.get("ttl").map(ttl::parse).transpose()?;
     for name in ["tidings-base", "tidings-at-least"] {
         refuse_header(&head.headers, name)?;
     }
@@ -37,7 +40,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Answer {
     let upload = body::read(&head.headers, body, limit, &app.large).await?;
     let content_type = declared.unwrap_or_else(|| media::detect(&upload.bytes));
     media::check(&content_type, &upload.bytes)?;
-    let written = space.put_new(&prefix, Value::new(content_type, upload.bytes.clone())).await?;
+    let written = space.put_new_for(&prefix, Value::new(content_type, upload.bytes.clone()), ttl).await?;
     let mut response = reply::written(&app, &written);
     *response.status_mut() = StatusCode::CREATED;
     let mut location = format!("{BASE}{}", percent::encode(written.key.as_str()));

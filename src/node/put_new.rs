@@ -1,6 +1,6 @@
 //! Keys that nobody else makes.
 
-use std::sync::PoisonError;
+use std::{sync::PoisonError, time::Duration};
 
 use super::{Space, WriteError, WriteOptions, Written};
 use crate::{
@@ -27,12 +27,25 @@ impl Space {
     /// [`WriteError::Key`] when the prefix leaves no room for the 36 bytes and the separator; else see
     /// [`WriteError`].
     pub async fn put_new(&self, prefix: &Prefix, value: impl Into<Value>) -> Result<Written, WriteError> {
+        self.put_new_for(prefix, value, None).await
+    }
+
+    /// As [`Self::put_new`], with the time after which the value expires, if it does.
+    ///
+    /// # Errors
+    /// As [`Self::put_new`]; [`WriteError::Ttl`] when the time is none that can be kept.
+    pub async fn put_new_for(
+        &self,
+        prefix: &Prefix,
+        value: impl Into<Value>,
+        ttl: Option<Duration>,
+    ) -> Result<Written, WriteError> {
         let fresh = self.fresh();
         let key = match prefix.as_str() {
             "" => Key::new(fresh.to_string())?,
             prefix => Key::new(format!("{prefix}/{fresh}"))?,
         };
-        let options = WriteOptions { precondition: Precondition::Absent, ..WriteOptions::default() };
+        let options = WriteOptions { precondition: Precondition::Absent, ttl, ..WriteOptions::default() };
         self.put_with(key, value.into(), options).await
     }
 

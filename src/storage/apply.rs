@@ -66,8 +66,13 @@ impl Ledger {
         if self.watched {
             let seeing = Seeing { space, now: self.now };
             let (held, gone) = (plan.held.as_ref(), plan.superseded.first());
-            let sight = sight(&seeing, namespace, before.as_ref(), &plan.record, dot, held, gone);
+            let was = before.as_ref().and_then(|before| self.told(space, before));
+            let was = was.as_ref().map(|was| &*was.put);
+            let sight = sight(&seeing, namespace, was, &plan.record, dot, held, gone);
             self.draft.sights.extend(sight);
+            if held.or(gone).is_some() {
+                self.note_gone(space, &plan.record);
+            }
         }
         match before {
             None => self.known.add(self.draft.records.key(at)),

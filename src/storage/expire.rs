@@ -9,11 +9,20 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{Ledger, StoreError, layout, layout::NsNo, shared::SpaceState};
+use super::{
+    Ledger, StoreError, layout,
+    layout::NsNo,
+    shared::SpaceState,
+    sight::{Seeing, Sight},
+};
 use crate::{
-    conflict::Record,
+    conflict::{Record, Visible},
     types::{Key, Namespace},
 };
+
+/// So many values are remembered of which nobody has to be told that they expired, until their deadlines are gone
+/// through. If there were more, whoever watches may be told of some twice.
+const TOLD_GONE_MAX: usize = 4_096;
 
 /// The fact up to when expired values were taken out of the count of keys.
 pub(super) fn counted_fact(ns: NsNo) -> Bytes {
@@ -30,6 +39,28 @@ impl Ledger {
     /// By how much a record adds to the count of keys.
     pub(super) fn counts(&self, space: &SpaceState, record: &Record) -> i64 {
         space.shown(record, self.counted_until.get(&space.no).copied().unwrap_or(0))
+    }
+
+    /// What whoever watches was told of a record last: of most that expires they hear when its deadline is gone
+    /// through.
+    pub(super) fn told<'a>(&self, space: &SpaceState, record: &'a Record) -> Option<Visible<'a>> {
+        let key = &record.siblings().first()?.key;
+        let until = self.counted_until.get(&space.no).copied().unwrap_or(0);
+        let shown = Seeing { space, now: until }.shown(key, record);
+        shown.filter(|shown| !self.told_gone.contains(&shown.version.dot))
+    }
+
+    /// Takes note of what had expired when whoever watches was told of `record`, or came after its deadline: its
+    /// deadline is no news any more.
+    pub(super) fn note_gone(&mut self, space: &SpaceState, record: &Record) {
+        let counted = self.counted_until.get(&space.no).copied().unwrap_or(0);
+        for version in record.siblings() {
+            let gone =
+                version.expires_at().is_some_and(|deadline| counted < deadline && deadline <= self.now);
+            if gone && self.told_gone.len() < TOLD_GONE_MAX {
+                self.told_gone.insert(version.dot);
+            }
+        }
     }
 
     /// Plans to count as keys no more what has expired until `now`, `count_max` at most or a few more. Returns the
@@ -70,8 +101,17 @@ impl Ledger {
         let mut less = 0;
         for key in keys {
             let at = self.look(space.no, &key)?;
-            if let Some(record) = self.draft.records.get(at) {
-                less += space.shown(record, until) - space.shown(record, before);
+            let Some(record) = self.draft.records.get(at) else { continue };
+            less += space.shown(record, until) - space.shown(record, before);
+            if self.watched {
+                let is = Seeing { space: &space, now: until }.shown(&key, record);
+                let sight = self.told(&space, record).and_then(|was| expired(namespace, &key, &was, is));
+                self.draft.sights.extend(sight);
+                for sibling in record.siblings() {
+                    if sibling.expires_at().is_some_and(|deadline| deadline <= until) {
+                        self.told_gone.remove(&sibling.dot);
+                    }
+                }
             }
         }
         gone.into_iter().for_each(|at| self.draft.batch.remove(at));
@@ -81,4 +121,18 @@ impl Ledger {
         self.counted_until.insert(space.no, until);
         Ok(next)
     }
+}
+
+/// What whoever watches is told where readers saw `was`, and see `is` from a deadline on.
+fn expired(namespace: &Namespace, key: &Key, was: &Visible<'_>, is: Option<Visible<'_>>) -> Option<Sight> {
+    let news = is.as_ref().is_none_or(|is| is.put != was.put);
+    news.then(|| Sight {
+        namespace: namespace.clone(),
+        key: key.clone(),
+        dot: was.version.dot,
+        hlc: was.version.hlc,
+        shown: is.map(|is| (is.version.dot, is.put.into_owned())),
+        news,
+        again: true,
+    })
 }

@@ -1,16 +1,16 @@
 //! Values that expire: what is counted, what is forgotten, what is compared.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    Ledger, Write, layout,
+    Ledger, Sights, Write, layout,
     ledger_tests::{Replica, ns},
 };
 use crate::{
     causality::{Hlc, MAX_DRIFT},
-    conflict::Body,
+    conflict::{Body, Put, Record},
     replica::{Precondition, Refused},
     types::{Key, Prefix},
 };
@@ -39,6 +39,16 @@ impl Replica {
         let readings = view.readings(&ns(), &Prefix::all(), None, false).map(|one| one.unwrap().1);
         let shown = readings.filter(|reading| reading.visible(&Default::default(), now).is_some());
         shown.count() as u64
+    }
+
+    /// What readers see at `now`, by looking at all.
+    fn shown(&self, now: u64) -> Shown {
+        let records = self.records();
+        let shown = |(key, record): (Key, Record)| {
+            let put = record.visible(&Default::default(), now)?.put.into_owned();
+            Some((key, put))
+        };
+        records.into_iter().filter_map(shown).collect()
     }
 
     fn store_until(&mut self, key: &str, until: u64) {
@@ -131,6 +141,22 @@ fn what_was_forgotten_before_it_was_counted_out_is_counted_out() {
     assert_eq!((ant.keys(), ant.deadlines()), (0, 0));
 }
 
+/// What somebody takes to be there.
+type Shown = BTreeMap<Key, Put>;
+
+/// Each news is of something that was not so before.
+fn hear(follower: &mut Shown, sights: Sights) -> Result<(), TestCaseError> {
+    for sight in sights.keys.into_iter().filter(|sight| sight.news) {
+        let is = sight.shown.map(|(_, put)| put);
+        prop_assert_ne!(follower.get(&sight.key), is.as_ref(), "no news of {}", sight.key);
+        match is {
+            Some(put) => drop(follower.insert(sight.key, put)),
+            None => drop(follower.remove(&sight.key)),
+        }
+    }
+    Ok(())
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(usize, usize),
@@ -162,6 +188,9 @@ proptest! {
     #[test]
     fn the_count_of_keys_is_that_of_the_values_there_are_once_deadlines_were_gone_through(steps in steps()) {
         let mut replicas = [Replica::new(1), Replica::new(2)];
+        replicas.iter_mut().for_each(|replica| replica.ledger.set_watched(true));
+        // Who follows each of them from the beginning, and is told nothing else.
+        let mut followers = [Shown::new(), Shown::new()];
         let (mut now, mut versions) = (1, Vec::new());
         for step in steps {
             replicas.iter_mut().for_each(|replica| replica.ledger.tell_time(now));
@@ -175,16 +204,31 @@ proptest! {
                 }
                 Step::Receive(..) => {}
                 Step::Pass(time) => now += time,
-                Step::Expire(at, count) => drop(replicas[at].expire(now, count)),
+                Step::Expire(at, count) => {
+                    replicas[at].ledger.expire(&ns(), now, count).unwrap();
+                }
                 Step::Reopen(at) => {
                     let replica = &mut replicas[at];
                     replica.ledger = Ledger::open(Arc::new(replica.store.clone()), replica.origin, &[ns()]).unwrap().0;
+                    // As a node does at once; whoever follows then begins anew, with what is there.
+                    replica.expire(now, usize::MAX);
+                    replica.ledger.set_watched(true);
+                    followers[at] = replica.shown(now);
                 }
             }
-            replicas.iter_mut().for_each(|replica| replica.commit(&mut versions));
+            for (replica, follower) in replicas.iter_mut().zip(&mut followers) {
+                hear(follower, replica.commit(&mut versions))?;
+            }
         }
-        for replica in &mut replicas {
-            while replica.expire(now, 2).is_some_and(|next| next <= now) {}
+        for (replica, follower) in replicas.iter_mut().zip(&mut followers) {
+            loop {
+                let next = replica.ledger.expire(&ns(), now, 2).unwrap();
+                hear(follower, replica.commit(&mut versions))?;
+                if next.is_none_or(|next| next > now) {
+                    break;
+                }
+            }
+            prop_assert_eq!(&*follower, &replica.shown(now), "whoever follows has what readers see");
             prop_assert_eq!(replica.keys(), replica.visible(now));
             prop_assert!(replica.expire(u64::MAX, 1_000).is_none());
             prop_assert_eq!(replica.keys(), replica.visible(u64::MAX));

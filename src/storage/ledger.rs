@@ -5,7 +5,10 @@
 //! `seen = held ⊎ dead`. Plans are drafted against what earlier plans of the same draft will leave.
 //! If a commit fails the ledger is not to be used again: open another one on the store.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
@@ -105,6 +108,8 @@ pub struct Ledger {
     pub(super) now: u64,
     /// Up to which deadline expired values were taken out of the count of keys.
     pub(super) counted_until: BTreeMap<NsNo, u64>,
+    /// Versions of which nobody has to be told that they expired; their deadlines were not gone through yet.
+    pub(super) told_gone: BTreeSet<Dot>,
     /// So many earlier versions of each key are kept.
     pub(super) history: usize,
     /// The same where a namespace has its own number, by name, …
@@ -183,6 +188,7 @@ impl Ledger {
             watched: false,
             now: 0,
             counted_until: loaded.counted_until,
+            told_gone: BTreeSet::new(),
             history: 0,
             histories: BTreeMap::new(),
             history_of: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{Batch, Durability, Ledger, Received, Store, Write, layout, memory::Memory};
+use super::{Batch, Durability, Ledger, Received, Sights, Store, Write, layout, memory::Memory};
 use crate::{
     causality::{Dot, Floors, Hlc, HlcClock, NodeId, Origin, SeenSet},
     conflict::{Body, Payload, Put, Record, Strategy as Reading, Version},
@@ -88,10 +88,11 @@ impl Replica {
     }
 
     /// Own writes are synced before they are acknowledged; others need no sync of their own.
-    pub(super) fn commit(&mut self, acknowledged: &mut Vec<Version>) {
+    pub(super) fn commit(&mut self, acknowledged: &mut Vec<Version>) -> Sights {
         let durability = if self.written.is_empty() { Durability::Buffer } else { Durability::Fsync };
-        self.ledger.commit(durability, self.clock.last()).unwrap();
+        let committed = self.ledger.commit(durability, self.clock.last()).unwrap();
         acknowledged.append(&mut self.written);
+        committed.sights
     }
 
     pub(super) fn lose_power(&mut self) {
@@ -196,7 +197,7 @@ proptest! {
                     replicas[r].ledger.receive(&ns(), version.clone(), None).unwrap();
                 }
                 Step::Receive(..) => {}
-                Step::Commit(r) => replicas[r].commit(&mut log),
+                Step::Commit(r) => drop(replicas[r].commit(&mut log)),
                 Step::Exchange(a, b, cut) => exchange(&mut replicas, a, b, cut, &mut log),
                 Step::PowerLoss(r) => replicas[r].lose_power(),
             }

@@ -49,21 +49,20 @@ impl Seeing<'_> {
     }
 }
 
-/// What the step from `before` to `after` means to readers; nothing where nothing new is held and
-/// they see the same. `held` is what the write `dot` added, if it did; `gone` what it took.
+/// What the step from what was seen to `after` means to readers; nothing where nothing new is held and they see
+/// the same. `held` is what the write `dot` added, if it did; `gone` what it took.
 pub(super) fn sight(
     seeing: &Seeing<'_>,
     namespace: &Namespace,
-    before: Option<&Record>,
+    was: Option<&Put>,
     after: &Record,
     dot: Dot,
     held: Option<&Version>,
     gone: Option<&Version>,
 ) -> Option<Sight> {
     let key = &held.or(gone)?.key;
-    let was = before.and_then(|before| seeing.shown(key, before));
     let is = seeing.shown(key, after);
-    let news = was.map(|seen| seen.put) != is.as_ref().map(|seen| seen.put.clone());
+    let news = was != is.as_ref().map(|seen| &*seen.put);
     let version = held.or(gone.filter(|_| news))?;
     Some(Sight {
         namespace: namespace.clone(),

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use tidings::{
-    Key, Namespace, Node,
-    node::{BatchOp, WriteError, WriteOptions},
+    Key, Namespace, Node, Prefix,
+    node::{BatchOp, WatchEvent, WriteError, WriteOptions},
 };
 
 use crate::support::{
-    Machine, SkewedClock, link, mesh_name, node, node_on_disk, restart, synced, text, until, until_equal,
-    until_text,
+    Machine, PATIENCE, SkewedClock, link, mesh_name, node, node_on_disk, restart, synced, text, until,
+    until_equal, until_text,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -82,6 +82,40 @@ async fn counts_follow_deadlines_without_anybody_looking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_is_told_when_a_value_expires_here_or_elsewhere_and_once() {
+    let (mesh, ttl) = (mesh_name(), Duration::from_secs(2));
+    let (ant, bat) = (node(&mesh, "ant"), node(&mesh, "bat"));
+    let (ant, bat) = (ant.start().await.unwrap(), bat.start().await.unwrap());
+    link(&ant, &bat).await;
+    let mut watches = Vec::new();
+    for node in [&ant, &bat] {
+        watches.push((node, node.watch(Prefix::new("goes").unwrap()).await.unwrap()));
+    }
+    put_for(&ant, "goes", "soon", ttl).await.unwrap();
+    put_for(&ant, "goes/written/again", "soon", ttl).await.unwrap();
+    ant.put("goes/written/again", "stays").await.unwrap();
+    until_text(&bat, "goes/written/again", "stays").await;
+    for (node, watch) in &mut watches {
+        let mut told = Vec::new();
+        while told.len() < 4 {
+            let event = tokio::time::timeout(PATIENCE, watch.next()).await.expect("it is told").unwrap();
+            let WatchEvent::Change(change) = event.unwrap() else { panic!("nobody is slow") };
+            let value = change.value.map(|value| String::from_utf8(value.bytes.to_vec()).unwrap());
+            told.push((change.key.to_string(), value));
+        }
+        told.sort();
+        let is = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
+        let expected = [
+            is("goes", None),
+            is("goes", Some("soon")),
+            is("goes/written/again", Some("soon")),
+            is("goes/written/again", Some("stays")),
+        ];
+        assert_eq!(told, expected, "{}", node.name());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_expired_is_forgotten_as_a_delete_and_does_not_come_back() {
     let (mesh, clock) = (mesh_name(), clock());
     let forgetful =
@@ -140,10 +174,14 @@ async fn a_ttl_over_http() {
         ant.put("/v1/kv/k?ttl=30s", b"x").await.expect(200);
         let batch = json!([{"op": "put", "key": "b", "value": 1, "ttl": "30s"}]);
         ant.post("/v1/batch", &batch).await.expect(200);
+        ant.post("/v1/kv/made/?ttl=0s", &json!(1)).await.refused(400, "bad_ttl");
+        let made = ant.post("/v1/kv/made/?ttl=30s", &json!(1)).await.expect(201).json();
+        let made = made["key"].as_str().expect("a key").to_owned();
+        ant.get(&format!("/v1/kv/{made}")).await.expect(200);
         let meta = ant.get("/v1/kv/k?meta=true").await.expect(200).json();
         assert!(meta["expires_at"].is_u64(), "{meta}");
         clock.set(31_000);
-        for key in ["k", "b"] {
+        for key in ["k", "b", &made] {
             ant.get(&format!("/v1/kv/{key}")).await.refused(404, "no_such_key");
         }
         let absent = [("If-None-Match", "*")];

@@ -463,10 +463,10 @@ const KV: &[Operation] = &[
         method: "post",
         id: "post",
         summary: "Store the body under a fresh key (UUIDv7) below the prefix; the path ends in `/`.",
-        parameters: &[],
+        parameters: &["ttl"],
         body: Body::Value,
         answers: &[seen(201, Shape::Json("Written"), "It is written; `Location` says where.")],
-        refusals: &[DOOR, QUERY, KEY, HEADER, BODY, VALUE, WRITE, STORE, TIME],
+        refusals: &[DOOR, QUERY, KEY, HEADER, BODY, VALUE, WRITE, STORE, TIME, &[C::BadTtl]],
     },
 ];
 
