@@ -28,6 +28,9 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 const CONNECTIONS: usize = 64;
 const KEYS: usize = 10_000;
+/// What request of this number says.
+type Request = fn(usize) -> String;
+
 /// Both servers in turn, so that what else the machine does hits both.
 const ROUNDS: usize = 4;
 const VALUE: [u8; 100] = [b'v'; 100];
@@ -60,7 +63,7 @@ async fn run(requests: usize, table: &mut Table) {
     servers.spawn(async move { axum::serve(listener, nothing()).await });
 
     ask(ours, KEYS, put).await;
-    let sorts: [(&str, fn(usize) -> String, f64); 2] = [("GET", read, 0.5), ("PUT", put, 0.3)];
+    let sorts: [(&str, Request, f64); 2] = [("GET", read, 0.5), ("PUT", put, 0.3)];
     for (name, request, target) in sorts {
         let (mut by_us, mut by_it) = (Duration::ZERO, Duration::ZERO);
         let each = requests / ROUNDS;
@@ -89,7 +92,7 @@ fn nothing() -> Router {
 }
 
 /// Sends requests of these numbers over all connections; how long it took.
-async fn ask(server: SocketAddr, count: usize, request: fn(usize) -> String) -> Duration {
+async fn ask(server: SocketAddr, count: usize, request: Request) -> Duration {
     let mut clients = JoinSet::new();
     for _ in 0..CONNECTIONS {
         clients.spawn(Client::connect(server));
