@@ -1,5 +1,5 @@
 //! Guides: how to begin, how the program is built, what replicas agree on, what travels between them,
-//! how a program follows what changes, what became of the programs before this one,
+//! how a program follows what changes, what became of the programs before this one, what they get wrong,
 //! how all of it is simulated, and what repair costs.
 
 #[doc = include_str!("getting-started.md")]
@@ -19,6 +19,9 @@ pub mod following {}
 
 #[doc = include_str!("seeds.md")]
 pub mod seeds {}
+
+#[doc = include_str!("acceptance.md")]
+pub mod acceptance {}
 
 #[doc = include_str!("simulation.md")]
 pub mod simulation {}
