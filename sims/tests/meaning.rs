@@ -18,16 +18,6 @@ use tidings::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// All strategies that have a name, each with the prefix it is tried under.
-const STRATEGIES: [Strategy; 6] = [
-    Strategy::LastWriteWins,
-    Strategy::FirstWriteWins,
-    Strategy::MergeFields,
-    Strategy::KeepAll,
-    Strategy::DeleteWins,
-    Strategy::UpdateWins,
-];
-
 /// Runs `scenario` with this program beside its own work.
 fn holds(scenario: &str, nodes: usize, seeds: std::ops::RangeInclusive<u64>, program: impl Fn() -> Options) {
     let scenario = find(scenario).expect("a scenario of the library");
@@ -116,7 +106,7 @@ async fn act(node: &Node, key: &str, act: &str, side: usize) {
 
 async fn write_pairs(mesh: Mesh) -> Result<(), String> {
     let nodes = mesh.up();
-    for (key, _) in STRATEGIES.iter().flat_map(pairs) {
+    for (key, _) in Strategy::NAMED.iter().flat_map(pairs) {
         nodes[0]
             .1
             .put(key, tidings::Value::json("{\"first\":1}"))
@@ -124,7 +114,7 @@ async fn write_pairs(mesh: Mesh) -> Result<(), String> {
             .map_err(|error| error.to_string())?;
     }
     sleep(APART).await;
-    for (key, acts) in STRATEGIES.iter().flat_map(pairs) {
+    for (key, acts) in Strategy::NAMED.iter().flat_map(pairs) {
         // Two of each half, so that there are three-way conflicts, too.
         for (no, node) in &nodes {
             if no % 3 > 0 {
@@ -140,7 +130,7 @@ async fn write_pairs(mesh: Mesh) -> Result<(), String> {
 fn what_is_put_deleted_and_created_again_apart_reads_the_same_everywhere_under_each_strategy() {
     let check = |mesh: Mesh| async move {
         let nodes = mesh.up();
-        for (key, acts) in STRATEGIES.iter().flat_map(pairs) {
+        for (key, acts) in Strategy::NAMED.iter().flat_map(pairs) {
             let mut readings = Vec::new();
             for (_, node) in &nodes {
                 readings.push(read(node, &key).await?);
@@ -163,7 +153,7 @@ fn what_is_put_deleted_and_created_again_apart_reads_the_same_everywhere_under_e
     };
     holds("partition-heals", 6, 1..=3, || Options {
         configure: Some(Arc::new(|_, builder| {
-            STRATEGIES.iter().fold(builder, |builder, strategy| {
+            Strategy::NAMED.iter().fold(builder, |builder, strategy| {
                 builder.strategy(Prefix::new(&strategy.to_string()).expect("lawful"), strategy.clone())
             })
         })),

@@ -65,17 +65,23 @@ impl<'a> Visible<'a> {
     }
 }
 
-/// Those that have names alone.
-const NAMED: [Strategy; 6] = [
-    Strategy::LastWriteWins,
-    Strategy::FirstWriteWins,
-    Strategy::MergeFields,
-    Strategy::KeepAll,
-    Strategy::DeleteWins,
-    Strategy::UpdateWins,
-];
-
 impl Strategy {
+    /// Those that are known by their names alone, as in a file of settings: all but [`Self::Custom`].
+    ///
+    /// ```
+    /// use tidings::conflict::Strategy;
+    ///
+    /// assert!(Strategy::NAMED.iter().all(|strategy| strategy.to_string().parse().as_ref() == Ok(strategy)));
+    /// ```
+    pub const NAMED: [Self; 6] = [
+        Self::LastWriteWins,
+        Self::FirstWriteWins,
+        Self::MergeFields,
+        Self::KeepAll,
+        Self::DeleteWins,
+        Self::UpdateWins,
+    ];
+
     /// The function that a program registers under `name` with its node.
     #[must_use]
     pub fn custom(name: impl Into<std::sync::Arc<str>>) -> Self {
@@ -170,7 +176,7 @@ impl FromStr for Strategy {
         if let Some(name) = text.strip_prefix("custom:").filter(|name| !name.is_empty()) {
             return Ok(Self::custom(name));
         }
-        let named = NAMED.into_iter().find(|strategy| strategy.to_string() == text);
+        let named = Self::NAMED.into_iter().find(|strategy| strategy.to_string() == text);
         named.ok_or_else(|| StrategyError(text.chars().take(80).collect()))
     }
 }

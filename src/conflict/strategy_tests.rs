@@ -8,15 +8,6 @@ use crate::{
     types::{ContentType, Key},
 };
 
-const STRATEGIES: [Strategy; 6] = [
-    Strategy::LastWriteWins,
-    Strategy::FirstWriteWins,
-    Strategy::MergeFields,
-    Strategy::KeepAll,
-    Strategy::DeleteWins,
-    Strategy::UpdateWins,
-];
-
 fn dot(node: u8, seq: u64) -> Dot {
     Dot::new(Origin { node: NodeId([node; 32]), epoch: 0 }, seq)
 }
@@ -47,7 +38,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 /// What readers see of `versions` under each strategy, whatever the order in which they arrive.
 fn seen(versions: &[Version]) -> [Option<u64>; 6] {
     let reads = |record: &Record| {
-        STRATEGIES.map(|strategy| {
+        Strategy::NAMED.map(|strategy| {
             let seen = record.visible(&strategy, 0).map(|seen| seen.version.hlc.0);
             assert_eq!(strategy.shows(record.siblings(), 0), seen.is_some(), "{strategy}");
             seen
@@ -152,7 +143,7 @@ fn what_was_deleted_and_made_again_stands_beside_a_concurrent_write_like_a_put()
 
 #[test]
 fn names_are_read_as_they_are_shown() {
-    for strategy in STRATEGIES.into_iter().chain([Strategy::custom("cart")]) {
+    for strategy in Strategy::NAMED.into_iter().chain([Strategy::custom("cart")]) {
         assert_eq!(strategy.to_string().parse(), Ok(strategy));
     }
     for text in ["", "LAST-WRITE-WINS", "custom:", "custom", "lww"] {

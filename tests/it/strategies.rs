@@ -9,15 +9,6 @@ use tidings::{
 
 use crate::support::{cut, link, mend, mesh_name, node, synced, text, until, until_equal, until_text};
 
-const STRATEGIES: [Strategy; 6] = [
-    Strategy::LastWriteWins,
-    Strategy::FirstWriteWins,
-    Strategy::MergeFields,
-    Strategy::KeepAll,
-    Strategy::DeleteWins,
-    Strategy::UpdateWins,
-];
-
 /// What a node does to a key while it reaches nobody.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Does {
@@ -38,7 +29,7 @@ async fn nodes(count: usize) -> Vec<Node> {
         let set = |builder: tidings::node::Builder, strategy: Strategy| {
             builder.strategy(Prefix::new(&strategy.to_string()).unwrap(), strategy)
         };
-        nodes.push(STRATEGIES.into_iter().fold(node(&mesh, name), set).start().await.unwrap());
+        nodes.push(Strategy::NAMED.into_iter().fold(node(&mesh, name), set).start().await.unwrap());
     }
     nodes
 }
@@ -85,7 +76,7 @@ async fn deletes_changes_and_creations_are_seen_alike_everywhere_in_every_order_
         link(&nodes[a], &nodes[b]).await;
     }
     let mut keys = Vec::new();
-    for strategy in STRATEGIES {
+    for strategy in Strategy::NAMED {
         for there in [true, false] {
             for one in ALL {
                 for two in ALL {
