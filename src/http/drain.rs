@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::{
-    body::{Body, BodyDataStream, Bytes},
+    body::{Body, BodyDataStream, Bytes, HttpBody},
     extract::Request,
     http::header,
     middleware::Next,
@@ -26,6 +26,9 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Lends the body to the routes, and reads what they left of it.
 pub(super) async fn drain(request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
     let waits = request.headers().contains_key(header::EXPECT);
     let (back, mut returned) = oneshot::channel();
     let request = request.map(|body| {
