@@ -21,7 +21,11 @@ impl Sources {
             for entry in fs::read_dir(path).expect("a readable directory") {
                 let entry = entry.expect("a readable directory").path();
                 let stem = entry.file_stem().and_then(|stem| stem.to_str()).expect("a name");
-                let inner = if module.is_empty() { stem.to_owned() } else { format!("{module}::{stem}") };
+                let inner = match (module, stem) {
+                    (_, "mod") => module.to_owned(),
+                    ("", _) => stem.to_owned(),
+                    _ => format!("{module}::{stem}"),
+                };
                 self.read(&entry, &inner);
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") {

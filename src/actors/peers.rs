@@ -114,6 +114,23 @@ impl Peers {
         self.update(peer, |known| change(known.standing.entry(namespace.clone()).or_default()))
     }
 
+    /// A peer that is not connected was met over a carrier, which ends. What it has shown is kept as that of
+    /// others that are away.
+    pub fn met(&self, peer: NodeId, now_ms: u64, change: impl FnOnce(&mut Peer)) {
+        self.update(peer, |known| {
+            change(known);
+            if known.direction.is_none() {
+                known.since_ms = now_ms;
+            }
+        });
+        self.table().forget_shown();
+    }
+
+    /// Whether nothing is to be exchanged with `peer`.
+    pub fn is_blocked(&self, peer: &NodeId) -> bool {
+        self.table().blocked.contains(peer)
+    }
+
     /// Whether any peer is connected.
     pub fn any_connected(&self) -> bool {
         self.table().connected > 0

@@ -20,7 +20,7 @@ use crate::{
     network::{Command, Direction, Multiaddr, Protocol, Stream},
     report::{ExchangeReport, NodeEvent, SyncReport},
     types::Namespace,
-    wire::PeerAddresses,
+    wire::{PeerAddresses, Way},
 };
 
 /// A round of exchanges with all neighbours is answered after so long at the latest.
@@ -83,8 +83,15 @@ pub enum SessionsMsg {
     Following(NodeId),
     /// All neighbours are to be sent a beacon.
     Beacon,
-    /// One round of exchanges with every neighbour, now.
-    SyncAll(oneshot::Sender<SyncReport>),
+    /// One round of exchanges, now.
+    Sync {
+        /// With whom; with every neighbour, if it is not said.
+        peer: Option<NodeId>,
+        /// Which way versions go, as this node sees it.
+        way: Way,
+        /// Whom to tell; nothing, if the peer is not connected.
+        reply: oneshot::Sender<Option<SyncReport>>,
+    },
     /// The network is new: there are no connections any more.
     Reset,
 }
@@ -148,7 +155,7 @@ impl Actor for Sessions {
                     let _session_is_ending = session.cast(SessionMsg::Beacon);
                 }
             }
-            SessionsMsg::SyncAll(reply) => state.on_sync_all(reply),
+            SessionsMsg::Sync { peer, way, reply } => state.on_sync(peer, way, reply),
             SessionsMsg::Reset => {
                 for peer in state.society.peers.connected() {
                     state.on_disconnected(peer, "the network was started again");
@@ -268,24 +275,35 @@ impl SessionsState {
         }
     }
 
-    fn on_sync_all(&self, reply: oneshot::Sender<SyncReport>) {
+    fn on_sync(&self, peer: Option<NodeId>, way: Way, reply: oneshot::Sender<Option<SyncReport>>) {
+        let wanted = |other: &NodeId| peer.is_none_or(|peer| peer == *other);
+        let wanted: Vec<_> = self.sessions.iter().filter(|(other, _)| wanted(other)).collect();
+        if peer.is_some() && wanted.is_empty() {
+            let _asker_is_gone = reply.send(None);
+            return;
+        }
         let mut waiting = Vec::new();
-        for session in self.sessions.values() {
+        for (peer, session) in wanted {
             for namespace in self.society.reader().namespaces() {
                 let (told, report) = oneshot::channel();
-                let _session_is_ending = session.cast(SessionMsg::Compare { namespace, reply: Some(told) });
-                waiting.push(report);
+                let compare = SessionMsg::Compare { namespace: namespace.clone(), way, reply: Some(told) };
+                let _session_is_ending = session.cast(compare);
+                waiting.push((*peer, namespace, report));
             }
         }
         self.society.scope.spawn(async move {
             let deadline = time::Instant::now() + SYNC_PATIENCE;
             let mut reports = Vec::new();
-            for report in waiting {
-                if let Ok(Ok(report)) = time::timeout_at(deadline, report).await {
-                    reports.push(report);
-                }
+            for (peer, namespace, report) in waiting {
+                let failed =
+                    |error: &str| ExchangeReport::failed(peer.to_string(), namespace, error.to_owned());
+                reports.push(match time::timeout_at(deadline, report).await {
+                    Ok(Ok(report)) => report,
+                    Ok(Err(_)) => failed("it was not begun: the connection ended, or too many wait for it"),
+                    Err(_) => failed("it is not over yet, and goes on"),
+                });
             }
-            let _asker_is_gone = reply.send(summary(reports));
+            let _asker_is_gone = reply.send(Some(SyncReport::of(reports)));
         });
     }
 
@@ -298,16 +316,5 @@ impl SessionsState {
         self.society.scope.spawn(async move {
             let _network_is_gone = network.commands.send(Command::Disconnect(peer)).await;
         });
-    }
-}
-
-fn summary(peers: Vec<ExchangeReport>) -> SyncReport {
-    SyncReport {
-        bytes_in: peers.iter().map(|report| report.bytes_in).sum(),
-        bytes_out: peers.iter().map(|report| report.bytes_out).sum(),
-        versions_in: peers.iter().map(|report| report.versions_in).sum(),
-        versions_out: peers.iter().map(|report| report.versions_out).sum(),
-        rounds: peers.iter().map(|report| report.rounds).max().unwrap_or(0),
-        peers,
     }
 }

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use super::{
     admission::Admission,
     anti_entropy::AntiEntropyMsg,
+    carriers::Schedules,
     clock::{ClockHandle, ClockMsg},
     fills::Fills,
     hooks::Hooks,
@@ -57,6 +58,8 @@ pub struct Settings {
     pub histories: BTreeMap<Namespace, usize>,
     /// How long the scrub waits between two pages; zero for no scrub.
     pub scrub_interval: Duration,
+    /// Only these peers, if there are any.
+    pub allow: BTreeSet<NodeId>,
     /// Whether peers are told of each other.
     pub peer_exchange: bool,
     /// The limits that can be set.
@@ -104,6 +107,10 @@ pub struct Society {
     pub(crate) issued: Option<Issued>,
     pub(crate) admission: Admission,
     pub(crate) peers: Peers,
+    /// Who is compared with at times of the host's.
+    pub(crate) schedules: Schedules,
+    /// Places for carriers' streams that are answered.
+    pub(crate) carried: Semaphore,
     /// The namespaces that are being filled.
     pub(crate) fills: Fills,
     pub(crate) events: Events,

@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand, parser::ValueSource};
 use clap_complete::Shell;
 
 use super::{client::Client, failure::Failure, settings::Flags};
-use crate::types::{ContentType, Key, Namespace, Prefix};
+use crate::{
+    causality::NodeId,
+    types::{ContentType, Key, Namespace, Prefix},
+};
 
 /// A replicated key-value store without a centre.
 ///
@@ -84,11 +87,7 @@ pub(super) enum Command {
         action: Option<Namespaces>,
     },
     /// Compare with every neighbour now, and exchange what differs.
-    Sync {
-        /// Compare nothing: say with whom the node is known to agree, and what it lacks.
-        #[arg(long)]
-        status: bool,
-    },
+    Sync(Sync),
     /// Write what the node holds to a file: a backup, or a bundle for a node that no wire reaches.
     Export(Export),
     /// Have the node take in such a file.
@@ -124,6 +123,22 @@ impl Command {
                 | Self::Man { .. }
         )
     }
+}
+
+/// With whom, and which way.
+#[derive(Debug, Args)]
+pub(super) struct Sync {
+    /// With this neighbour only (12D3Koo…).
+    pub(super) peer: Option<NodeId>,
+    /// Take what others have, and give nothing.
+    #[arg(long)]
+    pub(super) pull: bool,
+    /// Give what the node has, and take nothing.
+    #[arg(long, conflicts_with = "pull")]
+    pub(super) push: bool,
+    /// Compare nothing: say with whom the node is known to agree, and what it lacks.
+    #[arg(long, conflicts_with_all = ["peer", "pull", "push"])]
+    pub(super) status: bool,
 }
 
 #[derive(Debug, Args)]
@@ -295,12 +310,12 @@ pub(super) enum Peers {
     /// Cut a peer off and refuse it from now on.
     Block {
         /// Its peer id.
-        id: crate::causality::NodeId,
+        id: NodeId,
     },
     /// Let a blocked peer in again.
     Unblock {
         /// Its peer id.
-        id: crate::causality::NodeId,
+        id: NodeId,
     },
 }
 

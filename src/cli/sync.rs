@@ -9,6 +9,7 @@ use serde::Deserialize;
 use ureq::http::Method;
 
 use super::{
+    args,
     client::{Ask, Client},
     failure::Failure,
     kv::print,
@@ -108,9 +109,16 @@ fn standing(peer: &Standing, now_ms: u64) -> Vec<String> {
     ]
 }
 
-/// One round with every neighbour; refused, if any exchange failed.
-pub(super) fn run(client: &Client, json: bool) -> Result<ExitCode, Failure> {
-    let body = client.ask(&Ask::new(Method::POST, "/v1/sync").patiently())?;
+/// One round with every neighbour, or with one; refused, if any exchange failed.
+pub(super) fn run(client: &Client, sync: &args::Sync, json: bool) -> Result<ExitCode, Failure> {
+    let mut ask = Ask::new(Method::POST, "/v1/sync").patiently();
+    if let Some(peer) = sync.peer {
+        ask = ask.with("peer", peer.to_string());
+    }
+    if sync.pull || sync.push {
+        ask = ask.with("direction", if sync.pull { "pull" } else { "push" });
+    }
+    let body = client.ask(&ask)?;
     let report: Report = client.parse(&body)?;
     if json {
         print(&body)?;

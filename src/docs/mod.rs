@@ -1,5 +1,6 @@
 //! Guides: how to begin, how the program is built, what replicas agree on, what travels between them,
-//! how a program follows what changes, what became of the programs before this one, what they get wrong,
+//! how a program follows what changes, how nodes exchange over carriers of the host's, what became of the
+//! programs before this one, what they get wrong,
 //! how all of it is simulated, and what repair costs.
 
 #[doc = include_str!("getting-started.md")]
@@ -16,6 +17,9 @@ pub mod wire {}
 
 #[doc = include_str!("following.md")]
 pub mod following {}
+
+#[doc = include_str!("carriers.md")]
+pub mod carriers {}
 
 #[doc = include_str!("seeds.md")]
 pub mod seeds {}

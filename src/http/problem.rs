@@ -44,6 +44,8 @@ pub enum Code {
     BadHost,
     /// The request comes from a page of another site.
     BadOrigin,
+    /// The peer that is named is not connected.
+    NotConnected,
     /// Nothing stands under the key.
     NoSuchKey,
     /// The node does not carry the namespace.
@@ -135,6 +137,7 @@ impl Code {
         Self::MissingHost,
         Self::BadHost,
         Self::BadOrigin,
+        Self::NotConnected,
         Self::NoSuchKey,
         Self::NoSuchNamespace,
         Self::TooManyNamespaces,
@@ -204,6 +207,7 @@ impl Code {
             Self::BadBundle => (S::BAD_REQUEST, "bad_bundle", "The bundle cannot be taken in"),
             Self::BadAddress => (S::BAD_REQUEST, "bad_address", "This is no address of a peer"),
             Self::BadPeerId => (S::BAD_REQUEST, "bad_peer_id", "This is no peer id"),
+            Self::NotConnected => (S::CONFLICT, "not_connected", "The peer is not connected"),
             Self::MissingHost => (S::BAD_REQUEST, "missing_host", "The request does not say whom it asks"),
             Self::BadHost => (S::FORBIDDEN, "bad_host", "The request asks for another host"),
             Self::BadOrigin => (S::FORBIDDEN, "bad_origin", "The request comes from another site"),

@@ -1,10 +1,12 @@
-//! What the actors ask of a network, and what it tells them. The adapter is [`libp2p`].
+//! What the actors ask of a network, and what it tells them. The adapter is [`libp2p`]; streams to a single
+//! peer come over any carrier's, too ([`carried`]).
 //!
 //! The swarm lives in a task of its own that never awaits a consumer: it takes [`Command`]s from a
 //! bounded queue and pushes [`Event`]s into a [`Sink`], which must not block. There is no domain
 //! state in it: it knows peers, addresses and bytes; which bytes to send to whom is decided by the
 //! actors.
 
+pub mod carried;
 mod config;
 pub mod libp2p;
 
@@ -91,6 +93,12 @@ pub enum NetworkError {
 pub trait Streams: Send + Sync + 'static {
     /// Opens a stream of `protocol` to `peer`.
     fn open(&self, peer: NodeId, protocol: Protocol) -> BoxFuture<'static, Result<Stream, StreamError>>;
+
+    /// How many bytes have moved beneath all streams to the peer, where they have nothing else beneath them:
+    /// a peer that does not answer, and still moves, is waited for.
+    fn moved(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What the actors ask of the network.

@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     actors::{
-        sessions::SessionsMsg,
         society::{Ending, Society},
         supervisor::{Role, SupervisorMsg},
     },
@@ -27,6 +26,7 @@ use crate::{
     network::{Command, Multiaddr},
     storage::{Durability, Store, directory::DataDir},
     types::{Key, Limits, Namespace, Prefix, Value},
+    wire::Way,
 };
 
 /// The most rounds of exchanges that users may have asked for at once; others wait for their turn.
@@ -59,7 +59,7 @@ pub(super) struct Inner {
     directory: Mutex<Option<DataDir>>,
     store: Weak<dyn Store>,
     /// Rounds of exchanges that were asked for wait for their turn.
-    rounds: Semaphore,
+    pub(super) rounds: Semaphore,
     started: Instant,
 }
 
@@ -362,10 +362,7 @@ impl Node {
     /// # Errors
     /// [`ReadError::Closed`] when the node is closed.
     pub async fn sync(&self) -> Result<SyncReport, ReadError> {
-        let _turn = self.inner.rounds.acquire().await.map_err(|_| ReadError::Closed)?;
-        let (reply, report) = oneshot::channel();
-        self.inner.society.sessions.cast(SessionsMsg::SyncAll(reply));
-        report.await.map_err(|_| ReadError::Closed)
+        self.round(None, Way::Both).await.map_err(|_| ReadError::Closed)
     }
 
     /// The node's metrics in the `OpenMetrics` text format.

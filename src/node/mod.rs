@@ -10,6 +10,7 @@ mod error;
 mod follow;
 mod handle;
 mod put_new;
+mod remote;
 mod resolving;
 mod space;
 mod start;
@@ -24,6 +25,7 @@ pub use conflicts::{Conflict, ConflictPage, Explanation, Sibling};
 pub use error::{ConnectError, ReadError, StartError, WriteError};
 pub use follow::Changed;
 pub use handle::Node;
+pub use remote::{CARRIED_MAX, INTERVAL_MIN, Remote, RemoteError, SCHEDULES_MAX};
 pub use space::{BatchOp, Entry, Scan, ScanPage, Space, TTL_MAX, WriteOptions, Written};
 pub use wait::WaitError;
 pub use watch::{SUBSCRIBERS_MAX, Watch, WatchError, WatchEvent, WatchOptions};
@@ -43,5 +45,5 @@ pub use crate::{
     ports::{Asked, Authorize, Client, Extent, Operation, Refusal, Validator, Who},
     replica::Precondition,
     storage::{Change, Dropped, Durability, Earlier, HISTORY_MAX, OpenError, StoreError},
-    wire::{BundleChunk, BundleEnd, BundleError, BundleHead, BundleReader},
+    wire::{BundleChunk, BundleEnd, BundleError, BundleHead, BundleReader, Way},
 };

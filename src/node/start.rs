@@ -15,7 +15,7 @@ use ractor::Actor;
 use rand::Rng;
 use tokio::{
     runtime::Handle,
-    sync::{broadcast, oneshot, watch},
+    sync::{Semaphore, broadcast, oneshot, watch},
     time,
 };
 
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     actors::{
         admission::Admission,
+        carriers::{CARRIED_MAX, Schedules},
         clock::ClockHandle,
         fills::Fills,
         hooks::{Hooks, VALIDATORS_MAX},
@@ -245,6 +246,7 @@ fn society(
             history: builder.history,
             histories: builder.histories.clone(),
             scrub_interval: builder.scrub_interval,
+            allow: builder.allow.clone(),
             peer_exchange: builder.peer_exchange,
             limits: builder.limits,
             strategies,
@@ -257,7 +259,9 @@ fn society(
         metrics,
         issued,
         admission: Admission::default(),
-        peers: Peers::default(),
+        schedules: Schedules::default(),
+        carried: Semaphore::new(CARRIED_MAX),
+        peers: peers(opened)?,
         fills: Fills::default(),
         events,
         epoch: AtomicU64::new(epoch),
@@ -279,6 +283,20 @@ fn society(
         anti_entropy: Mailbox::default(),
         watch: Mailbox::default(),
     })
+}
+
+/// Who was blocked stays so over restarts, also where no network is asked: over carriers.
+fn peers(opened: &Opened) -> Result<Peers, StartError> {
+    let peers = Peers::default();
+    if let Some(directory) = &opened.directory {
+        let blocked = libp2p::blocked(directory.path());
+        for peer in
+            blocked.map_err(|error| StartError::Network(format!("the list of blocked peers: {error}")))?
+        {
+            peers.set_blocked(peer, true);
+        }
+    }
+    Ok(peers)
 }
 
 fn hooks(builder: &Builder, events: &broadcast::Sender<NodeEvent>) -> Result<Hooks, StartError> {

@@ -10,7 +10,7 @@ use crate::{
     causality::{Dot, SEQ_MAX, SeenSet},
     digest::Digests,
     types::Key,
-    wire::{CLAIMS_MAX, Claim, Claims, Descent, ExchangeFrame, Items, Verdict, Verdicts},
+    wire::{CLAIMS_MAX, Claim, Claims, Descent, ExchangeFrame, Items, Verdict, Verdicts, Way},
 };
 
 /// Claims wait for their verdicts until they take so many bytes; only then no more are made. A window
@@ -25,6 +25,7 @@ pub const LATE_ROUNDS_MAX: u32 = 4;
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, any of them in any order")]
 #[derive(Debug)]
 pub struct Ranges {
+    way: Way,
     descending: Descending,
     through: bool,
     /// What is still to be claimed, and what was claimed last.
@@ -56,6 +57,7 @@ impl Ranges {
         own: &SeenSet,
         peer: &SeenSet,
         nonces: (u64, u64),
+        way: Way,
         effects: &mut Vec<Effect>,
     ) -> Self {
         let descending = Descending::new(digests, own, peer, nonces);
@@ -63,6 +65,7 @@ impl Ranges {
             send_steps(descending.first(), effects);
         }
         Self {
+            way,
             descending,
             through: false,
             unclaimed: SeenSet::new(),
@@ -92,7 +95,7 @@ impl Ranges {
                 self.unclaimed = std::mem::take(&mut self.descending.mine);
                 self.settled.union(&std::mem::take(&mut self.descending.theirs));
                 let colliding = self.descending.collisions();
-                if !colliding.is_empty() {
+                if !colliding.is_empty() && self.way.gives() {
                     self.carrying_out += 1;
                     effects.push(Effect::ReadItems(colliding));
                 }
@@ -166,7 +169,9 @@ impl Ranges {
 
     pub fn on_judged(&mut self, verdicts: Vec<Verdict>, items: Vec<Items>, effects: &mut Vec<Effect>) {
         self.busy -= 1;
-        effects.extend(items.into_iter().map(|items| Effect::Send(ExchangeFrame::Items(items))));
+        // Who only takes says what it knows of a claim, and keeps what it holds.
+        let items = items.into_iter().filter(|_| self.way.gives());
+        effects.extend(items.map(|items| Effect::Send(ExchangeFrame::Items(items))));
         effects.push(Effect::Send(ExchangeFrame::Verdicts(Verdicts { verdicts })));
     }
 
@@ -184,12 +189,13 @@ impl Ranges {
         let mut wanted = Vec::new();
         for ((dot, key), verdict) in asked.into_iter().zip(&verdicts.verdicts) {
             match verdict {
-                Verdict::Want => wanted.push(dot),
-                Verdict::Dead => {
+                Verdict::Want if self.way.gives() => wanted.push(dot),
+                Verdict::Dead if self.way.takes() => {
                     report.dropped += 1;
                     self.dead.push((dot, key));
                 }
-                Verdict::Held | Verdict::Superseded => {}
+                // The last two: one is not given, the other stays, for versions go the other way only.
+                Verdict::Held | Verdict::Superseded | Verdict::Want | Verdict::Dead => {}
             }
         }
         report.wanted += wanted.len() as u64;

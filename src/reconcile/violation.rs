@@ -85,6 +85,9 @@ pub enum Violation {
     /// Both drew the same number.
     #[error("both sides drew the same number: try again")]
     SameNonce,
+    /// Versions the way that was ruled out.
+    #[error("the peer sent {0}, and versions go the other way only")]
+    WrongWay(&'static str),
     /// The last part of a seen set comes without floors, or another one with them.
     #[error("the floors did not come with the last part of what the peer has seen")]
     Floors,

@@ -135,6 +135,26 @@ pub struct SyncReport {
     pub peers: Vec<ExchangeReport>,
 }
 
+impl SyncReport {
+    /// The sums of what exchanges did.
+    pub(crate) fn of(peers: Vec<ExchangeReport>) -> Self {
+        Self {
+            bytes_in: peers.iter().map(|report| report.bytes_in).sum(),
+            bytes_out: peers.iter().map(|report| report.bytes_out).sum(),
+            versions_in: peers.iter().map(|report| report.versions_in).sum(),
+            versions_out: peers.iter().map(|report| report.versions_out).sum(),
+            rounds: peers.iter().map(|report| report.rounds).max().unwrap_or(0),
+            peers,
+        }
+    }
+
+    /// What went wrong first, if anything did.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.peers.iter().find_map(|report| report.error.as_deref())
+    }
+}
+
 /// What one exchange did.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExchangeReport {
@@ -162,6 +182,16 @@ pub struct ExchangeReport {
 }
 
 impl ExchangeReport {
+    /// What led here is counted, too.
+    pub(crate) fn add(&mut self, before: &Self) {
+        self.bytes_in += before.bytes_in;
+        self.bytes_out += before.bytes_out;
+        self.versions_in += before.versions_in;
+        self.versions_out += before.versions_out;
+        self.rounds = self.rounds.max(before.rounds);
+        self.elapsed += before.elapsed;
+    }
+
     pub(crate) fn failed(peer_id: String, namespace: Namespace, error: String) -> Self {
         Self {
             peer_id,

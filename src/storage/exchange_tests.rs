@@ -12,10 +12,10 @@ use crate::{
     causality::{Hlc, SeenSet},
     reconcile::{Effect, Exchange, Input, Outcome, Report},
     types::Prefix,
-    wire::{ExchangeFrame, FrameReader, Items, PAGE_BYTES, PAGE_VERSIONS, Page, Verdict},
+    wire::{ExchangeFrame, FrameReader, Items, PAGE_BYTES, PAGE_VERSIONS, Page, Verdict, Way},
 };
 
-struct End {
+pub(super) struct End {
     exchange: Exchange,
     view: View,
     ranges: Option<(View, u64)>,
@@ -26,17 +26,17 @@ struct End {
     came: VecDeque<bytes::Bytes>,
     bytes: usize,
     pages: usize,
-    report: Option<Report>,
+    pub(super) report: Option<Report>,
 }
 
 impl End {
-    fn new(replica: &Replica, nonce: u64) -> Self {
+    fn new(replica: &Replica, nonce: u64, way: Way) -> Self {
         let view = replica.ledger.reader().view();
         let root = replica.ledger.digests(&ns()).map(|digests| digests.root().hash());
         let (exchange, effects) =
             Exchange::new(ns(), view.seen(&ns()).unwrap(), replica.ledger.floors(&ns()), root, nonce);
         let mut end = Self {
-            exchange,
+            exchange: exchange.going(way),
             view,
             ranges: None,
             out: VecDeque::new(),
@@ -173,8 +173,13 @@ impl End {
 }
 
 /// Carries out an exchange; `turns` says who is to act, for as long as it goes.
-fn exchange(a: &mut Replica, b: &mut Replica, turns: &[bool]) -> [End; 2] {
-    let mut ends = [End::new(a, 7), End::new(b, 3)];
+pub(super) fn exchange(a: &mut Replica, b: &mut Replica, turns: &[bool]) -> [End; 2] {
+    exchange_going(Way::Both, a, b, turns)
+}
+
+/// The same, with versions going one way, as `a` sees it.
+pub(super) fn exchange_going(way: Way, a: &mut Replica, b: &mut Replica, turns: &[bool]) -> [End; 2] {
+    let mut ends = [End::new(a, 7, way), End::new(b, 3, way.turned())];
     let mut turns = turns.iter().copied();
     let mut idle = 0;
     while ends.iter().any(|end| end.report.is_none()) {
@@ -200,13 +205,13 @@ fn exchange(a: &mut Replica, b: &mut Replica, turns: &[bool]) -> [End; 2] {
     ends
 }
 
-fn keys(replica: &Replica) -> Vec<String> {
+pub(super) fn keys(replica: &Replica) -> Vec<String> {
     let view = replica.ledger.reader().view();
     let records = view.records(&ns(), &Prefix::all(), None, false).map(Result::unwrap);
     records.filter(|(_, record)| !record.siblings().is_empty()).map(|(key, _)| key.to_string()).collect()
 }
 
-fn fill(replica: &mut Replica, prefix: &str, count: usize) {
+pub(super) fn fill(replica: &mut Replica, prefix: &str, count: usize) {
     for n in 0..count {
         replica.write(&format!("{prefix}/{n}"), Some("worm"));
         if n % 100 == 99 {
@@ -216,7 +221,7 @@ fn fill(replica: &mut Replica, prefix: &str, count: usize) {
     replica.commit(&mut Vec::new());
 }
 
-fn pair(count: usize) -> (Replica, Replica) {
+pub(super) fn pair(count: usize) -> (Replica, Replica) {
     let (mut a, mut b) = (Replica::new(1), Replica::new(2));
     fill(&mut a, "ant", count);
     fill(&mut b, "bat", count);
@@ -224,15 +229,15 @@ fn pair(count: usize) -> (Replica, Replica) {
     (a, b)
 }
 
-fn outcome(end: &End) -> Outcome {
+pub(super) fn outcome(end: &End) -> Outcome {
     end.report.as_ref().unwrap().outcome
 }
 
-fn root(replica: &Replica) -> [u8; 32] {
+pub(super) fn root(replica: &Replica) -> [u8; 32] {
     replica.ledger.digests(&ns()).unwrap().root().hash()
 }
 
-fn lose(replica: &mut Replica, key: &str, noticed: bool) {
+pub(super) fn lose(replica: &mut Replica, key: &str, noticed: bool) {
     replica.lose_record(&key.parse().unwrap(), noticed);
 }
 

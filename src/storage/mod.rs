@@ -58,6 +58,8 @@ mod history_tests;
 #[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
+mod one_way_tests;
+#[cfg(test)]
 mod repair_tests;
 
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Claims, Descent, Frame, FrameError, Items, Verdicts, bounds, decode, encode, write_frame};
+use super::{Claims, Descent, Frame, FrameError, Items, Verdicts, Way, bounds, decode, encode, write_frame};
 use crate::{
     causality::{Floors, Intervals, SeenSet},
     conflict::Version,
@@ -44,6 +44,9 @@ pub enum ExchangeFrame {
     Bye,
     /// What the sender has seen, as it differs from what both had when they last parted.
     SeenSince(SeenSince),
+    /// Before the hello of the end that opened the stream, if versions go one way only: which one, as
+    /// that end sees it.
+    Way(Way),
 }
 
 /// What is compared, and the hash of what the sender has seen of it.
@@ -143,6 +146,7 @@ impl ExchangeFrame {
             Self::Items(_) => "items",
             Self::Claimed => "that all is claimed",
             Self::Bye => "a bye",
+            Self::Way(_) => "which way versions go",
         }
     }
 
@@ -163,6 +167,7 @@ impl ExchangeFrame {
             Self::Claimed => write_frame(10, &[]),
             Self::Bye => write_frame(11, &[]),
             Self::SeenSince(since) => write_frame(12, &encode(since)),
+            Self::Way(way) => write_frame(13, &encode(way)),
         }
     }
 
@@ -186,6 +191,7 @@ impl ExchangeFrame {
             10 => decode(payload).map(|()| Self::Claimed)?,
             11 => decode(payload).map(|()| Self::Bye)?,
             12 => Self::SeenSince(decode(payload)?),
+            13 => Self::Way(decode(payload)?),
             kind => return Err(FrameError::Kind(kind)),
         })
     }

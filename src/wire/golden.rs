@@ -169,6 +169,11 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
                 floors: Some(floors()),
             }),
         ),
+        ("sync-13-way", ExchangeFrame::Way(Way::Give)),
+    ];
+    let carrier = [
+        ("carrier-0-hello", CarrierFrame::Hello(CarrierHello { node: ANT.node, hello: hello() })),
+        ("carrier-1-refused", CarrierFrame::refused("of another mesh")),
     ];
     let request = BlobRequest { namespace, dot: large().dot, hash: [0xcc; 32] };
     let blob = [
@@ -179,7 +184,8 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
     let link = link.into_iter().map(|(name, frame)| (name, frame.to_bytes()));
     let sync = sync.into_iter().map(|(name, frame)| (name, frame.to_bytes()));
     let blob = blob.into_iter().map(|(name, frame)| (name, frame.to_bytes()));
-    link.chain(sync).chain([("blob-0-request", request.to_bytes())]).chain(blob).collect()
+    let carrier = carrier.into_iter().map(|(name, frame)| (name, frame.to_bytes()));
+    link.chain(carrier).chain(sync).chain([("blob-0-request", request.to_bytes())]).chain(blob).collect()
 }
 
 /// The bytes of a frame, read by its stream and written again.
@@ -189,6 +195,7 @@ pub fn again(name: &str, bytes: &[u8]) -> Result<Bytes, FrameError> {
     let Some(frame) = reader.next_frame()? else { return Ok(Bytes::new()) };
     Ok(match name.split('-').next() {
         Some("link") => LinkFrame::from_frame(&frame)?.to_bytes(),
+        Some("carrier") => CarrierFrame::from_frame(&frame)?.to_bytes(),
         Some("sync") => ExchangeFrame::from_frame(&frame)?.to_bytes(),
         Some("blob") if frame.kind == 0 => BlobRequest::from_frame(&frame)?.to_bytes(),
         _ => BlobReply::from_frame(&frame)?.to_bytes(),

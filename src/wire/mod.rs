@@ -12,6 +12,7 @@
 mod blob;
 mod bounds;
 mod bundle;
+mod carrier;
 mod codec;
 mod envelope;
 mod exchange;
@@ -20,6 +21,7 @@ mod held;
 mod link;
 mod ranges;
 mod versions;
+mod way;
 
 #[cfg(test)]
 mod golden;
@@ -31,6 +33,7 @@ pub use bundle::{
     BUNDLE_CHUNK_BYTES_MAX, BUNDLE_PART_BYTES, BUNDLE_VERSION, BundleChunk, BundleEnd, BundleError,
     BundleHead, BundleReader, BundleWriter,
 };
+pub use carrier::{CARRIER_REASON_BYTES_MAX, CarrierFrame, CarrierHello};
 pub use codec::{DecodeError, decode, decode_stored, encode, encode_into};
 pub use envelope::{ENVELOPE_BYTES_MAX, Envelope, EnvelopeError, SignedEnvelope};
 pub use exchange::{End, ExchangeFrame, Hello, PAGE_BYTES, PAGE_VERSIONS, Page, SeenPart, SeenSince};
@@ -47,3 +50,4 @@ pub use link::{
 pub use ranges::{
     CLAIMS_MAX, Claim, Claims, Descent, Items, Parts, RANGES_MAX, Range, RangeHeld, Verdict, Verdicts,
 };
+pub use way::Way;

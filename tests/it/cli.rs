@@ -237,6 +237,9 @@ fn no_answer_and_wrong_usage_have_their_own_exit_status() {
         &["get", "a//b"],
         &["get", "a", "--ns", "Photos"],
         &["frobnicate"],
+        &["sync", "ant"],
+        &["sync", "--pull", "--push"],
+        &["sync", "--status", "--pull"],
         &["get", "a", "--url", "https://localhost"],
         &["node", "--sync-interval", "soon"],
         &["node", "--http", "0.0.0.0:0"],
@@ -378,6 +381,10 @@ fn two_nodes_of_one_user_meet_when_one_is_told_of_the_other() {
     run(&mut ant.ask(at, &["put", "a", "1"]), 0);
     assert!(run(&mut bat.ask(at, &["sync"]), 0).0.contains(&ant_id));
     assert_eq!(run(&mut bat.ask(at, &["get", "a"]), 0).0, "1");
+    for way in ["--pull", "--push"] {
+        assert!(run(&mut bat.ask(at, &["sync", &ant_id, way]), 0).0.contains(&ant_id));
+    }
+    assert!(run(&mut bat.ask(at, &["sync", &bat_id]), 1).1.contains("is not connected"));
     run(&mut bat.ask(at, &["peers", "block", &ant_id]), 0);
     bat.hear(&format!("peer lost: {ant_id}"));
     run(&mut bat.ask(at, &["peers", "unblock", &ant_id]), 0);

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+#[path = "../../examples/carrier.rs"]
+mod carrier;
 #[path = "../../examples/custom_resolver.rs"]
 mod custom_resolver;
 #[cfg(feature = "http")]
@@ -25,6 +27,11 @@ fn two_nodes_agree() -> Outcome {
 #[test]
 fn a_resolver_of_a_programs_own_unites_two_lists() -> Outcome {
     custom_resolver::main()
+}
+
+#[test]
+fn two_nodes_exchange_over_a_tunnel_of_the_hosts() -> Outcome {
+    carrier::main()
 }
 
 #[test]

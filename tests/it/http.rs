@@ -609,6 +609,21 @@ async fn peers_are_connected_cut_off_and_let_back_in() {
         .await;
         ant.put("/v1/kv/a", b"1").await.expect(200);
         until("bat hears of it", async || (bat.get("/v1/kv/a").await.status == 200).then_some(())).await;
+        // A round with one of them, both ways or one, with which the other way nothing goes.
+        for (direction, nothing) in [("pull", "versions_out"), ("push", "versions_in"), ("both", "")] {
+            let target = format!("/v1/sync?peer={bat_id}&direction={direction}");
+            let report = ant.ask("POST", &target, &[], b"").await.expect(200).json();
+            assert_eq!(report["peers"][0]["peer_id"], *bat_id, "{report}");
+            assert!(report["peers"][0]["error"].is_null(), "{report}");
+            assert!(report[nothing] == 0 || direction == "both", "{report}");
+        }
+        for (query, status, code) in [
+            (format!("peer={ant_id}"), 409, "not_connected"),
+            ("peer=bat".to_owned(), 400, "bad_peer_id"),
+            (format!("peer={bat_id}&direction=up"), 400, "bad_parameter"),
+        ] {
+            ant.ask("POST", &format!("/v1/sync?{query}"), &[], b"").await.refused(status, code);
+        }
 
         let blocked = ant.ask("POST", &format!("/v1/peers/{bat_id}/block"), &[], b"").await.expect(200);
         assert_eq!(blocked.json()["blocked"], true);

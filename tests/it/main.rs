@@ -6,6 +6,7 @@
 mod actors;
 mod admission;
 mod bundles;
+mod carriers;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]

@@ -19,7 +19,7 @@ use crate::{
     },
     causality::{Dot, NodeId},
     conflict::{Payload, Version},
-    network::{Protocol, Stream},
+    network::{Protocol, Stream, Streams},
     ports::Operation,
     types::{BATCH_BYTES_MAX, Namespace},
     wire::{BLOB_CHUNK_BYTES, BlobReply, BlobRequest},
@@ -59,7 +59,9 @@ pub async fn fetch_unit(
     namespace: Namespace,
     versions: Vec<Version>,
 ) -> bool {
-    let Some((blobs, permit)) = fetch_all(society, peer, &namespace, &versions, &TRY_AGAIN).await else {
+    let Some(network) = society.network() else { return false };
+    let fetched = fetch_all(society, &*network.streams, peer, &namespace, &versions, &TRY_AGAIN).await;
+    let Some((blobs, permit)) = fetched else {
         society.metrics.blobs_failed.inc();
         return false;
     };
@@ -77,6 +79,7 @@ pub async fn fetch_unit(
 /// Fetches the large values of `versions` that are announced by hash; none if one is not to be had.
 pub async fn fetch_all(
     society: &Society,
+    streams: &dyn Streams,
     peer: NodeId,
     namespace: &Namespace,
     versions: &[Version],
@@ -99,7 +102,7 @@ pub async fn fetch_all(
     let mut blobs = BTreeMap::new();
     for (dot, hash, size) in wanted {
         let request = BlobRequest { namespace: namespace.clone(), dot, hash };
-        let bytes = fetch_patiently(society, peer, &request, size, try_again).await?;
+        let bytes = fetch_patiently(streams, peer, &request, size, try_again).await?;
         society.metrics.blobs_fetched.inc();
         blobs.insert(dot, bytes);
     }
@@ -114,7 +117,7 @@ fn announced(version: &Version) -> Option<(Dot, [u8; 32], u64)> {
 }
 
 async fn fetch_patiently(
-    society: &Society,
+    streams: &dyn Streams,
     peer: NodeId,
     request: &BlobRequest,
     size: u64,
@@ -122,7 +125,7 @@ async fn fetch_patiently(
 ) -> Option<Bytes> {
     let mut waits = try_again.iter();
     loop {
-        match fetch(society, peer, request, size).await {
+        match fetch(streams, peer, request, size).await {
             Fetched::Bytes(bytes) => return Some(bytes),
             Fetched::Gone => {}
             Fetched::Failed(reason) => {
@@ -134,9 +137,8 @@ async fn fetch_patiently(
 }
 
 /// Asks `peer` for one large value.
-async fn fetch(society: &Society, peer: NodeId, request: &BlobRequest, size: u64) -> Fetched {
-    let Some(network) = society.network() else { return Fetched::Failed("no network".into()) };
-    let mut stream = match network.streams.open(peer, Protocol::Blob).await {
+async fn fetch(streams: &dyn Streams, peer: NodeId, request: &BlobRequest, size: u64) -> Fetched {
+    let mut stream = match streams.open(peer, Protocol::Blob).await {
         Ok(stream) => stream,
         Err(error) => return Fetched::Failed(error.to_string()),
     };

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    frames::{ANSWER_PATIENCE, StreamBroken, read_frame, send_frame},
+    frames::{ANSWER_PATIENCE, StreamBroken, linger, read_frame, send_frame},
     storing::{Storing, Watch, Work},
 };
 use crate::{
@@ -29,12 +29,12 @@ use crate::{
         storage::{StorageMsg, Whole},
     },
     causality::{Dot, Floors, NodeId, Origin, SeenSet},
-    network::Stream,
+    network::{Stream, Streams},
     reconcile::{Effect, Exchange, Input, Outcome, Report, Violation},
     report::{ExchangeKind, ExchangeReport},
     storage::{StoreError, View},
     types::Namespace,
-    wire::{ExchangeFrame, Items, PAGE_BYTES, PAGE_VERSIONS, Page},
+    wire::{ExchangeFrame, Items, PAGE_BYTES, PAGE_VERSIONS, Page, Way},
 };
 
 /// A snapshot keeps all memory and files of its time. Who sends more than fits in so long breaks off, and
@@ -42,6 +42,11 @@ use crate::{
 const SENDING_MAX: Duration = Duration::from_secs(60);
 /// … but not before so many pages are read, or a slow peer would get nowhere.
 const PAGES_LEAST: u64 = 16;
+
+/// What a report says where the host's authorizer is against it.
+pub const MAY_NOT: &str = "this node may not exchange it with that peer (its authorizer)";
+/// What a report says of a peer that does not carry the namespace.
+pub const NOT_CARRIED: &str = "the peer does not carry the namespace";
 
 /// How long, and how many pages, a snapshot was sent from.
 struct Sending {
@@ -154,6 +159,10 @@ pub struct Conversation {
     pub peer: NodeId,
     /// The namespace compared.
     pub namespace: Namespace,
+    /// Which way versions go, as this end sees it.
+    pub way: Way,
+    /// Opens others to the same peer, for large values.
+    pub streams: Arc<dyn Streams>,
     /// The stream.
     pub stream: Stream,
     /// The frame that the peer opened the stream with, if it did.
@@ -177,6 +186,7 @@ struct Talk<'a> {
     society: &'a Arc<Society>,
     peer: NodeId,
     namespace: &'a Namespace,
+    way: Way,
     /// The snapshot that is sent from, until that is done: it keeps all memory and files of its time.
     view: Mutex<Option<View>>,
     /// Which namespace of that name it is: what is read later must be of the same.
@@ -232,7 +242,11 @@ impl Conversation {
     }
 
     async fn talk(self, counted: &Counted) -> Result<Report, Broken> {
-        let Self { society, peer, namespace, stream, first, mark, .. } = self;
+        let Self { society, peer, namespace, way, streams, stream, first, mark, .. } = self;
+        // Who opened the stream, and gives, waits until the other end is through with what it was given: the
+        // stream may be all there is between the two, or the caller wants to know.
+        let alone = streams.moved().is_some();
+        let lingers = first.is_none() && (alone && way.gives() || way == Way::Give);
         let before = society.reader().tag(&namespace);
         let Whole { view, seen, floors, digests, .. } = snapshot(&society, &namespace, false).await?;
         let incarnation = view.incarnation(&namespace);
@@ -250,6 +264,7 @@ impl Conversation {
             society: &society,
             peer,
             namespace: &namespace,
+            way,
             incarnation,
             view: Mutex::new(Some(view)),
             sending: Sending::begin(),
@@ -266,6 +281,7 @@ impl Conversation {
         let mut write = pin!(write_all(&mut writer, &counted.bytes_out, &mut outbox, own.clone()));
         let store = Storing {
             society: &society,
+            streams: &*streams,
             peer,
             namespace: &namespace,
             ranges: &ranges,
@@ -286,12 +302,19 @@ impl Conversation {
         // The conversation has dropped its end of the outbox: what is in it is written, then the
         // stream is closed.
         time::timeout(ANSWER_PATIENCE, write).await.map_err(|_| Broken::Stalled)??;
+        if lingers {
+            linger(&mut reader, &*streams).await;
+        }
         Ok(done)
     }
 }
 
 fn fill(report: &mut ExchangeReport, done: &Report) -> End {
-    report.versions_in = done.versions_in;
+    report.versions_in = done.versions_in.saturating_sub(done.set_aside);
+    if done.set_aside > 0 {
+        report.error =
+            Some(format!("{} large values did not come; the next exchange asks again", done.set_aside));
+    }
     report.versions_out = done.versions_out;
     report.rounds = done.rounds;
     match done.outcome {
@@ -312,7 +335,7 @@ fn fill(report: &mut ExchangeReport, done: &Report) -> End {
             End::Busy
         }
         Outcome::NotCarried => {
-            report.error = Some("the peer does not carry the namespace".to_owned());
+            report.error = Some(NOT_CARRIED.to_owned());
             End::NotCarried
         }
     }
@@ -366,8 +389,12 @@ impl Talk<'_> {
     ) -> Result<Report, Broken> {
         let nonce = self.society.entropy.bits();
         let parting = self.stand(Standing::take_parting);
-        let (mut exchange, effects) =
+        let (exchange, effects) =
             Exchange::after(parting, self.namespace.clone(), self.seen.clone(), floors, root, nonce);
+        let mut exchange = exchange.going(self.way);
+        if first.is_none() && self.way != Way::Both {
+            self.carry_out(vec![Effect::Send(ExchangeFrame::Way(self.way))]).await?;
+        }
         self.carry_out(effects).await?;
         let mut first = first;
         let mut unapplied = 0_usize;
@@ -467,7 +494,7 @@ impl Talk<'_> {
             self.society.storage.cast(StorageMsg::PeerKnowsMore { origin: me, reply });
             let _storage_is_gone = begun.await;
         }
-        self.begin_to_fill(theirs.difference(self.seen))
+        if self.way.takes() { self.begin_to_fill(theirs.difference(self.seen)) } else { Ok(()) }
     }
 
     /// Where much is to come, only one peer sends it at a time.

@@ -15,17 +15,18 @@ use tokio::{
 
 use super::{
     SessionMsg,
-    exchange::{Broken, Conversation, End, Ended},
+    exchange::{Broken, Conversation, End, Ended, MAY_NOT},
     frames::{ANSWER_PATIENCE, send_frame},
+    opening::Opening,
 };
 use crate::{
-    actors::{society::Society, standing::Standing},
+    actors::society::Society,
     causality::NodeId,
     network::{Protocol, Stream},
     ports::{Operation, Scope},
     report::ExchangeReport,
     types::Namespace,
-    wire::ExchangeFrame,
+    wire::{ExchangeFrame, Way},
 };
 
 /// An exchange that ended early is tried again after this time …
@@ -37,9 +38,16 @@ const REPLIES_MAX: usize = 64;
 
 type Reply = oneshot::Sender<ExchangeReport>;
 
+/// What is to be compared, and which way versions go, as this end sees it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Errand {
+    pub namespace: Namespace,
+    pub way: Way,
+}
+
 struct Running {
     number: u64,
-    namespace: Namespace,
+    errand: Errand,
     outgoing: bool,
     scope: Scope,
     replies: Vec<Reply>,
@@ -57,11 +65,11 @@ pub struct Exchanges {
     peer: NodeId,
     scope: Scope,
     running: Option<Running>,
-    /// One entry per namespace at most, so it is bounded by their number.
-    waiting: VecDeque<Namespace>,
-    replies: BTreeMap<Namespace, Vec<Reply>>,
+    /// One entry per namespace and way at most, so it is bounded by their number.
+    waiting: VecDeque<Errand>,
+    replies: BTreeMap<Errand, Vec<Reply>>,
     compared: BTreeSet<Namespace>,
-    trying_again: BTreeSet<Namespace>,
+    trying_again: BTreeSet<Errand>,
     /// Filled from another peer just now; each is looked at again when that is over.
     held: BTreeSet<Namespace>,
     next: u64,
@@ -88,27 +96,32 @@ impl Exchanges {
 
     /// Whether an exchange about `namespace` is under way.
     pub fn is_running(&self, namespace: &Namespace) -> bool {
-        self.running.as_ref().is_some_and(|running| running.namespace == *namespace)
+        self.running.as_ref().is_some_and(|running| running.errand.namespace == *namespace)
     }
 
-    /// Whether an exchange about `namespace` was begun with this peer.
+    /// Whether an exchange about `namespace`, both ways, was begun with this peer.
     pub fn has_compared(&self, namespace: &Namespace) -> bool {
         self.compared.contains(namespace)
     }
 
-    /// Asks for an exchange; one that waits already serves all who ask.
+    /// Asks for an exchange both ways.
     pub fn ask(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace, reply: Option<Reply>) {
-        if !self.may(&namespace) {
+        self.ask_going(myself, Errand { namespace, way: Way::Both }, reply);
+    }
+
+    /// Asks for an exchange; one that waits already serves all who ask for the same.
+    pub fn ask_going(&mut self, myself: &ActorRef<SessionMsg>, errand: Errand, reply: Option<Reply>) {
+        if !self.may(&errand.namespace) {
             if let Some(reply) = reply {
-                let error = "this node may not exchange it with that peer (its authorizer)".to_owned();
-                let _asker_is_gone =
-                    reply.send(ExchangeReport::failed(self.peer.to_string(), namespace, error));
+                let report =
+                    ExchangeReport::failed(self.peer.to_string(), errand.namespace, MAY_NOT.to_owned());
+                let _asker_is_gone = reply.send(report);
             }
             return;
         }
-        self.reply_later(namespace.clone(), reply);
-        if !self.waiting.contains(&namespace) {
-            self.waiting.push_back(namespace);
+        self.reply_later(errand.clone(), reply);
+        if !self.waiting.contains(&errand) {
+            self.waiting.push_back(errand);
         }
         self.start_next(myself);
     }
@@ -118,8 +131,8 @@ impl Exchanges {
         self.society.hooks.allows(self.peer, Operation::Exchange, namespace)
     }
 
-    fn reply_later(&mut self, namespace: Namespace, more: impl IntoIterator<Item = Reply>) {
-        let replies = self.replies.entry(namespace).or_default();
+    fn reply_later(&mut self, errand: Errand, more: impl IntoIterator<Item = Reply>) {
+        let replies = self.replies.entry(errand).or_default();
         replies.extend(more);
         replies.retain(|reply| !reply.is_closed());
         replies.truncate(REPLIES_MAX);
@@ -130,20 +143,22 @@ impl Exchanges {
             return;
         }
         self.hold_what_others_fill(myself);
-        let next = self.waiting.iter().position(|namespace| !self.held.contains(namespace));
-        let Some(namespace) = next.and_then(|place| self.waiting.remove(place)) else { return };
-        let replies = self.replies.remove(&namespace).unwrap_or_default();
-        let (number, scope) = self.run(namespace.clone(), true, replies);
+        let is_free = |errand: &Errand| !errand.way.takes() || !self.held.contains(&errand.namespace);
+        let next = self.waiting.iter().position(is_free);
+        let Some(errand) = next.and_then(|place| self.waiting.remove(place)) else { return };
+        let replies = self.replies.remove(&errand).unwrap_or_default();
+        let (number, scope) = self.run(errand.clone(), true, replies);
         let (society, peer) = (self.society.clone(), self.peer);
-        let teller = Teller::new(myself, number, peer, &namespace);
-        scope.spawn(async move { teller.tell(outgoing(society, peer, namespace).await) });
+        let teller = Teller::new(myself, number, peer, &errand.namespace);
+        scope.spawn(async move { teller.tell(outgoing(society, peer, errand).await) });
     }
 
     /// Another peer sends all there is: a second one would send the same. Who asked is told so.
     fn hold_what_others_fill(&mut self, myself: &ActorRef<SessionMsg>) {
-        for namespace in self.waiting.clone() {
+        for errand in self.waiting.clone().into_iter().filter(|errand| errand.way.takes()) {
+            let namespace = errand.namespace.clone();
             let Some(other) = self.society.fills.other_than(&self.peer, &namespace) else { continue };
-            for reply in self.replies.remove(&namespace).unwrap_or_default() {
+            for reply in self.replies.remove(&errand).unwrap_or_default() {
                 let error = Broken::Elsewhere(other).to_string();
                 let report = ExchangeReport::failed(self.peer.to_string(), namespace.clone(), error);
                 let _asker_is_gone = reply.send(report);
@@ -164,11 +179,13 @@ impl Exchanges {
         self.start_next(myself);
     }
 
-    fn run(&mut self, namespace: Namespace, outgoing: bool, replies: Vec<Reply>) -> (u64, Scope) {
-        self.compared.insert(namespace.clone());
+    fn run(&mut self, errand: Errand, outgoing: bool, replies: Vec<Reply>) -> (u64, Scope) {
+        if errand.way == Way::Both {
+            self.compared.insert(errand.namespace.clone());
+        }
         let (number, scope) = (self.next, self.scope.child());
         self.next += 1;
-        self.running = Some(Running { number, namespace, outgoing, scope: scope.clone(), replies });
+        self.running = Some(Running { number, errand, outgoing, scope: scope.clone(), replies });
         (number, scope)
     }
 
@@ -177,23 +194,17 @@ impl Exchanges {
         &mut self,
         myself: &ActorRef<SessionMsg>,
         stream: Stream,
-        first: ExchangeFrame,
-        bytes: u64,
+        opening: Opening,
         place: OwnedSemaphorePermit,
     ) {
-        let ExchangeFrame::Hello(hello) = &first else {
+        let Some(namespace) = opening.namespace().cloned() else {
             tracing::debug!(peer = %self.peer, "an exchange did not begin with a hello");
             return;
         };
-        let namespace = hello.namespace.clone();
-        if !self.society.reader().carries(&namespace) || !self.may(&namespace) {
-            return self.refuse(stream, ExchangeFrame::NotCarried, place);
-        }
-        // Also if it is refused: it was said.
-        let mark = self.society.peers.stand(self.peer, &namespace, Standing::hello_unasked);
-        if self.society.fills.other_than(&self.peer, &namespace).is_some() {
-            return self.refuse(stream, ExchangeFrame::Busy, place);
-        }
+        let mark = match opening.admit(&self.society, self.peer, &namespace) {
+            Ok(mark) => mark,
+            Err(refusal) => return self.refuse(stream, refusal, place),
+        };
         let ours_wins = |running: &Running| !running.outgoing || self.society.node < self.peer;
         if self.running.as_ref().is_some_and(ours_wins) {
             return self.refuse(stream, ExchangeFrame::Busy, place);
@@ -201,25 +212,30 @@ impl Exchanges {
         let Some(permit) = self.society.admission.exchanges.admit_now(1) else {
             return self.refuse(stream, ExchangeFrame::Busy, place);
         };
-        let mut replies = self.replies.remove(&namespace).unwrap_or_default();
-        self.waiting.retain(|waiting| *waiting != namespace);
+        // Large values of the peer's come over the connection that it opened this one on.
+        let Some(network) = self.society.network() else { return };
+        let errand = Errand { namespace: namespace.clone(), way: opening.way };
+        let mut replies = self.replies.remove(&errand).unwrap_or_default();
+        self.waiting.retain(|waiting| *waiting != errand);
         if let Some(mut lost) = self.running.take() {
             let unanswered = std::mem::take(&mut lost.replies);
-            if lost.namespace == namespace {
+            if lost.errand == errand {
                 replies.extend(unanswered);
             } else {
-                self.waiting.push_front(lost.namespace.clone());
-                self.reply_later(lost.namespace.clone(), unanswered);
+                self.waiting.push_front(lost.errand.clone());
+                self.reply_later(lost.errand.clone(), unanswered);
             }
         }
-        let (number, scope) = self.run(namespace.clone(), false, replies);
+        let (number, scope) = self.run(errand, false, replies);
         let conversation = Conversation {
             society: self.society.clone(),
             peer: self.peer,
             namespace,
+            way: opening.way,
+            streams: network.streams,
             stream,
-            first: Some(first),
-            first_bytes: bytes,
+            first: Some(opening.first),
+            first_bytes: opening.bytes,
             mark,
         };
         let teller = Teller::new(myself, number, self.peer, &conversation.namespace);
@@ -242,9 +258,9 @@ impl Exchanges {
     }
 
     /// A peer that was busy, or a stream that broke, is tried again before the next beacon.
-    fn try_again_later(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace) {
-        // One timer per namespace, however many exchanges fail meanwhile.
-        if !self.trying_again.insert(namespace.clone()) {
+    fn try_again_later(&mut self, myself: &ActorRef<SessionMsg>, errand: Errand) {
+        // One timer per errand, however many exchanges fail meanwhile.
+        if !self.trying_again.insert(errand.clone()) {
             return;
         }
         self.failures = (self.failures + 1).min(TRY_AGAIN_DOUBLINGS_MAX);
@@ -253,14 +269,23 @@ impl Exchanges {
         let myself = myself.clone();
         self.scope.spawn(async move {
             time::sleep(wait).await;
-            let _session_is_ending = myself.cast(SessionMsg::TryAgain(namespace));
+            let _session_is_ending = myself.cast(SessionMsg::TryAgain(errand));
         });
     }
 
     /// The time has come to try again.
-    pub fn try_again(&mut self, myself: &ActorRef<SessionMsg>, namespace: Namespace) {
-        self.trying_again.remove(&namespace);
-        self.ask(myself, namespace, None);
+    pub fn try_again(&mut self, myself: &ActorRef<SessionMsg>, errand: Errand) {
+        self.trying_again.remove(&errand);
+        if errand.way == Way::Both || self.is_awaited(&errand) {
+            self.ask_going(myself, errand, None);
+        } else {
+            self.replies.remove(&errand);
+        }
+    }
+
+    /// Whether somebody still waits for the outcome: only then versions go one way.
+    fn is_awaited(&self, errand: &Errand) -> bool {
+        self.replies.get(errand).is_some_and(|replies| replies.iter().any(|reply| !reply.is_closed()))
     }
 
     /// An exchange is over: tells who waited, and starts the next. True if something was learned.
@@ -269,26 +294,30 @@ impl Exchanges {
             return false;
         };
         let Ended { report, end } = ended;
-        let (namespace, mut replies) = (running.namespace.clone(), std::mem::take(&mut running.replies));
+        let (errand, mut replies) = (running.errand.clone(), std::mem::take(&mut running.replies));
         drop(running);
+        // Who asked for one way is told how it went, and asks again.
+        let goes_on = errand.way == Way::Both;
         if let Some(error) = &report.error {
             tracing::debug!(peer = %self.peer, error, "an exchange ended early");
         }
         match end {
             End::Equal | End::Delta => self.failures = 0,
-            End::NotCarried => {}
-            End::Elsewhere => self.waiting.push_back(namespace),
+            End::Elsewhere if goes_on => self.waiting.push_back(errand),
+            End::NotCarried | End::Elsewhere => {}
             End::Broken => {
                 if report.versions_in > 0 {
                     // It goes on from there, and soon.
                     self.failures = 0;
                 }
-                self.try_again_later(myself, namespace);
+                if goes_on {
+                    self.try_again_later(myself, errand);
+                }
             }
             End::Busy => {
                 // Both began at once, or it talks to others: whoever waits is told of the next one.
-                self.reply_later(namespace.clone(), std::mem::take(&mut replies));
-                self.try_again_later(myself, namespace);
+                self.reply_later(errand.clone(), std::mem::take(&mut replies));
+                self.try_again_later(myself, errand);
             }
         }
         for reply in replies {
@@ -325,17 +354,20 @@ impl Drop for Teller {
     }
 }
 
-async fn outgoing(society: Arc<Society>, peer: NodeId, namespace: Namespace) -> Ended {
+async fn outgoing(society: Arc<Society>, peer: NodeId, errand: Errand) -> Ended {
+    let Errand { namespace, way } = errand;
     let failed = |error: String| Ended::failed(peer, namespace.clone(), error);
     let Some(_permit) = society.admission.exchanges.admit(1, ANSWER_PATIENCE).await else {
         return failed("this node is busy with other exchanges".to_owned());
     };
     let Some(network) = society.network() else { return failed("the network is down".to_owned()) };
-    let stream = match network.streams.open(peer, Protocol::Sync).await {
+    let streams = network.streams;
+    let stream = match streams.open(peer, Protocol::Sync).await {
         Ok(stream) => stream,
         Err(error) => return failed(error.to_string()),
     };
     let mark = society.peers.stand(peer, &namespace, |standing| standing.mark());
     let namespace = namespace.clone();
-    Conversation { society, peer, namespace, stream, first: None, first_bytes: 0, mark }.run().await
+    let (first, first_bytes) = (None, 0);
+    Conversation { society, peer, namespace, way, streams, stream, first, first_bytes, mark }.run().await
 }

@@ -10,7 +10,10 @@ use futures::{AsyncReadExt, AsyncWriteExt, io};
 use thiserror::Error;
 use tokio::time;
 
-use crate::wire::{self, FRAME_HEAD_BYTES, Frame, FrameError};
+use crate::{
+    network::Streams,
+    wire::{self, FRAME_HEAD_BYTES, Frame, FrameError},
+};
 
 /// A peer that is expected to say something says it within this time.
 pub const ANSWER_PATIENCE: Duration = Duration::from_secs(15);
@@ -87,4 +90,15 @@ pub async fn send_frame(
     }
     bytes.fetch_add(frame.len() as u64, Ordering::Relaxed);
     Ok(())
+}
+
+/// Waits until the other end has closed the stream, which it does when all that it was given is stored: until
+/// then it may ask for large values. As long as anything moves there is no hurry.
+pub async fn linger(reader: &mut (impl AsyncReadExt + Unpin), streams: &dyn Streams) {
+    let mut moved = streams.moved();
+    while time::timeout(ANSWER_PATIENCE, reader.read(&mut [0])).await.is_err() {
+        if std::mem::replace(&mut moved, streams.moved()) == moved {
+            return tracing::debug!("the other end does not close the stream of an exchange that is over");
+        }
+    }
 }

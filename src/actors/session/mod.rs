@@ -1,13 +1,14 @@
 //! Session: everything between this node and one connected peer. It lives as long as the
 //! connection, and is never restarted.
 
-mod blobs;
-mod exchange;
+pub(super) mod blobs;
+pub(super) mod exchange;
 mod exchanges;
-mod frames;
+pub(super) mod frames;
 mod gaps;
 mod link;
 mod needs;
+pub(super) mod opening;
 mod storing;
 
 use std::{sync::Arc, time::Duration};
@@ -20,10 +21,11 @@ use tokio::{
 
 use self::{
     exchange::Ended,
-    exchanges::Exchanges,
+    exchanges::{Errand, Exchanges},
     frames::StreamBroken,
     gaps::{Asking, Gaps},
     link::{Link, Said},
+    opening::Opening,
 };
 use super::{
     anti_entropy::AntiEntropyMsg, clock::ClockMsg, mesh::MeshMsg, protection, sessions::SessionsMsg,
@@ -36,7 +38,7 @@ use crate::{
     ports::Scope,
     report::{ExchangeReport, NodeEvent},
     types::Namespace,
-    wire::{Beacon, ExchangeFrame, LinkFrame, LinkHello, Need, PeerAddresses},
+    wire::{Beacon, LinkFrame, LinkHello, Need, PeerAddresses, Way},
 };
 
 /// A control stream must stand, and its first frame have come, within this time.
@@ -78,10 +80,8 @@ pub enum SessionMsg {
     InboundHello {
         /// The stream.
         stream: Stream,
-        /// Its first frame.
-        first: ExchangeFrame,
-        /// Bytes of it.
-        bytes: u64,
+        /// Its first frames.
+        opening: Opening,
         /// One of the places for inbound streams.
         place: tokio::sync::OwnedSemaphorePermit,
     },
@@ -91,13 +91,15 @@ pub enum SessionMsg {
     Compare {
         /// What to compare.
         namespace: Namespace,
+        /// Which way versions go, as this end sees it.
+        way: Way,
         /// Whom to tell.
         reply: Option<oneshot::Sender<ExchangeReport>>,
     },
     /// An exchange is over.
     Compared(u64, Ended),
     /// An exchange that ended early may be tried again.
-    TryAgain(Namespace),
+    TryAgain(Errand),
     /// Another peer no longer fills it.
     FillEnded(Namespace),
     /// The end with the greater id compares, if nobody has yet.
@@ -219,18 +221,20 @@ impl Actor for Session {
             SessionMsg::OpenLinkUnlessOpen | SessionMsg::LinkDue => {}
             SessionMsg::InboundSync(stream) => state.on_inbound_sync(&myself, stream),
             SessionMsg::InboundHello { .. } if state.met.is_none() => state.early.push(message),
-            SessionMsg::InboundHello { stream, first, bytes, place } => {
-                state.exchanges.accept(&myself, stream, first, bytes, place);
+            SessionMsg::InboundHello { stream, opening, place } => {
+                state.exchanges.accept(&myself, stream, opening, place);
             }
             SessionMsg::InboundBlob(stream) => state.on_inbound_blob(stream),
-            SessionMsg::Compare { namespace, reply } => state.exchanges.ask(&myself, namespace, reply),
+            SessionMsg::Compare { namespace, way, reply } => {
+                state.exchanges.ask_going(&myself, Errand { namespace, way }, reply);
+            }
             SessionMsg::Compared(number, ended) => {
                 // Both say what they have seen by now: so both know whether they agree.
                 if state.exchanges.on_compared(&myself, number, ended) {
                     state.send_beacon();
                 }
             }
-            SessionMsg::TryAgain(namespace) => state.exchanges.try_again(&myself, namespace),
+            SessionMsg::TryAgain(errand) => state.exchanges.try_again(&myself, errand),
             SessionMsg::FillEnded(namespace) => state.exchanges.on_fill_ended(&myself, &namespace),
             SessionMsg::CompareUnlessDone => state.compare_unless_done(&myself),
             SessionMsg::Beacon => state.send_beacon(),
@@ -565,7 +569,8 @@ impl SessionState {
         let (society, peer, myself) = (self.society.clone(), self.peer, myself.clone());
         self.scope.spawn(async move {
             if !blobs::fetch_unit(&society, peer, namespace.clone(), versions).await {
-                let _session_is_ending = myself.cast(SessionMsg::Compare { namespace, reply: None });
+                let _session_is_ending =
+                    myself.cast(SessionMsg::Compare { namespace, way: Way::Both, reply: None });
             }
             drop(place);
         });
@@ -575,14 +580,9 @@ impl SessionState {
         let Ok(place) = self.inbound.clone().try_acquire_owned() else { return };
         let (society, myself) = (self.society.clone(), myself.clone());
         self.scope.spawn(async move {
-            let bytes = std::sync::atomic::AtomicU64::new(0);
-            let first = frames::expect_frame(&mut stream, &bytes).await;
-            let first = first.and_then(|frame| Ok(ExchangeFrame::from_frame(&frame)?));
-            match first {
-                Ok(first) => {
-                    let bytes = bytes.into_inner();
-                    let _session_is_ending =
-                        myself.cast(SessionMsg::InboundHello { stream, first, bytes, place });
+            match Opening::read(&mut stream).await {
+                Ok(opening) => {
+                    let _session_is_ending = myself.cast(SessionMsg::InboundHello { stream, opening, place });
                 }
                 Err(broken) => {
                     society.metrics.frames_refused.inc_by(broken.is_refusal().into());

@@ -23,6 +23,7 @@ use crate::{
     },
     causality::{Dot, Floors, NodeId, SeenSet},
     conflict::Version,
+    network::Streams,
     reconcile::Input,
     storage::{Judgement, View},
     types::{Key, Namespace},
@@ -56,6 +57,7 @@ impl Drop for Watch {
 /// What Storage is given to do, one thing after the other.
 pub struct Storing<'a> {
     pub society: &'a Arc<Society>,
+    pub streams: &'a dyn Streams,
     pub peer: NodeId,
     pub namespace: &'a Namespace,
     pub ranges: &'a OnceCell<(View, Watch)>,
@@ -76,7 +78,7 @@ impl Storing<'_> {
             let done = match work {
                 Work::Apply(page) => self.apply(page).await?,
                 Work::Settle(items) => {
-                    apply(self.society, self.peer, self.namespace, items.versions, Source::Ranges).await?;
+                    self.apply_all(items.versions, Source::Ranges).await?;
                     Input::Settled
                 }
                 Work::OpenRanges => self.open_ranges().await?,
@@ -102,8 +104,7 @@ impl Storing<'_> {
 
     async fn apply(&self, page: Page) -> Result<Input, Broken> {
         let (count, last) = (page.versions.len(), page.versions.last().map(|version| version.dot));
-        let set_aside =
-            apply(self.society, self.peer, self.namespace, page.versions, Source::Exchange).await?;
+        let set_aside = self.apply_all(page.versions, Source::Exchange).await?;
         let stored = (count - set_aside.len()) as u64;
         self.versions_in.fetch_add(stored, Ordering::Relaxed);
         if let Some((fill, last)) = self.fill.get().zip(last)
@@ -149,64 +150,53 @@ impl Storing<'_> {
         }
         Ok(Input::Judged { verdicts, items: Items::fitted(items) })
     }
-}
 
-/// Has a page stored, and answers with the versions whose large values were not to be had.
-async fn apply(
-    society: &Society,
-    peer: NodeId,
-    namespace: &Namespace,
-    versions: Vec<Version>,
-    source: Source,
-) -> Result<Vec<Dot>, Broken> {
-    let bytes = versions.iter().map(Version::size_hint).sum();
-    let permit = society.admission.pages.admit(bytes, ANSWER_PATIENCE).await.ok_or(Broken::Stalled)?;
-    let permit = permit.heard_of(&society.admission.waiting, namespace);
-    let mut request = MergeRequest {
-        namespace: namespace.clone(),
-        versions,
-        blobs: std::collections::BTreeMap::new(),
-        from: peer,
-        source,
-        permit,
-        reply: None,
-    };
-    let mut set_aside = Vec::new();
-    // One version at a time, for a page of large values is larger than memory should be.
-    let (large, small): (Vec<_>, Vec<_>) = request.versions.into_iter().partition(Version::is_large);
-    request.versions = small;
-    if request.versions.is_empty() {
-        drop(request);
-    } else {
-        merge(society, request).await?;
-    }
-    for version in large {
-        let dot = version.dot;
-        // Gossip may have brought it meanwhile.
-        if source == Source::Exchange
-            && society.reader().with_seen(namespace, |seen| seen.contains(dot)) == Some(true)
-        {
-            continue;
+    /// Has a page stored, and answers with the versions whose large values were not to be had.
+    async fn apply_all(&self, versions: Vec<Version>, source: Source) -> Result<Vec<Dot>, Broken> {
+        let Self { society, namespace, peer, .. } = *self;
+        let bytes = versions.iter().map(Version::size_hint).sum();
+        let permit = society.admission.pages.admit(bytes, ANSWER_PATIENCE).await.ok_or(Broken::Stalled)?;
+        let permit = permit.heard_of(&society.admission.waiting, namespace);
+        let mut request = MergeRequest {
+            namespace: namespace.clone(),
+            versions,
+            blobs: std::collections::BTreeMap::new(),
+            from: peer,
+            source,
+            permit,
+            reply: None,
+        };
+        let mut set_aside = Vec::new();
+        // One version at a time, for a page of large values is larger than memory should be.
+        let (large, small): (Vec<_>, Vec<_>) = request.versions.into_iter().partition(Version::is_large);
+        request.versions = small;
+        if request.versions.is_empty() {
+            drop(request);
+        } else {
+            merge(society, request).await?;
         }
-        let unit = [version];
-        match blobs::fetch_all(society, peer, namespace, &unit, &BLOB_TRY_AGAIN).await {
-            Some((blobs, permit)) => {
-                let [version] = unit;
-                let request = MergeRequest {
-                    namespace: namespace.clone(),
-                    versions: vec![version],
-                    blobs,
-                    from: peer,
-                    source,
-                    permit,
-                    reply: None,
-                };
-                merge(society, request).await?;
+        for version in large {
+            let dot = version.dot;
+            // Gossip may have brought it meanwhile.
+            if source == Source::Exchange
+                && society.reader().with_seen(namespace, |seen| seen.contains(dot)) == Some(true)
+            {
+                continue;
             }
-            None => set_aside.push(dot),
+            let unit = [version];
+            let fetched =
+                blobs::fetch_all(society, self.streams, peer, namespace, &unit, &BLOB_TRY_AGAIN).await;
+            let Some((blobs, permit)) = fetched else {
+                set_aside.push(dot);
+                continue;
+            };
+            let [version] = unit;
+            let (namespace, versions) = (namespace.clone(), vec![version]);
+            let (from, reply) = (peer, None);
+            merge(society, MergeRequest { namespace, versions, blobs, from, source, permit, reply }).await?;
         }
+        Ok(set_aside)
     }
-    Ok(set_aside)
 }
 
 async fn merge(society: &Society, mut request: MergeRequest) -> Result<(), Broken> {

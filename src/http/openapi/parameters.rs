@@ -35,6 +35,12 @@ pub(super) fn named(name: &str) -> Value {
         "reverse" => ("query", "Descending.", switch()),
         "keys_only" => ("query", "Without values.", switch()),
         "since" => ("query", "A cursor that an earlier answer gave.", text()),
+        "peer" => ("query", "With this neighbour only (12D3Koo…).", text()),
+        "direction" => (
+            "query",
+            "`pull`: take, and give nothing; `push`: give, and take nothing; `both`, if not given.",
+            json!({ "type": "string", "enum": ["pull", "push", "both"] }),
+        ),
         "since_frontier" => ("query", "A frontier that an earlier answer gave.", text()),
         "snapshot" => ("query", "First everything that stands there, then the changes.", switch()),
         "Tidings-At-Least" => ("header", "A frontier that must have been seen.", text()),

@@ -28,7 +28,7 @@ mod task;
 mod tests;
 mod transport;
 
-use std::{fs, io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, Swarm, core::transport::ListenerId, identity::Keypair};
 use prometheus_client::registry::Registry;
@@ -52,6 +52,7 @@ use self::{
     task::{Parts, Task},
 };
 use crate::{
+    causality::NodeId,
     network::{IsNew, Network, NetworkConfig, NetworkError, Signer, Sink},
     ports::{Entropy, Scope, WallClock},
 };
@@ -60,6 +61,14 @@ use crate::{
 pub const COMMANDS_MAX: usize = 1024;
 /// A connection is closed for good reasons only; that nobody used it for some time is none.
 const IDLE_MAX: Duration = Duration::from_secs(60 * 60 * 24 * 30);
+
+/// Who is blocked, as a network that keeps its list in `directory` will find it when it starts.
+///
+/// # Errors
+/// When the list cannot be read.
+pub fn blocked(directory: &Path) -> io::Result<BTreeSet<NodeId>> {
+    Ok(Blocks::open(Some(&directory.to_owned()))?.nodes().clone())
+}
 
 /// Starts a network: listens, dials, and runs in tasks of `scope` until [`Command::Stop`], until the
 /// last sender of commands is gone, or until the scope is closed. To be called within a runtime.

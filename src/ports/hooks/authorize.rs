@@ -14,7 +14,8 @@ use crate::{
 pub enum Who {
     /// Somebody who asks over HTTP.
     Client(Client),
-    /// A neighbour in the mesh, whose id was proven in the handshake.
+    /// Another node: a neighbour in the mesh, whose id was proven in the handshake; or whoever is at the other end of a
+    /// [`Carrier`](crate::ports::Carrier), whose id is what it says, as far as the carrier does not know better.
     Peer(NodeId),
 }
 
@@ -60,7 +61,7 @@ pub enum Operation {
     Write,
     /// A client changes the node itself: peers, exchanges, whatever is not of values.
     Administer,
-    /// A peer is connected, whoever dialled.
+    /// A peer is connected, whoever dialled; or a stream of a carrier was opened, at either end.
     Connect,
     /// A peer compares a namespace with this node, whoever began: it is sent what it lacks, and its versions
     /// are taken in.
@@ -109,7 +110,7 @@ impl Asked {
 /// | who | operation | extent | when | refused |
 /// | --- | --- | --- | --- | --- |
 /// | client | `Read`, `Write`, `Administer` | the key, the prefix, or the node | for every request that got past `Host`, `Origin` and tokens, before the route runs; for `/v1/batch` once per key. Not for `/healthz` and `/readyz` | 403 `forbidden` with the reason; nothing of a batch is done |
-/// | peer | `Connect` | the node | once per connection, dialled or accepted, after the handshake proved the id and before anything else is said | the connection is closed, and an event says so, once per peer |
+/// | peer | `Connect` | the node | once per connection, dialled or accepted, after the handshake proved the id and before anything else is said | the connection is closed, and an event says so, once per peer. Over a carrier: once per stream, and the other end is told the reason |
 /// | peer | `Exchange` | all of a namespace | before each comparison, whoever begins it; before a gap is asked for or filled, or a large value served; before the namespace is named in a beacon | the peer is told that the namespace is not carried here |
 /// | peer | `Gossip` | all of a namespace | for each envelope that this neighbour hands on | it is not stored, and counted in `gossip_refused` |
 ///

@@ -15,7 +15,7 @@ use super::{Outcome, Parting, Report, Violation, ranges::Ranges};
 use crate::{
     causality::{Floors, SeenSet},
     types::Namespace,
-    wire::{ExchangeFrame, Hello},
+    wire::{ExchangeFrame, Hello, Way},
 };
 
 /// The most pages that are read ahead of the stream.
@@ -54,6 +54,8 @@ pub const UNDER_WAY_MAX: usize = 8;
 #[derive(Debug)]
 pub struct Exchange {
     namespace: Namespace,
+    /// As this end sees it.
+    way: Way,
     hello: Hello,
     own: SeenSet,
     floors: Floors,
@@ -105,6 +107,7 @@ impl Exchange {
         let effects = vec![Effect::Send(ExchangeFrame::Hello(hello.clone()))];
         let exchange = Self {
             namespace,
+            way: Way::Both,
             hello,
             own: seen,
             floors,
@@ -122,6 +125,17 @@ impl Exchange {
             over: false,
         };
         (exchange, effects)
+    }
+
+    /// Versions go one way only. Both ends know it from the first: the one that opened the stream has said
+    /// so before its hello, and each tells its exchange before anything comes. An end that only gives shows what
+    /// it has seen as ever, and takes over nothing: no version, no frontier, no floors, and nothing is
+    /// dropped there. One that only takes is sent all it lacks, judged by all that *it* has said it holds; so
+    /// what it takes over is as sure as in an exchange both ways.
+    #[must_use]
+    pub const fn going(mut self, way: Way) -> Self {
+        self.way = way;
+        self
     }
 
     /// What the exchange is about.

@@ -34,6 +34,9 @@ pub(super) enum Receiving {
 impl Exchange {
     pub(super) fn on_page(&mut self, page: Page, effects: &mut Vec<Effect>) -> Result<(), Violation> {
         let ended = self.has_peers_end();
+        if !self.way.takes() {
+            return Err(Violation::WrongWay("a page"));
+        }
         let Receiving::Pages { peer, after, unapplied, .. } = &mut self.receiving else {
             return Err(if ended { Violation::AfterEnd("a page") } else { Violation::BeforeSeen("a page") });
         };
@@ -115,6 +118,9 @@ impl Exchange {
         let Receiving::Absorbing { rest, piece, floors } = &mut self.receiving else {
             panic!("something was absorbed that was not handed out");
         };
+        if !self.way.takes() {
+            return self.say_bye(effects);
+        }
         let nothing_to_drop = self.ranges.as_ref().is_none_or(|ranges| ranges.dead.is_empty());
         let floors_known = *floors || nothing_to_drop && self.floors.includes(&self.peer_floors);
         if rest.is_empty() && floors_known {

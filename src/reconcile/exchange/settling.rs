@@ -35,6 +35,7 @@ impl Exchange {
             }
             ExchangeFrame::Claims(claims) => ranges.on_claims(claims, report, effects),
             ExchangeFrame::Verdicts(verdicts) => ranges.on_verdicts(&verdicts, report, effects),
+            ExchangeFrame::Items(_) if !self.way.takes() => Err(Violation::WrongWay(name)),
             ExchangeFrame::Items(items) => {
                 ranges.on_items(items, report, effects);
                 Ok(())
@@ -69,7 +70,7 @@ impl Exchange {
             self.over = true;
             return Err(Violation::SameNonce);
         }
-        self.ranges = Some(Ranges::begin(digests, &self.own, &self.peer_seen, nonces, effects));
+        self.ranges = Some(Ranges::begin(digests, &self.own, &self.peer_seen, nonces, self.way, effects));
         Ok(())
     }
 

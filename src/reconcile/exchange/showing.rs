@@ -102,13 +102,15 @@ impl Exchange {
             && theirs.root.zip(self.hello.root).is_some_and(|(a, b)| a != b);
         // A root that is not known yet cannot be gone down from.
         let possible = theirs.root.is_some() && self.hello.root.is_some();
-        let reached = self.floors.are_reached_by(peer) && self.peer_floors.are_reached_by(&self.own);
+        // What an end may take over is settled by what the other has forgotten.
+        let ours = !self.way.gives() || self.floors.are_reached_by(peer);
+        let reached = ours && (!self.way.takes() || self.peer_floors.are_reached_by(&self.own));
         unexplained || possible && !reached
     }
 
     /// Whether a frontier must not be merged although no ranges can be compared.
     fn must_wait(&self, peer: &SeenSet) -> bool {
-        !self.peer_floors.are_reached_by(&self.own) && !self.needs_ranges(peer)
+        self.way.takes() && !self.peer_floors.are_reached_by(&self.own) && !self.needs_ranges(peer)
     }
 
     pub(super) fn on_seen(&mut self, part: SeenPart, effects: &mut Vec<Effect>) -> Result<(), Violation> {
@@ -163,9 +165,12 @@ impl Exchange {
 
     /// What the peer has seen came whole.
     fn on_peer_seen(&mut self, peer: Arc<SeenSet>, effects: &mut Vec<Effect>) {
-        let missing = Arc::new(self.own.difference(&peer));
+        let what = |goes: bool, of: &SeenSet, beyond: &SeenSet| {
+            if goes { of.difference(beyond) } else { SeenSet::new() }
+        };
+        let missing = Arc::new(what(self.way.gives(), &self.own, &peer));
         self.receiving = Receiving::Pages {
-            frontier: peer.difference(&self.own),
+            frontier: what(self.way.takes(), &peer, &self.own),
             peer: Arc::clone(&peer),
             after: None,
             unapplied: 0,
