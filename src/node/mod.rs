@@ -1,6 +1,7 @@
 //! The public handle of a node, how one is built, and what it tells of itself.
 
 mod agreement;
+mod both;
 mod builder;
 mod bundle;
 mod carried;
@@ -9,6 +10,7 @@ mod conflicts;
 mod error;
 mod follow;
 mod handle;
+mod local_only;
 mod put_new;
 mod resolving;
 mod space;

@@ -119,7 +119,7 @@ impl Cursor {
         if let Some(given) = self.namespace.take_if(|given| given != namespace) {
             return Err(CursorError::OtherNamespace { given, asked: namespace.clone() });
         }
-        if !includes(&self.prefix, prefix) {
+        if !self.prefix.includes(prefix) {
             let (given, asked) = (self.prefix.as_str().to_owned(), prefix.as_str().to_owned());
             return Err(CursorError::OtherPrefix { given, asked });
         }
@@ -188,12 +188,6 @@ impl Cursor {
     pub fn is_kept(&self) -> bool {
         self.only_on.is_some()
     }
-}
-
-/// Whether all that `inner` selects is selected by `outer`.
-fn includes(outer: &Prefix, inner: &Prefix) -> bool {
-    let inner = inner.as_str();
-    outer.as_str().is_empty() || Key::new(inner).is_ok_and(|key| outer.selects(&key))
 }
 
 fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
