@@ -1,6 +1,6 @@
 //! Keys that never leave the node: which they are, and where they are read.
 
-use super::{Builder, Space, StartError};
+use super::{Builder, Cursor, CursorError, Space, StartError, follow::Follower};
 use crate::{
     storage::{IN_THE_WAY_MAX, InTheWay, LOCAL_RECORDS_LOOKED_AT_MAX, Reader},
     types::{Key, LocalPrefixes, Locals, Namespace, Prefix},
@@ -109,5 +109,28 @@ impl Space {
     #[must_use]
     pub fn is_local_only(&self, key: &Key) -> bool {
         self.locals().is_some_and(|locals| locals.holds(key))
+    }
+
+    /// Who follows `prefix` from `since` on, from the beginning if there is nothing: what nodes exchange, and what is
+    /// local-only, where the prefix touches that.
+    pub(super) fn followers(
+        &self,
+        prefix: &Prefix,
+        since: Option<Cursor>,
+    ) -> Result<(Follower, Option<Follower>), CursorError> {
+        let me = self.society().node;
+        let beginning = || Cursor::beginning(self.namespace.clone(), prefix.clone());
+        let mut cursor = since.unwrap_or_else(beginning).adopt(&self.namespace, prefix, me)?;
+        let (fresh, told) = (cursor.is_fresh(), cursor.take_local(me));
+        let shared = Follower::new(self.namespace.clone(), prefix.clone(), cursor);
+        let Some(locals) = self.locals().filter(|locals| locals.touch(prefix)) else {
+            // Of local-only keys that went, nobody tells any more.
+            let gone = told.is_some_and(|told| !told.is_beginning());
+            return Ok((if gone { shared.outdated() } else { shared }, None));
+        };
+        let untold = told.is_none() && !fresh;
+        let told = told.unwrap_or_else(beginning);
+        let local = Follower::new(locals.companion().clone(), prefix.clone(), told);
+        Ok((shared.hiding(locals), Some(if untold { local.untold() } else { local })))
     }
 }

@@ -15,6 +15,7 @@ mod put_new;
 mod resolving;
 mod space;
 mod start;
+mod tail;
 mod wait;
 mod watch;
 
