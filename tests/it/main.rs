@@ -30,6 +30,8 @@ mod hostile;
 #[cfg(feature = "http")]
 mod http;
 mod lives;
+mod local_only;
+mod local_watch;
 mod mesh;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod namespaces;
@@ -48,6 +50,7 @@ mod spaces;
 mod stalls;
 mod strategies;
 mod support;
+mod tap;
 mod topologies;
 mod upkeep;
 mod watch;
