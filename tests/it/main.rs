@@ -30,6 +30,8 @@ mod hostile;
 #[cfg(feature = "http")]
 mod http;
 mod lives;
+#[cfg(feature = "http")]
+mod local_http;
 mod local_only;
 mod local_watch;
 mod mesh;
