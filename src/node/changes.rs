@@ -67,10 +67,7 @@ impl Space {
             }
             page = self.page(follower, limit, &mut changes).await?;
         }
-        let cursor = match &local {
-            Some(local) if local.is_told() => shared.cursor.with_local(self.society().node, &local.cursor),
-            _ => shared.cursor,
-        };
+        let cursor = Self::cursor_of(&shared, local.as_ref(), self.society().node);
         Ok(ChangesPage { changes, cursor, more: page == Page::Part, reset: page == Page::Reset })
     }
 

@@ -109,8 +109,26 @@ impl Follower {
         self.past == Past::Told
     }
 
+    /// What it does not show.
+    pub(super) fn hidden(&self) -> Option<&Locals> {
+        self.hidden.as_ref()
+    }
+
     fn hides(&self, key: &Key) -> bool {
         self.hidden.as_ref().is_some_and(|hidden| hidden.holds(key))
+    }
+
+    /// Whether nothing is to be told of `item`, for its key is local-only: all but a delete of what was told before
+    /// that became so, unless something stands there since.
+    fn passes(&self, reader: &Reader, item: &New) -> Result<bool, StoreError> {
+        let Some(locals) = self.hidden.as_ref().filter(|locals| locals.holds(&item.key)) else {
+            return Ok(false);
+        };
+        if item.shown.is_some() {
+            return Ok(true);
+        }
+        let stands = reader.record(locals.companion(), &item.key)?;
+        Ok(stands.is_some_and(|record| record.siblings().iter().any(|sibling| sibling.put().is_some())))
     }
 
     /// Begins at `view`, as if all of it had been told.
@@ -173,7 +191,7 @@ impl Follower {
         while let Some(item) = self.items.pop_front() {
             let fresh = |began: &SeenSet| !item.dots.iter().all(|dot| began.contains(*dot));
             let takes_back = self.began.as_ref().is_none_or(fresh);
-            if (item.shown.is_none() && !takes_back) || self.hides(&item.key) {
+            if (item.shown.is_none() && !takes_back) || self.passes(reader, &item)? {
                 self.cursor.insert(item.dots);
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use super::{Builder, Cursor, CursorError, Space, StartError, follow::Follower};
 use crate::{
+    causality::NodeId,
     storage::{IN_THE_WAY_MAX, InTheWay, LOCAL_RECORDS_LOOKED_AT_MAX, Reader},
     types::{Key, LocalPrefixes, Locals, Namespace, Prefix},
 };
@@ -123,14 +124,23 @@ impl Space {
         let mut cursor = since.unwrap_or_else(beginning).adopt(&self.namespace, prefix, me)?;
         let (fresh, told) = (cursor.is_fresh(), cursor.take_local(me));
         let shared = Follower::new(self.namespace.clone(), prefix.clone(), cursor);
-        let Some(locals) = self.locals().filter(|locals| locals.touch(prefix)) else {
-            // Of local-only keys that went, nobody tells any more.
-            let gone = told.is_some_and(|told| !told.is_beginning());
-            return Ok((if gone { shared.outdated() } else { shared }, None));
-        };
+        let locals = self.locals().filter(|locals| locals.touch(prefix));
+        // Where other prefixes are local-only than then, nobody tells of keys that went from one side to the other.
+        let outdated = told.as_ref().is_some_and(|(_, tag)| locals.map(Locals::tag) != Some(*tag));
+        let shared = if outdated { shared.outdated() } else { shared };
+        let Some(locals) = locals else { return Ok((shared, None)) };
         let untold = told.is_none() && !fresh;
-        let told = told.unwrap_or_else(beginning);
+        let told = told.map_or_else(beginning, |(told, _)| told);
         let local = Follower::new(locals.companion().clone(), prefix.clone(), told);
         Ok((shared.hiding(locals), Some(if untold { local.untold() } else { local })))
+    }
+
+    /// Where both sides stand that somebody follows, as one cursor.
+    pub(super) fn cursor_of(shared: &Follower, local: Option<&Follower>, me: NodeId) -> Cursor {
+        let tag = shared.hidden().map(Locals::tag);
+        match (local.filter(|local| local.is_told()), tag) {
+            (Some(local), Some(tag)) => shared.cursor.with_local(me, tag, &local.cursor),
+            _ => shared.cursor.clone(),
+        }
     }
 }

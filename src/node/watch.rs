@@ -159,11 +159,8 @@ impl Watch {
 
     /// Notes where both stand.
     fn note(&mut self) {
-        let shared = &self.shared.follower.cursor;
-        self.both = self.local.as_ref().map(|local| match &local.follower {
-            local if local.is_told() => shared.with_local(self.me, &local.cursor),
-            _ => shared.clone(),
-        });
+        let shared = &self.shared.follower;
+        self.both = self.local.as_ref().map(|local| Space::cursor_of(shared, Some(&local.follower), self.me));
     }
 
     /// The next event; nothing when the node has ended, or after an error. Cancel-safe.

@@ -51,6 +51,8 @@ pub struct Cursor {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LocalPart {
     of: NodeId,
+    /// Which keys were local-only then, as a hash.
+    prefixes: u64,
     seen: Arc<SeenSet>,
     floors: Floors,
     only_on: Option<Origin>,
@@ -116,21 +118,21 @@ impl Cursor {
         self.is_beginning() && self.local.is_none()
     }
 
-    /// Takes out how far the local-only keys of `me` were told: a cursor of these alone. What it says of another
-    /// node's is left in it.
-    pub fn take_local(&mut self, me: NodeId) -> Option<Self> {
+    /// Takes out how far the local-only keys of `me` were told: a cursor of these alone, and the tag of the prefixes
+    /// that were local-only then. What it says of another node's is left in it.
+    pub fn take_local(&mut self, me: NodeId) -> Option<(Self, u64)> {
         let part = self.local.take_if(|part| part.of == me)?;
-        let LocalPart { seen, floors, only_on, .. } = Arc::unwrap_or_clone(part);
+        let LocalPart { seen, floors, only_on, prefixes, .. } = Arc::unwrap_or_clone(part);
         let (namespace, prefix) = (self.namespace.clone(), self.prefix.clone());
-        Some(Self { namespace, prefix, seen, floors, only_on, local: None })
+        Some((Self { namespace, prefix, seen, floors, only_on, local: None }, prefixes))
     }
 
     /// The same, and that the local-only keys of `me` were told as far as `local` says, in the place of what it said
-    /// of any node's.
+    /// of any node's. `prefixes` is the tag of what is local-only there.
     #[must_use]
-    pub fn with_local(&self, me: NodeId, local: &Self) -> Self {
+    pub fn with_local(&self, me: NodeId, prefixes: u64, local: &Self) -> Self {
         let Self { seen, floors, only_on, .. } = local.clone();
-        Self { local: Some(Arc::new(LocalPart { of: me, seen, floors, only_on })), ..self.clone() }
+        Self { local: Some(Arc::new(LocalPart { of: me, prefixes, seen, floors, only_on })), ..self.clone() }
     }
 
     /// Begins anew at `seen`, as if all of it had been told; what it says of local-only keys stays.

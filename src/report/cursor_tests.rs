@@ -38,7 +38,7 @@ fn what_it_says_of_local_keys_is_of_one_node_and_others_hand_it_on() {
     let mut floors = Floors::new();
     floors.deletes.insert(Dot::new(origin(9), 7));
     told.set_floors(floors);
-    let both = cursor("users").with_local(me, &told);
+    let both = cursor("users").with_local(me, 7, &told);
     let text = both.to_string();
     assert!(text.starts_with(HEAD_WITH_LOCAL) && !both.is_fresh());
     let mut read: Cursor = text.parse().expect("a cursor");
@@ -48,7 +48,8 @@ fn what_it_says_of_local_keys_is_of_one_node_and_others_hand_it_on() {
     }
     read = read.adopt(&Namespace::default(), &prefix("users/1"), other).expect("good there");
     assert_eq!(read.take_local(other), None);
-    let local = read.take_local(me).expect("handed on");
+    let (local, prefixes) = read.take_local(me).expect("handed on");
+    assert_eq!(prefixes, 7);
     assert_eq!((local.seen(), &local.floors), (told.seen(), &told.floors));
     assert_eq!((read.take_local(me), read.to_string().starts_with(HEAD)), (None, true));
 }

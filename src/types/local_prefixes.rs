@@ -99,6 +99,18 @@ impl Locals {
         &self.companion
     }
 
+    /// A short hash of all of them: where it is another one, keys may have gone from one side to the other.
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        for prefix in self.prefixes() {
+            // No key has this byte.
+            hasher.update(prefix.as_str().as_bytes()).update(&[0]);
+        }
+        let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// The prefixes, the longest first.
     pub fn prefixes(&self) -> impl Iterator<Item = &Prefix> {
         self.prefixes.iter().map(|(prefix, ())| prefix)
@@ -146,6 +158,9 @@ mod tests {
         assert_eq!(how("drafts/1"), (true, true));
         assert_eq!(how("cache/tm"), (false, false));
         assert_eq!(how("users"), (false, false));
+        let tag = |prefixes: &[&str]| self::table(prefixes).of(&Namespace::default()).map(Locals::tag);
+        assert_eq!(tag(&["cache/tmp", "drafts"]), Some(locals.tag()), "in whatever order");
+        assert_ne!(tag(&["cache", "tmp/drafts"]), Some(locals.tag()));
     }
 
     #[test]

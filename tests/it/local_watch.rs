@@ -93,20 +93,16 @@ async fn a_watch_tells_of_both_sides_first_what_stands_there_then_what_happens_a
     for name in ["drafts/9", "users/9"] {
         ant.put(name, "e").await.unwrap();
     }
-    let mut heard = Vec::new();
-    for follower in [&mut now, &mut users] {
-        while heard.last().is_none_or(|last: &String| last != "users/9") {
+    for (follower, expected) in [(&mut now, &["drafts/9", "users/9"][..]), (&mut users, &["users/9"][..])] {
+        let mut heard = Vec::new();
+        while heard.len() < expected.len() {
             let event = time::timeout(PATIENCE, follower.next()).await.unwrap();
             let Some(Ok(WatchEvent::Change(change))) = event else { panic!("{event:?}") };
             heard.push(change.key.to_string());
         }
-        if follower.cursor().to_string().starts_with("c2.") {
-            heard.sort();
-            assert_eq!(heard, ["drafts/9", "users/9"]);
-        } else {
-            assert_eq!(heard, ["users/9"]);
-        }
-        heard.clear();
+        heard.sort();
+        assert_eq!(heard, expected);
+        assert_eq!(follower.cursor().to_string().starts_with("c2."), expected.len() == 2);
     }
 }
 
@@ -205,5 +201,47 @@ async fn pages_of_changes_go_through_both_sides_and_lose_nothing() {
         assert_eq!(found.len(), 50, "in pages of {limit}");
         let page = space(&ant).changes(Prefix::all(), cursor, limit).await.unwrap();
         assert!(page.changes.is_empty() && !page.more);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_hears_of_deletes_from_before_a_prefix_became_local_and_begins_anew_when_prefixes_change()
+{
+    let mut machine = Machine::new(&mesh_name(), "ant");
+    let with = |builder: tidings::node::Builder, texts: &[&str]| {
+        let add = |builder: tidings::node::Builder, text: &&str| {
+            builder.local_only(Namespace::default(), Prefix::new(text).unwrap())
+        };
+        texts.iter().fold(builder, add)
+    };
+    let ant = machine.builder().start().await.unwrap();
+    ant.put("drafts/1", "a").await.unwrap();
+    ant.put("drafts/2", "a").await.unwrap();
+    let (mut copy, mut follower) = (Copy::default(), watch(&ant, None).await);
+    copy.follow(&mut follower, &ant).await;
+    let before = follower.cursor().clone();
+    ant.delete("drafts/1").await.unwrap();
+    ant.delete("drafts/2").await.unwrap();
+    ant.close().await;
+    drop((ant, follower));
+    let ant = with(machine.builder(), &["drafts"]).start().await.unwrap();
+    ant.put("drafts/2", "local").await.unwrap();
+    let mut follower = watch(&ant, Some(&before)).await;
+    copy.follow(&mut follower, &ant).await;
+    assert_eq!((copy.told, copy.resets), (4, 0));
+    // Another prefix beside it, and then none at all.
+    let mut cursor = follower.cursor().clone();
+    ant.delete("drafts/2").await.unwrap();
+    ant.close().await;
+    drop((ant, follower));
+    for texts in [&["drafts", "cache"][..], &[][..]] {
+        let ant = with(machine.builder(), texts).start().await.unwrap();
+        let mut follower = watch(&ant, Some(&cursor)).await;
+        assert_eq!(follower.next().await.unwrap().unwrap(), WatchEvent::Reset, "{texts:?}");
+        ant.put("users/1", "b").await.unwrap();
+        while follower.next().await.unwrap().unwrap() == WatchEvent::Reset {}
+        cursor = follower.cursor().clone();
+        ant.close().await;
+        drop((ant, follower));
     }
 }
