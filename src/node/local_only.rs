@@ -1,8 +1,9 @@
 //! Keys that never leave the node: which they are, and where they are read.
 
-use super::{Builder, Cursor, CursorError, Space, StartError, follow::Follower};
+use super::{Builder, Cursor, CursorError, Frontier, Space, StartError, Written, follow::Follower};
 use crate::{
-    causality::NodeId,
+    causality::{Dot, NodeId, SeenSet},
+    conflict::Version,
     storage::{IN_THE_WAY_MAX, InTheWay, LOCAL_RECORDS_LOOKED_AT_MAX, Reader},
     types::{Key, LocalPrefixes, Locals, Namespace, Prefix},
 };
@@ -110,6 +111,17 @@ impl Space {
     #[must_use]
     pub fn is_local_only(&self, key: &Key) -> bool {
         self.locals().is_some_and(|locals| locals.holds(key))
+    }
+
+    /// What a write became.
+    pub(super) fn written_of(&self, version: Version) -> Written {
+        let mut seen = SeenSet::new();
+        // Numbers of what never leaves the node mean nothing, or something else, to others.
+        if !self.is_local_only(&version.key) {
+            seen = version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
+            seen.insert(version.dot);
+        }
+        Written { key: version.key, dot: version.dot, hlc: version.hlc, frontier: Frontier(seen) }
     }
 
     /// Who follows `prefix` from `since` on, from the beginning if there is nothing: what nodes exchange, and what is

@@ -12,7 +12,7 @@ use crate::{
         storage::{StorageMsg, WriteFailure, WriteRequest},
     },
     causality::{Dot, Hlc, SeenSet},
-    conflict::{Body, Etag, Payload, Put, Strategy, Version, Visible},
+    conflict::{Body, Etag, Payload, Put, Strategy, Visible},
     digest::Sum,
     replica::{Precondition, Refused},
     storage::{Dropped, Earlier, Found, Reader, Write},
@@ -409,16 +409,6 @@ impl Space {
             Ok(Err(WriteFailure::NotCarried(namespace))) => Err(WriteError::NoNamespace(namespace)),
             Err(_) => Err(WriteError::Closed),
         }
-    }
-
-    fn written_of(&self, version: Version) -> Written {
-        let mut seen = SeenSet::new();
-        // Numbers of what never leaves the node mean nothing, or something else, to others.
-        if !self.is_local_only(&version.key) {
-            seen = version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
-            seen.insert(version.dot);
-        }
-        Written { key: version.key, dot: version.dot, hlc: version.hlc, frontier: Frontier(seen) }
     }
 
     /// Why nobody took a write: the node is closed, or the writer is just being started again.

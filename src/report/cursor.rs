@@ -6,12 +6,15 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
+use self::local::LocalPart;
 use super::Frontier;
 use crate::{
     causality::{Dot, Floors, NodeId, Origin, SeenSet},
     types::{Key, Namespace, Prefix},
     wire,
 };
+
+mod local;
 
 /// A cursor begins so; base64url has no dots, so no frontier does.
 const HEAD: &str = "c1.";
@@ -45,17 +48,6 @@ pub struct Cursor {
     floors: Floors,
     only_on: Option<Origin>,
     local: Option<Arc<LocalPart>>,
-}
-
-/// How far the local-only keys of a node were told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct LocalPart {
-    of: NodeId,
-    /// Which keys were local-only then, as a hash.
-    prefixes: u64,
-    seen: Arc<SeenSet>,
-    floors: Floors,
-    only_on: Option<Origin>,
 }
 
 /// A cursor cannot be followed here. Nothing was skipped: send the cursor as it was given, or scan and
@@ -110,29 +102,6 @@ impl Cursor {
             only_on: None,
             local: None,
         }
-    }
-
-    /// Whether nothing was told yet, not of local-only keys either.
-    #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        self.is_beginning() && self.local.is_none()
-    }
-
-    /// Takes out how far the local-only keys of `me` were told: a cursor of these alone, and the tag of the prefixes
-    /// that were local-only then. What it says of another node's is left in it.
-    pub fn take_local(&mut self, me: NodeId) -> Option<(Self, u64)> {
-        let part = self.local.take_if(|part| part.of == me)?;
-        let LocalPart { seen, floors, only_on, prefixes, .. } = Arc::unwrap_or_clone(part);
-        let (namespace, prefix) = (self.namespace.clone(), self.prefix.clone());
-        Some((Self { namespace, prefix, seen, floors, only_on, local: None }, prefixes))
-    }
-
-    /// The same, and that the local-only keys of `me` were told as far as `local` says, in the place of what it said
-    /// of any node's. `prefixes` is the tag of what is local-only there.
-    #[must_use]
-    pub fn with_local(&self, me: NodeId, prefixes: u64, local: &Self) -> Self {
-        let Self { seen, floors, only_on, .. } = local.clone();
-        Self { local: Some(Arc::new(LocalPart { of: me, prefixes, seen, floors, only_on })), ..self.clone() }
     }
 
     /// Begins anew at `seen`, as if all of it had been told; what it says of local-only keys stays.
@@ -323,5 +292,4 @@ impl Serialize for Cursor {
 }
 
 #[cfg(test)]
-#[path = "cursor_tests.rs"]
 mod tests;

@@ -32,6 +32,7 @@ mod http;
 mod lives;
 #[cfg(feature = "http")]
 mod local_http;
+mod local_keys;
 mod local_only;
 mod local_watch;
 mod mesh;
