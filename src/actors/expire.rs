@@ -42,7 +42,7 @@ impl StorageState {
         self.flush()?;
         let now = self.society.clock.wall_ms();
         (self.deadlines.next, self.deadlines.awaited) = (None, None);
-        for namespace in self.ledger.reader().namespaces() {
+        for namespace in self.ledger.reader().spaces() {
             let next = self.ledger.expire(&namespace, now, EXPIRE_RECORDS)?;
             self.flush()?;
             self.deadlines.next = next.into_iter().chain(self.deadlines.next).min();

@@ -64,6 +64,8 @@ impl StorageState {
             Membership::Join(namespace, reply) => {
                 let joining = self.ledger.join(&namespace, &self.society.settings.strategies)?;
                 if joining == Joining::Joined {
+                    self.ledger
+                        .keep_local(&self.society.settings.locals, &self.society.settings.strategies)?;
                     self.tell_network(Command::Join(namespace));
                 }
                 let _asker_is_gone = reply.send(Ok(joining));
@@ -84,10 +86,12 @@ impl StorageState {
         }
         let left = self.ledger.leave(namespace)?;
         if left {
-            self.sweeps.remove(namespace);
+            for space in [namespace.clone(), namespace.companion()] {
+                self.sweeps.remove(&space);
+                self.society.watch.cast(WatchMsg::Left(space));
+            }
             self.gaps.retain(|(_, of, _)| of != namespace);
             self.society.peers.forget_namespace(namespace);
-            self.society.watch.cast(WatchMsg::Left(namespace.clone()));
             self.tell_network(Command::Leave(namespace.clone()));
         }
         Ok(left)

@@ -70,6 +70,8 @@ pub struct Metrics {
     pub peers: Gauge,
     /// Records for which a resolver of the program's own was not followed.
     pub resolver_failures: Counter,
+    /// Writes from elsewhere below what is local-only here.
+    pub shadowed: Counter,
     /// Epochs begun because a peer knew more of our writes than we did.
     pub epochs: Counter,
 }
@@ -107,6 +109,7 @@ impl Metrics {
             watch_lagged: Counter::default(),
             peers: Gauge::default(),
             resolver_failures: Counter::default(),
+            shadowed: Counter::default(),
             epochs: Counter::default(),
         };
         metrics.register(registry);
@@ -149,6 +152,11 @@ impl Metrics {
                 "resolver_failures",
                 "reads that did not follow a resolver that failed",
                 &self.resolver_failures,
+            ),
+            (
+                "local_only_shadowed",
+                "writes from elsewhere below what is local-only here: carried, and not shown",
+                &self.shadowed,
             ),
             ("epochs", "epochs begun on a peer's word", &self.epochs),
         ];

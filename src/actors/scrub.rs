@@ -74,11 +74,18 @@ impl StorageState {
             return;
         }
         self.society.metrics.lost.inc_by(count);
-        let text = format!(
-            "{count} writes that were stored here in {namespace} are lost (a damaged disk?): they are fetched from \
-             the peers"
-        );
+        let then = if namespace.is_companion() {
+            "they were below local-only prefixes, and no other node has them"
+        } else {
+            "they are fetched from the peers"
+        };
+        let home = namespace.home();
+        let text =
+            format!("{count} writes that were stored here in {home} are lost (a damaged disk?): {then}");
         self.society.tell(NodeEvent::Warning(text));
+        if namespace.is_companion() {
+            return;
+        }
         self.society.anti_entropy.cast(super::anti_entropy::AntiEntropyMsg::Learned);
     }
 }

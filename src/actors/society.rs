@@ -33,7 +33,7 @@ use crate::{
     ports::{Entropy, Scope},
     report::NodeEvent,
     storage::{Change, Durability, Reader, issued::Issued},
-    types::{Limits, Namespace, Uuid},
+    types::{Limits, LocalPrefixes, Namespace, Uuid},
 };
 
 /// Is told what a commit changed.
@@ -66,6 +66,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How readers resolve siblings.
     pub strategies: Strategies,
+    /// Which keys never leave the node.
+    pub locals: LocalPrefixes,
 }
 
 /// The most addresses kept that were asked for while the node ran.

@@ -88,7 +88,8 @@ pub(super) enum Command {
     },
     /// Compare with every neighbour now, and exchange what differs.
     Sync(Sync),
-    /// Write what the node holds to a file: a backup, or a bundle for a node that no wire reaches.
+    /// Write what the node holds, but for local-only keys, to a file: a backup, or a bundle for a node that no wire
+    /// reaches.
     Export(Export),
     /// Have the node take in such a file.
     Import(Import),

@@ -8,6 +8,7 @@ use super::{
     output,
     settings::{Merged, NamespaceGiven, Settings, Source},
 };
+use crate::types::Prefix;
 
 /// Prints every setting; what `--config` takes, or JSON.
 pub(super) fn run(action: &args::Config, json: bool) -> Result<(), Failure> {
@@ -52,7 +53,14 @@ fn namespace(given: &NamespaceGiven) -> Value {
     if let Some(versions) = given.history {
         shown["history"] = json!(versions);
     }
+    if !given.local_only.is_empty() {
+        shown["local-only"] = json!(local_only(given));
+    }
     shown
+}
+
+fn local_only(given: &NamespaceGiven) -> Vec<&str> {
+    given.local_only.iter().map(Prefix::as_str).collect()
 }
 
 /// A namespace as the tables of the file.
@@ -65,6 +73,10 @@ fn show(given: &NamespaceGiven, origin: bool) -> Result<(), Failure> {
     with_origin(format!("[namespaces.\"{}\"]", given.name), &given.source)?;
     if let Some(versions) = given.history {
         output::line(&format!("history = {versions}"))?;
+    }
+    if !given.local_only.is_empty() {
+        // Texts look alike in JSON and TOML, but for DEL, which no key has.
+        output::line(&format!("local-only = {}", json!(local_only(given))))?;
     }
     if !given.strategies.is_empty() {
         output::line(&format!("[namespaces.\"{}\".strategies]", given.name))?;

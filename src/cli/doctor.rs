@@ -55,7 +55,8 @@ fn reset(doctor: &Doctor, json: bool) -> Result<ExitCode, Failure> {
             return Err(Failure::usage("--reset-and-resync asks first: give --yes where nobody can answer"));
         }
         output::say(&format!(
-            "The store in {path} is moved aside. What no peer holds is then not in the new one. Type `yes` to go on:"
+            "The store in {path} is moved aside. What no peer holds is then not in the new one, keys below local-only prefixes \
+             among it. Type `yes` to go on:"
         ));
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);

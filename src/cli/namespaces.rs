@@ -23,6 +23,8 @@ struct List {
 struct Row {
     name: String,
     keys: u64,
+    #[serde(default)]
+    local_only: Vec<String>,
 }
 
 /// Lists what the node carries, or has it join or leave a namespace.
@@ -52,8 +54,15 @@ fn list(client: &Client, json: bool) -> Result<(), Failure> {
         return print(&body);
     }
     let list: List = client.parse(&body)?;
-    let rows = list.namespaces.into_iter().map(|row| vec![row.name, row.keys.to_string()]);
-    output::line(&table(Some(&["NAMESPACE", "KEYS"]), rows.collect()))
+    let any_local = list.namespaces.iter().any(|row| !row.local_only.is_empty());
+    let row = |row: Row| {
+        let local: Vec<String> = row.local_only.iter().map(|prefix| format!("{prefix:?}")).collect();
+        let mut cells = vec![row.name, row.keys.to_string(), local.join(" ")];
+        cells.truncate(if any_local { 3 } else { 2 });
+        cells
+    };
+    let head: &[&str] = if any_local { &["NAMESPACE", "KEYS", "LOCAL-ONLY"] } else { &["NAMESPACE", "KEYS"] };
+    output::line(&table(Some(head), list.namespaces.into_iter().map(row).collect()))
 }
 
 fn tell(body: &[u8], json: bool, text: &str) -> Result<(), Failure> {

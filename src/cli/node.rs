@@ -16,6 +16,7 @@ use super::{
 use crate::{
     http,
     node::{Builder, Discovery, Node, StartError},
+    types::Namespace,
 };
 
 /// How long a node has to stop once it is asked to.
@@ -138,6 +139,8 @@ async fn start(settings: &Settings) -> Result<(Node, Option<TcpListener>), Failu
         .history(settings.history);
     let strategies = settings.strategies.iter().cloned();
     let builder = strategies.fold(builder, |builder, (prefix, strategy)| builder.strategy(prefix, strategy));
+    let local = settings.local_only.iter().cloned();
+    let builder = local.fold(builder, |builder, prefix| builder.local_only(Namespace::default(), prefix));
     let node = settings
         .namespaces
         .iter()
@@ -163,6 +166,8 @@ fn carrying(builder: Builder, given: &NamespaceGiven) -> Builder {
     let add = |builder: Builder, row: &StrategyGiven| {
         builder.strategy_in(name(), row.prefix.clone(), row.strategy.clone())
     };
+    let local = given.local_only.iter().cloned();
+    let builder = local.fold(builder, |builder, prefix| builder.local_only(name(), prefix));
     given.strategies.iter().fold(builder, add)
 }
 

@@ -28,6 +28,7 @@ fn rows(status: &Map<String, Value>) -> Vec<Vec<String>> {
         "epoch",
         "listen",
         "namespaces",
+        "local_only",
         "keys",
         "peers",
         "uptime",
@@ -56,6 +57,16 @@ fn texts(name: &str, value: &Value) -> Vec<String> {
         ("queues", Value::Object(queues)) => {
             queues.iter().map(|(name, queue)| one_queue(name, queue)).collect()
         }
+        ("local_only", Value::Object(namespaces)) => {
+            let row = |(name, prefixes): (&String, &Value)| {
+                let prefixes = prefixes.as_array().into_iter().flatten();
+                format!(
+                    "{name}: {}",
+                    prefixes.map(|prefix| format!("{:?}", plain(prefix))).collect::<Vec<_>>().join(" ")
+                )
+            };
+            namespaces.iter().map(row).collect()
+        }
         (_, Value::Array(items)) => items.iter().map(plain).collect(),
         _ => vec![plain(value)],
     }
@@ -77,6 +88,7 @@ mod tests {
         let Value::Object(status) = json!({
             "peer_id": "12D3",
             "listen": ["/ip4/127.0.0.1/tcp/1", "/ip4/10.0.0.1/tcp/1"],
+            "local_only": { "default": ["", "a b"] },
             "uptime": 125.5,
             "disk_bytes": 2048,
             "queues": { "writes": { "depth": 1, "max": 8, "shed": 0 } },
@@ -91,6 +103,7 @@ mod tests {
                 "peer_id 12D3",
                 "listen /ip4/127.0.0.1/tcp/1",
                 "listen /ip4/10.0.0.1/tcp/1",
+                "local_only default: \"\" \"a b\"",
                 "uptime 2m",
                 "disk_bytes 2.0 KiB",
                 "queues writes: 1 of 8, 0 refused",

@@ -41,7 +41,10 @@ pub(super) async fn get(State(app): State<App>, uri: Uri, headers: HeaderMap) ->
     // Before the value: so the value is at least as new as what the header says was seen.
     let mut frontier = space.frontier()?;
     let Some(entry) = space.get(key.clone()).await? else { return Err(no_such_key(&key)) };
-    frontier.0.insert(entry.dot);
+    // The number of a write that never leaves the node names another write, or none, to others.
+    if !entry.local_only {
+        frontier.0.insert(entry.dot);
+    }
     if matches.is_some_and(|condition| !condition.fits(Some(entry.etag.hash()), true)) {
         return Err(precondition());
     }

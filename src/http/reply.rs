@@ -87,6 +87,9 @@ pub(super) struct EntryView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<u64>,
     siblings: usize,
+    /// Said only where it is so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    local_only: bool,
 }
 
 impl<'a> EntryView<'a> {
@@ -115,6 +118,7 @@ impl<'a> EntryView<'a> {
             hlc: entry.hlc.to_string(),
             expires_at: entry.expires_at,
             siblings: entry.siblings,
+            local_only: entry.local_only,
         }
     }
 }
@@ -143,6 +147,7 @@ mod tests {
             expires_at: None,
             siblings: 1,
             etag: VersionHash([0xab; 32]).into(),
+            local_only: false,
         };
         let text = serde_json::to_string(&EntryView::whole(&entry)).expect("serialises");
         let origin = dot().origin;

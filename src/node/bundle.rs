@@ -76,7 +76,8 @@ impl From<StoreError> for ImportError {
 }
 
 impl Space {
-    /// What this node holds, deletes and earlier versions included, beyond what `since` names: as of now,
+    /// What this node holds, deletes and earlier versions included, beyond what `since` names, but for what is
+    /// local-only ([`Builder::local_only`](super::Builder::local_only)): as of now,
     /// while writes go on. For a whole backup `since` is empty; what was exported last ends with the frontier to
     /// go on from. The store keeps what is written meanwhile in memory until the stream is dropped: do not let
     /// it lie.

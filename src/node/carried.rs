@@ -1,13 +1,15 @@
 //! Which namespaces a node carries: they are joined and left while it runs.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::Node;
 use crate::{
-    actors::{membership::Membership, storage::StorageMsg},
+    actors::{membership::Membership, society::Society, storage::StorageMsg},
     storage::{Joining, StoreError},
-    types::{NAMESPACES_MAX, Namespace},
+    types::{Locals, NAMESPACES_MAX, Namespace},
 };
 
 /// A namespace carried by a node.
@@ -15,8 +17,10 @@ use crate::{
 pub struct Carried {
     /// Its name.
     pub name: Namespace,
-    /// Keys with a value.
+    /// Keys with a value, those that never leave the node among them.
     pub keys: u64,
+    /// The prefixes whose keys never leave the node ([`Builder::local_only`](super::Builder::local_only)).
+    pub local_only: Vec<String>,
 }
 
 /// A namespace could not be joined or left. Nothing was changed.
@@ -40,12 +44,28 @@ pub enum CarryError {
     Closed,
 }
 
+/// The local-only prefixes of each namespace that is carried and has some, in their order.
+pub(super) fn local_only(society: &Society) -> BTreeMap<Namespace, Vec<String>> {
+    let reader = society.reader();
+    let locals = society.settings.locals.iter().filter(|(name, _)| reader.carries(name));
+    let texts = |locals: &Locals| {
+        let mut texts: Vec<_> = locals.prefixes().map(|prefix| prefix.as_str().to_owned()).collect();
+        texts.sort();
+        texts
+    };
+    locals.map(|(name, locals)| (name.clone(), texts(locals))).collect()
+}
+
 impl Node {
     /// The namespaces that the node carries, by name.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Carried> {
         let reader = self.inner.society.reader();
-        let carried = |name: Namespace| Carried { keys: reader.keys(&name), name };
+        let mut locals = local_only(&self.inner.society);
+        let carried = |name: Namespace| {
+            let local_only = locals.remove(&name).unwrap_or_default();
+            Carried { keys: reader.keys(&name), name, local_only }
+        };
         reader.namespaces().into_iter().map(carried).collect()
     }
 
@@ -76,7 +96,7 @@ impl Node {
         }
     }
 
-    /// Carries `namespace` no more, here: its data is removed from this node, in small batches after this has
+    /// Carries `namespace` no more, here: its data, what is local-only included, is removed from this node, in small batches after this has
     /// returned, and stays at all others. What no other node has is gone. Reads, writes and watches of it end with
     /// an error. If this node has written to it, a new epoch begins. One that the configuration names
     /// ([`Builder::namespace`](super::Builder::namespace)) is joined again at the next start.

@@ -23,7 +23,7 @@ pub struct ChangesPage {
     pub changes: Vec<Changed>,
     /// Where to go on.
     pub cursor: Cursor,
-    /// Whether there is more already.
+    /// Whether there is more already, or may be.
     pub more: bool,
     /// The cursor was too old: deletes that it was not told of may have been forgotten. Scan, forget
     /// what the scan does not show, and go on from [`Self::cursor`], which was taken before.
@@ -56,27 +56,45 @@ impl Space {
         since: Option<Cursor>,
         limit: usize,
     ) -> Result<ChangesPage, WatchError> {
-        let society = &self.node.inner.society;
-        let begin = || Cursor::beginning(self.namespace.clone(), prefix.clone());
-        let cursor = since.unwrap_or_else(begin).adopt(&self.namespace, &prefix, society.node)?;
-        let mut follower = Follower::new(self.namespace.clone(), prefix, cursor);
-        let limit = PageLimit { count: limit.clamp(1, CHANGES_LIMIT_MAX), bytes: PAGE_BYTES_MAX };
-        let mut changes = Vec::new();
-        for look in 1.. {
+        let (mut shared, mut local) = self.followers(&prefix, since)?;
+        let limit = limit.clamp(1, CHANGES_LIMIT_MAX);
+        let (mut changes, mut page) = (Vec::new(), Page::Nothing);
+        for follower in [Some(&mut shared), local.as_mut()].into_iter().flatten() {
+            // What is left is told by the next page.
+            if page == Page::Part || page == Page::Reset || changes.len() >= limit {
+                page = if page == Page::Reset { page } else { Page::Part };
+                break;
+            }
+            page = self.page(follower, limit, &mut changes).await?;
+        }
+        let cursor = Self::cursor_of(&shared, local.as_ref(), self.society().node);
+        Ok(ChangesPage { changes, cursor, more: page == Page::Part, reset: page == Page::Reset })
+    }
+
+    /// Adds to `changes`, up to `limit` in all, what `follower` is told.
+    async fn page(
+        &self,
+        follower: &mut Follower,
+        limit: usize,
+        changes: &mut Vec<Changed>,
+    ) -> Result<Page, ReadError> {
+        let (society, before) = (self.society(), changes.len());
+        let size = |change: &Changed| change.value.as_ref().map_or(0, |value| value.bytes.len());
+        let told: usize = changes.iter().map(size).sum();
+        let limit = PageLimit { count: limit - before, bytes: PAGE_BYTES_MAX.saturating_sub(told).max(1) };
+        let mut page = Page::Nothing;
+        for _ in 0..LOOKS_MAX {
             let reader = self.open_reader()?;
             let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
-            let now = society.clock.wall_ms();
-            let page = follower.page(&reader.view(), me, now, limit).map_err(ReadError::from)?;
+            page = follower.page(&reader.view(), me, society.clock.wall_ms(), limit)?;
             while let Some(change) = follower.next(&reader)? {
                 changes.push(change);
             }
-            let more = page == Page::Part;
-            if !more || !changes.is_empty() || look == LOOKS_MAX {
-                let reset = page == Page::Reset;
-                return Ok(ChangesPage { changes, cursor: follower.cursor, more, reset });
+            if page != Page::Part || changes.len() > before {
+                break;
             }
             tokio::task::yield_now().await;
         }
-        unreachable!("it looks a number of times")
+        Ok(page)
     }
 }

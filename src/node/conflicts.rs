@@ -121,7 +121,7 @@ impl Space {
         let strategies = view.strategies(&self.namespace);
         let mut page = ConflictPage { conflicts: Vec::new(), next: None };
         let (mut bytes, mut last) = (0, None);
-        for (count, pair) in view.readings(&self.namespace, prefix, after, false).enumerate() {
+        for (count, pair) in self.readings(&view, prefix, after, false).enumerate() {
             let full = page.conflicts.len() >= limit.max(1) || bytes >= CONFLICT_BYTES_MAX;
             if full || count >= CONFLICT_RECORDS_MAX {
                 page.next = last;
@@ -149,8 +149,8 @@ impl Space {
     #[expect(clippy::unused_async, reason = "as all reads")]
     pub async fn explain(&self, key: &Key) -> Result<Option<Explanation>, ReadError> {
         let view = self.open_reader()?.view();
-        let Some(record) = view.record_of(&self.namespace, key)? else { return Ok(None) };
-        let dropped = view.dropped(&self.namespace, DROPPED_LOOKED_AT_MAX)?;
+        let Some(record) = view.record_of(self.home(key), key)? else { return Ok(None) };
+        let dropped = view.dropped(self.home(key), DROPPED_LOOKED_AT_MAX)?;
         let dropped: Vec<_> = dropped.into_iter().filter(|one| one.version.key == *key).collect();
         if record.siblings().is_empty() && dropped.is_empty() {
             return Ok(None);
@@ -202,7 +202,7 @@ impl Space {
         let Some(put) = version.put().filter(|put| put.payload.size() <= bytes_max) else { return Ok(None) };
         let bytes: Option<Bytes> = match &put.payload {
             Payload::Inline(bytes) => Some(bytes.clone()),
-            Payload::Blob { .. } => view.blob(&self.namespace, version.dot)?,
+            Payload::Blob { .. } => view.blob(self.home(&version.key), version.dot)?,
         };
         Ok(bytes.map(|bytes| Value::new(put.content_type.clone(), bytes)))
     }

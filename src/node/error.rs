@@ -127,6 +127,10 @@ pub enum StartError {
     /// A setting is wrong.
     #[error("{0}")]
     Config(String),
+    /// Keys stand below a prefix that becomes local-only, or is so no more
+    /// ([`Builder::local_only`](super::Builder::local_only)).
+    #[error("{0}")]
+    InTheWay(String),
     /// The network cannot be started.
     #[error("the network cannot be started: {0}")]
     Network(String),

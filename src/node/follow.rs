@@ -11,7 +11,7 @@ use crate::{
     conflict::{Payload, Put},
     report::Cursor,
     storage::{New, PageLimit, Reader, Sight, StoreError, View},
-    types::{Key, Namespace, Prefix, Value},
+    types::{Key, Locals, Namespace, Prefix, Value},
 };
 
 /// A change of what readers see under a key.
@@ -41,6 +41,17 @@ pub(super) enum Page {
     Reset,
 }
 
+/// What the cursor that a follower came with says of what it follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    /// All that there is to say.
+    Told,
+    /// Nothing, and yet the follower may have been told of it, by this node or with a scan.
+    Untold,
+    /// What was told lies elsewhere by now.
+    Outdated,
+}
+
 /// Somebody who follows changes.
 #[derive(Debug)]
 pub(super) struct Follower {
@@ -53,6 +64,9 @@ pub(super) struct Follower {
     began: Option<SeenSet>,
     items: VecDeque<New>,
     end: Option<End>,
+    past: Past,
+    /// What of the namespace is not shown here, for these keys are local-only: it counts as told.
+    hidden: Option<Locals>,
 }
 
 /// What a cursor accounts for beside what was told when a page was told to its end.
@@ -67,16 +81,60 @@ enum End {
 impl Follower {
     pub(super) fn new(namespace: Namespace, prefix: Prefix, cursor: Cursor) -> Self {
         let (ahead, items) = (SeenSet::new(), VecDeque::new());
-        Self { namespace, prefix, cursor, ahead, began: None, items, end: None }
+        let (began, end, past, hidden) = (None, None, Past::Told, None);
+        Self { namespace, prefix, cursor, ahead, began, items, end, past, hidden }
+    }
+
+    /// The same, of what nodes exchange: but for the keys that are local-only here.
+    pub(super) fn hiding(mut self, locals: &Locals) -> Self {
+        self.hidden = Some(locals.clone());
+        self
+    }
+
+    /// What it follows may have been told before, and its cursor does not say how much of it: all of it is told,
+    /// deletes included, and if some of these are forgotten it begins anew.
+    pub(super) fn untold(mut self) -> Self {
+        (self.past, self.began) = (Past::Untold, Some(SeenSet::new()));
+        self
+    }
+
+    /// What was told lies elsewhere by now: it begins anew.
+    pub(super) fn outdated(mut self) -> Self {
+        self.past = Past::Outdated;
+        self
+    }
+
+    /// Whether its cursor tells all that there is to say.
+    pub(super) fn is_told(&self) -> bool {
+        self.past == Past::Told
+    }
+
+    /// What it does not show.
+    pub(super) fn hidden(&self) -> Option<&Locals> {
+        self.hidden.as_ref()
+    }
+
+    fn hides(&self, key: &Key) -> bool {
+        self.hidden.as_ref().is_some_and(|hidden| hidden.holds(key))
+    }
+
+    /// Whether nothing is to be told of `item`, for its key is local-only: all but a delete of what was told before
+    /// that became so, unless something stands there since.
+    fn passes(&self, reader: &Reader, item: &New) -> Result<bool, StoreError> {
+        let Some(locals) = self.hidden.as_ref().filter(|locals| locals.holds(&item.key)) else {
+            return Ok(false);
+        };
+        if item.shown.is_some() {
+            return Ok(true);
+        }
+        let stands = reader.record(locals.companion(), &item.key)?;
+        Ok(stands.is_some_and(|record| record.siblings().iter().any(|sibling| sibling.put().is_some())))
     }
 
     /// Begins at `view`, as if all of it had been told.
     pub(super) fn begin_at(&mut self, view: &View) -> Result<(), StoreError> {
-        let frontier = view.seen(&self.namespace)?;
-        self.cursor = Cursor::beginning(self.namespace.clone(), self.prefix.clone());
-        self.cursor.replace(std::sync::Arc::new(frontier));
-        self.cursor.set_floors(view.floors(&self.namespace)?);
-        self.ahead = SeenSet::new();
+        self.cursor.begin_at(view.seen(&self.namespace)?, view.floors(&self.namespace)?);
+        (self.ahead, self.past) = (SeenSet::new(), Past::Told);
         Ok(())
     }
 
@@ -90,10 +148,16 @@ impl Follower {
         limit: PageLimit,
     ) -> Result<Page, StoreError> {
         let (frontier, floors) = (view.seen(&self.namespace)?, view.floors(&self.namespace)?);
-        if !self.cursor.reaches(&floors, me) {
+        let knows = match self.past {
+            Past::Told => self.cursor.reaches(&floors, me),
+            Past::Untold => floors.deletes.is_empty(),
+            Past::Outdated => false,
+        };
+        if !knows {
             self.begin_at(view)?;
             return Ok(Page::Reset);
         }
+        self.past = Past::Told;
         if self.cursor.is_beginning() && self.began.is_none() {
             self.began = Some(frontier.clone());
         }
@@ -127,7 +191,7 @@ impl Follower {
         while let Some(item) = self.items.pop_front() {
             let fresh = |began: &SeenSet| !item.dots.iter().all(|dot| began.contains(*dot));
             let takes_back = self.began.as_ref().is_none_or(fresh);
-            if item.shown.is_none() && !takes_back {
+            if (item.shown.is_none() && !takes_back) || self.passes(reader, &item)? {
                 self.cursor.insert(item.dots);
                 continue;
             }
@@ -153,7 +217,7 @@ impl Follower {
         let told = self.cursor.seen().contains(sight.dot);
         // Whoever was told more than is seen here may have to be told what is no news here.
         let matters = sight.news || !self.ahead.is_empty();
-        if if sight.again { !sight.news } else { told || !matters } {
+        if self.hides(&sight.key) || if sight.again { !sight.news } else { told || !matters } {
             self.cursor.insert([sight.dot]);
             return Ok(None);
         }

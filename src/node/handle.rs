@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     BatchOp, Builder, ConflictPage, ConnectError, Digest, Entry, Explanation, Health, NodeEvent, PeerInfo,
-    Queue, ReadError, Scan, ScanPage, Space, Status, SyncReport, WriteError, Written,
+    Queue, ReadError, Scan, ScanPage, Space, Status, SyncReport, WriteError, Written, carried,
 };
 use crate::{
     actors::{
@@ -282,6 +282,7 @@ impl Node {
             epoch: format!("{:016x}", society.epoch.load(Ordering::Relaxed)),
             listen: society.listen(),
             namespaces: reader.namespaces(),
+            local_only: carried::local_only(society),
             keys: reader.namespaces().iter().map(|namespace| reader.keys(namespace)).sum(),
             peers: society.peers.connected().len(),
             uptime: self.inner.started.elapsed().as_secs_f64(),

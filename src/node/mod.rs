@@ -1,6 +1,7 @@
 //! The public handle of a node, how one is built, and what it tells of itself.
 
 mod agreement;
+mod both;
 mod builder;
 mod bundle;
 mod carried;
@@ -9,11 +10,13 @@ mod conflicts;
 mod error;
 mod follow;
 mod handle;
+mod local_only;
 mod put_new;
 mod remote;
 mod resolving;
 mod space;
 mod start;
+mod tail;
 mod wait;
 mod watch;
 

@@ -12,7 +12,7 @@ use crate::{
         storage::{StorageMsg, WriteFailure, WriteRequest},
     },
     causality::{Dot, Hlc, SeenSet},
-    conflict::{Body, Etag, Payload, Put, Strategy, Version, Visible},
+    conflict::{Body, Etag, Payload, Put, Strategy, Visible},
     digest::Sum,
     replica::{Precondition, Refused},
     storage::{Dropped, Earlier, Found, Reader, Write},
@@ -63,12 +63,18 @@ pub struct Entry {
     pub siblings: usize,
     /// The name of the whole record, all its siblings.
     pub etag: Etag,
+    /// Whether the key never leaves the node ([`Builder::local_only`](super::Builder::local_only)).
+    pub local_only: bool,
 }
 
 impl Entry {
-    /// The writes that the record accounts for: whoever has seen this much has seen the value.
+    /// The writes that the record accounts for: whoever has seen this much has seen the value. Empty where the
+    /// key never leaves the node: there is nothing that another node could see.
     #[must_use]
     pub fn frontier(&self) -> Frontier {
+        if self.local_only {
+            return Frontier::default();
+        }
         let context = self.etag.context();
         let mut seen: SeenSet = context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
         seen.insert(self.dot);
@@ -85,7 +91,9 @@ pub struct Written {
     pub dot: Dot,
     /// Its stamp.
     pub hlc: Hlc,
-    /// The write and what it superseded: whoever has seen this much has seen the write.
+    /// The write and what it superseded: whoever has seen this much has seen the write. Empty where the key never
+    /// leaves the node: a wait for it is over at once, here, where it is to be read, and elsewhere, where it never
+    /// will.
     pub frontier: Frontier,
 }
 
@@ -388,7 +396,7 @@ impl Space {
             return Err(self.nobody_writes());
         }
         match written.await {
-            Ok(Ok(versions)) => Ok(versions.into_iter().map(written_of).collect()),
+            Ok(Ok(versions)) => Ok(versions.into_iter().map(|version| self.written_of(version)).collect()),
             Ok(Err(WriteFailure::Refused { index, refused })) => Err(match refused {
                 Refused::NothingThere => WriteError::NothingThere { index },
                 Refused::Precondition => WriteError::Precondition,
@@ -441,10 +449,11 @@ impl Space {
         let key = key.try_into().map_err(Into::into)?;
         let reader = self.open_reader()?;
         let now = self.society().clock.wall_ms();
-        let found = reader.get(&self.namespace, &key, now)?;
+        let found = reader.get(self.home(&key), &key, now)?;
         Ok(found.map(|Found { reading, value, dot, hlc, expires_at }| {
             let (size, siblings) = (value.bytes.len() as u64, reading.siblings().len());
-            Entry { key, value, size, dot, hlc, expires_at, siblings, etag: reading.into() }
+            let local_only = self.is_local_only(&key);
+            Entry { key, value, size, dot, hlc, expires_at, siblings, etag: reading.into(), local_only }
         }))
     }
 
@@ -485,7 +494,7 @@ impl Space {
         let mut page = ScanPage { entries: Vec::with_capacity(limit.min(SCAN_ENTRIES_FORESEEN)), next: None };
         let strategies = view.strategies(&self.namespace);
         let (mut bytes, now) = (0, self.society().clock.wall_ms());
-        for pair in view.readings(&self.namespace, &scan.prefix, scan.after.as_ref(), scan.reverse) {
+        for pair in self.readings(&view, &scan.prefix, scan.after.as_ref(), scan.reverse) {
             let (key, reading) = pair?;
             let Some(Visible { version, put }) = reading.visible(strategies.of(&key), now) else { continue };
             let size = put.payload.size();
@@ -498,12 +507,12 @@ impl Space {
             let value = match (&put.payload, shown) {
                 (_, false) => Bytes::new(),
                 (Payload::Inline(bytes), true) => bytes.clone(),
-                (Payload::Blob { .. }, true) => view.blob(&self.namespace, version.dot)?.unwrap_or_default(),
+                (Payload::Blob { .. }, true) => view.blob(self.home(&key), version.dot)?.unwrap_or_default(),
             };
             bytes += value.len() as u64;
             let value = Value::new(put.content_type.clone(), value);
             let (dot, hlc, expires_at) = (version.dot, version.hlc, version.expires_at());
-            let siblings = reading.siblings().len();
+            let (siblings, local_only) = (reading.siblings().len(), self.is_local_only(&key));
             page.entries.push(Entry {
                 key,
                 value,
@@ -513,6 +522,7 @@ impl Space {
                 expires_at,
                 siblings,
                 etag: reading.into(),
+                local_only,
             });
         }
         Ok(page)
@@ -554,7 +564,7 @@ impl Space {
     {
         let key = key.try_into().map_err(Into::into)?;
         let now = self.society().clock.wall_ms();
-        Ok(self.open_reader()?.view().history(&self.namespace, &key, now)?)
+        Ok(self.open_reader()?.view().history(self.home(&key), &key, now)?)
     }
 
     /// What this node held and a peer knew to be deleted or superseded, with whatever did it forgotten
@@ -569,7 +579,7 @@ impl Space {
     }
 
     /// What the node holds of this namespace, in one hash: two nodes with equal roots hold the same
-    /// data. Reads everything, and so asks nobody: a node whose disk takes no writes answers, too.
+    /// data. What never leaves a node is no part of it. Reads everything, and so asks nobody: a node whose disk takes no writes answers, too.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -622,10 +632,4 @@ fn write_bytes(write: &Write) -> usize {
         _ => 0,
     };
     write.key.as_bytes().len() + inline + write.blob.as_ref().map_or(0, Bytes::len)
-}
-
-fn written_of(version: Version) -> Written {
-    let mut seen: SeenSet = version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect();
-    seen.insert(version.dot);
-    Written { key: version.key, dot: version.dot, hlc: version.hlc, frontier: Frontier(seen) }
 }

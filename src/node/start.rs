@@ -23,7 +23,7 @@ use super::{
     Builder, Membership, Node, NodeEvent, StartError,
     builder::Keep,
     handle::{Inner, Parts},
-    resolving,
+    local_only, resolving,
 };
 use crate::{
     actors::{
@@ -235,6 +235,8 @@ fn society(
     clock_handle.observe(clock);
     let strategies = resolving::strategies(builder, &metrics, &events)?;
     reader.set_strategies(&strategies);
+    let locals = local_only::locals(builder)?;
+    local_only::nothing_in_the_way(&reader, &locals, builder.wall.now_ms())?;
     Ok(Society {
         node,
         settings: Settings {
@@ -250,6 +252,7 @@ fn society(
             peer_exchange: builder.peer_exchange,
             limits: builder.limits,
             strategies,
+            locals,
         },
         scope: Scope::new(Handle::current()),
         observer: builder.observer.clone(),

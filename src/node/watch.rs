@@ -1,48 +1,19 @@
 //! Following changes: what was missed first, then what happens, without a gap.
 
 use std::{
-    future::Future,
     pin::Pin,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use futures::{Stream, StreamExt};
 use thiserror::Error;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{self, Sleep},
-};
 
-use super::{
-    Changed, Cursor, CursorError, Node, ReadError, Space,
-    follow::{Follower, Page},
-    handle::Inner,
-};
-use crate::{
-    actors::{
-        WATCH_QUEUE_MAX,
-        society::Society,
-        storage::StorageMsg,
-        subscribers::{Line, Told},
-        watch::WatchMsg,
-    },
-    causality::Origin,
-    storage::{PageLimit, StoreError, View},
-    types::Prefix,
-};
+use super::{Changed, Cursor, CursorError, Node, ReadError, Space, handle::Inner, tail::Tail};
+use crate::{causality::NodeId, types::Prefix};
 
 /// The most subscribers of one node at once.
 pub const SUBSCRIBERS_MAX: usize = 65_536;
-/// So much of a backlog is read at once.
-const PAGE: PageLimit = PageLimit { count: 256, bytes: 1024 * 1024 };
-/// An actor that failed is there again after about this time.
-const RESTART_TIME: Duration = Duration::from_millis(100);
-
 /// From where on changes are followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchOptions {
@@ -94,6 +65,11 @@ pub enum WatchError {
 ///   `(hlc, dot)` where it was told of several: a node may hold a concurrent write that the one before
 ///   it had not heard of yet, and that loses.
 /// * A value that is repaired after damage on this node's disk may be told again.
+/// * Keys that are local-only here ([`Builder::local_only`](super::Builder::local_only)) are told as all others. A
+///   cursor says how far they were told, which no other node minds: it has other ones, and tells of all of them. Whoever
+///   comes from another node, or with a [`Frontier`](super::Frontier), is told of all that stand here, and
+///   [`WatchEvent::Reset`] where deletes of some were forgotten. What other nodes write below such a prefix counts as
+///   told. A watch of a prefix that touches none costs nothing more; one that does is two subscribers.
 ///
 /// ```
 /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -121,41 +97,16 @@ pub enum WatchError {
 pub struct Watch {
     /// Following keeps no node alive.
     node: Weak<Inner>,
-    follower: Follower,
-    stage: Stage,
-}
-
-#[derive(Debug)]
-enum Stage {
-    /// What was missed is told.
-    CatchingUp,
-    /// All of that was told; the writer is asked to tell the rest.
-    Joining(oneshot::Receiver<Result<View, StoreError>>, Tap),
-    /// What happens is told.
-    Following(Tap),
-    /// An actor is being started again.
-    Pausing(Pin<Box<Sleep>>),
-    /// Nothing comes any more.
-    Ended,
-}
-
-/// The near end of a line from the Watch actor.
-#[derive(Debug)]
-struct Tap {
-    id: u64,
-    told: mpsc::Receiver<Told>,
-    waiting: Arc<AtomicUsize>,
-    /// Whether anything ever came.
-    used: bool,
-    node: Weak<Inner>,
-}
-
-impl Drop for Tap {
-    fn drop(&mut self) {
-        if let Some(node) = self.node.upgrade() {
-            node.society.watch.cast(WatchMsg::Unsubscribe(self.id));
-        }
-    }
+    me: NodeId,
+    /// What nodes exchange.
+    shared: Tail,
+    /// What is local-only, where the prefix touches that.
+    local: Option<Tail>,
+    /// Where both stand, if there are two.
+    both: Option<Cursor>,
+    /// Whether the local-only keys are looked at first.
+    local_first: bool,
+    ended: bool,
 }
 
 impl Node {
@@ -182,25 +133,18 @@ impl Space {
             return Err(WatchError::TooMany);
         }
         let from_now = options.since.is_none() && !options.snapshot;
-        let cursor = match options.since {
-            Some(cursor) => cursor.adopt(&self.namespace, &prefix, society.node)?,
-            None => Cursor::beginning(self.namespace.clone(), prefix.clone()),
-        };
-        let follower = Follower::new(self.namespace.clone(), prefix, cursor);
+        let (shared, local) = self.followers(&prefix, options.since)?;
         let node = Arc::downgrade(&self.node.inner);
-        let mut watch = Watch { node, follower, stage: Stage::CatchingUp };
-        while from_now && matches!(watch.stage, Stage::CatchingUp) {
-            self.open_reader()?;
-            let (view, tap) = watch.ask(society);
-            match view.await {
-                Ok(view) => {
-                    watch.follower.begin_at(&view.map_err(ReadError::from)?).map_err(ReadError::from)?;
-                    watch.stage = Stage::Following(tap);
-                }
-                // The writer is just being started again, or the node ends.
-                Err(_) => time::sleep(RESTART_TIME).await,
+        let tail = |follower| Tail::new(Weak::clone(&node), follower);
+        let (mut shared, mut local) = (tail(shared), local.map(tail));
+        if from_now {
+            for tail in [Some(&mut shared), local.as_mut()].into_iter().flatten() {
+                tail.begin_now(society, || self.open_reader().map(drop)).await?;
             }
         }
+        let me = society.node;
+        let mut watch = Watch { node, me, shared, local, both: None, local_first: false, ended: false };
+        watch.note();
         Ok(watch)
     }
 }
@@ -210,7 +154,13 @@ impl Watch {
     /// clone.
     #[must_use]
     pub fn cursor(&self) -> &Cursor {
-        &self.follower.cursor
+        self.both.as_ref().unwrap_or(&self.shared.follower.cursor)
+    }
+
+    /// Notes where both stand.
+    fn note(&mut self) {
+        let shared = &self.shared.follower;
+        self.both = self.local.as_ref().map(|local| Space::cursor_of(shared, Some(&local.follower), self.me));
     }
 
     /// The next event; nothing when the node has ended, or after an error. Cancel-safe.
@@ -221,116 +171,24 @@ impl Watch {
     /// Asks to have the cursor brought up to date while nothing comes that concerns this follower. It is
     /// when the stream is polled next.
     pub fn refresh(&self) {
-        if let (Stage::Following(tap), Some(node)) = (&self.stage, self.node.upgrade()) {
-            node.society.watch.cast(WatchMsg::Mark(tap.id));
+        if let Some(node) = self.node.upgrade() {
+            [Some(&self.shared), self.local.as_ref()]
+                .into_iter()
+                .flatten()
+                .for_each(|tail| tail.refresh(&node.society));
         }
     }
 
-    fn ask(&self, society: &Society) -> (oneshot::Receiver<Result<View, StoreError>>, Tap) {
-        let (to, told) = mpsc::channel(WATCH_QUEUE_MAX);
-        let (id, waiting) = (society.next_subscriber.fetch_add(1, Ordering::Relaxed), Arc::default());
-        let line = Line { id, to, waiting: Arc::clone(&waiting) };
-        let (reply, view) = oneshot::channel();
-        let (namespace, prefix) = (self.follower.namespace.clone(), self.follower.prefix.clone());
-        society.storage.cast(StorageMsg::Watch { namespace, prefix, line, reply });
-        (view, Tap { id, told, waiting, used: false, node: self.node.clone() })
-    }
-
-    fn pause(&mut self) {
-        self.stage = Stage::Pausing(Box::pin(time::sleep(RESTART_TIME)));
-    }
-
-    /// One step: an event, or nothing yet.
-    fn step(&mut self, node: &Inner, cx: &mut Context<'_>) -> Poll<Result<Option<WatchEvent>, ReadError>> {
-        let society = &node.society;
-        let reader = society.reader();
-        if !society.ready.load(Ordering::SeqCst) {
-            self.stage = Stage::Ended;
-            return Poll::Ready(Err(ReadError::Closed));
-        }
-        if !reader.carries(&self.follower.namespace) {
-            return Poll::Ready(Err(ReadError::NoNamespace(self.follower.namespace.clone())));
-        }
-        if let Some(change) = self.follower.next(&reader)? {
-            return Poll::Ready(Ok(Some(WatchEvent::Change(change))));
-        }
-        let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
-        let now = society.clock.wall_ms();
-        match std::mem::replace(&mut self.stage, Stage::CatchingUp) {
-            Stage::CatchingUp => match self.follower.page(&reader.view(), me, now, PAGE)? {
-                Page::Reset => return Poll::Ready(Ok(Some(WatchEvent::Reset))),
-                Page::Nothing => {
-                    let (view, tap) = self.ask(society);
-                    self.stage = Stage::Joining(view, tap);
-                }
-                // Others get their turn: a page is read without waiting for anything.
-                Page::Part | Page::Last => {
-                    let Some(first) = self.follower.next(&reader)? else {
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    };
-                    return Poll::Ready(Ok(Some(WatchEvent::Change(first))));
-                }
-            },
-            Stage::Joining(mut view, tap) => match Pin::new(&mut view).poll(cx) {
-                Poll::Pending => {
-                    self.stage = Stage::Joining(view, tap);
-                    return Poll::Pending;
-                }
-                Poll::Ready(Err(_)) => self.pause(),
-                Poll::Ready(Ok(view)) => match self.follower.page(&view?, me, now, PAGE)? {
-                    Page::Reset => {
-                        self.stage = Stage::Following(tap);
-                        return Poll::Ready(Ok(Some(WatchEvent::Reset)));
-                    }
-                    Page::Nothing | Page::Last => self.stage = Stage::Following(tap),
-                    // More came meanwhile than can be told at once: catch up first.
-                    Page::Part => {}
-                },
-            },
-            Stage::Following(mut tap) => {
-                let told = tap.told.poll_recv(cx);
-                let lagged = matches!(told, Poll::Ready(None)) && tap.used;
-                match told {
-                    Poll::Ready(None) if !tap.used => self.pause(),
-                    Poll::Ready(None) => {}
-                    _ => self.stage = Stage::Following(tap),
-                }
-                if lagged {
-                    return Poll::Ready(Ok(Some(WatchEvent::Lagged)));
-                }
-                if let Some(told) = ready!(told) {
-                    return Poll::Ready(self.hear(&reader, told));
-                }
-            }
-            Stage::Pausing(mut sleep) => {
-                if sleep.as_mut().poll(cx).is_pending() {
-                    self.stage = Stage::Pausing(sleep);
-                    return Poll::Pending;
-                }
-            }
-            Stage::Ended => {
-                self.stage = Stage::Ended;
-                return Poll::Ready(Err(ReadError::Closed));
-            }
-        }
-        Poll::Ready(Ok(None))
-    }
-
-    fn hear(&mut self, reader: &crate::storage::Reader, told: Told) -> Result<Option<WatchEvent>, ReadError> {
-        let mut change = None;
-        if let Stage::Following(tap) = &mut self.stage {
-            tap.used = true;
-            let bytes = told.sight.as_ref().map_or(0, |sight| sight.size_hint());
-            tap.waiting.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        if let Some(sight) = &told.sight {
-            change = self.follower.hear(reader, sight)?;
-        }
-        if let Some(seen) = told.seen {
-            self.follower.heard(seen);
-        }
-        Ok(change.map(WatchEvent::Change))
+    /// What comes first of both, which take turns.
+    fn poll_event(&mut self, node: &Inner, cx: &mut Context<'_>) -> Poll<Result<WatchEvent, ReadError>> {
+        // A cursor that is noted shares what it holds, and that would be copied with each change.
+        self.both = None;
+        let Some(local) = &mut self.local else { return self.shared.poll_event(node, cx) };
+        let tails = if self.local_first { [local, &mut self.shared] } else { [&mut self.shared, local] };
+        let event = tails.into_iter().map(|tail| tail.poll_event(node, cx)).find(Poll::is_ready);
+        self.local_first ^= event.is_some();
+        self.note();
+        event.unwrap_or(Poll::Pending)
     }
 }
 
@@ -338,23 +196,9 @@ impl Stream for Watch {
     type Item = Result<WatchEvent, ReadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            let Some(node) = self.node.upgrade() else { return Poll::Ready(None) };
-            if matches!(self.stage, Stage::Ended) {
-                return Poll::Ready(None);
-            }
-            match ready!(self.step(&node, cx)) {
-                Ok(None) => {}
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
-                Err(ReadError::Closed) => {
-                    self.stage = Stage::Ended;
-                    return Poll::Ready(None);
-                }
-                Err(error) => {
-                    self.stage = Stage::Ended;
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
-        }
+        let Some(node) = self.node.upgrade().filter(|_| !self.ended) else { return Poll::Ready(None) };
+        let event = ready!(self.poll_event(&node, cx));
+        self.ended = event.is_err();
+        Poll::Ready(Some(event).filter(|event| !matches!(event, Err(ReadError::Closed))))
     }
 }

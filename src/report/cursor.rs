@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
+use self::local::LocalPart;
 use super::Frontier;
 use crate::{
     causality::{Dot, Floors, NodeId, Origin, SeenSet},
@@ -13,8 +14,12 @@ use crate::{
     wire,
 };
 
+mod local;
+
 /// A cursor begins so; base64url has no dots, so no frontier does.
 const HEAD: &str = "c1.";
+/// One that is of local-only keys of a node, too, begins so.
+const HEAD_WITH_LOCAL: &str = "c2.";
 /// So many bytes of a hash stand behind a cursor, to tell one that was cut or changed.
 const CHECK_BYTES: usize = 4;
 /// In the middle of a long backlog a cursor has a fragment for each run of changes told; when there are
@@ -28,7 +33,11 @@ pub const CURSOR_FRAGMENTS_MAX: usize = 4_096;
 /// [`Cursor::only_on`] matters: in the middle of a backlog of thousands of separate changes, a cursor is
 /// good on one node only.
 ///
-/// A [`Frontier`], such as one that a scan answered with, is a cursor, too: "all that was seen there".
+/// Where the node that gave it has local-only keys below the prefix, it says how far these were told, too. They
+/// are no other node's: there, that part means nothing, and the cursor is as good as without.
+///
+/// A [`Frontier`], such as one that a scan answered with, is a cursor, too: "all that was seen there". It says
+/// nothing of local-only keys: whoever goes on from it is told all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// Of which namespace; nothing where it was a frontier.
@@ -38,6 +47,7 @@ pub struct Cursor {
     /// The deletes that were forgotten before, as far as `seen` does not say so.
     floors: Floors,
     only_on: Option<Origin>,
+    local: Option<Arc<LocalPart>>,
 }
 
 /// A cursor cannot be followed here. Nothing was skipped: send the cursor as it was given, or scan and
@@ -90,7 +100,13 @@ impl Cursor {
             seen: Arc::default(),
             floors: Floors::new(),
             only_on: None,
+            local: None,
         }
+    }
+
+    /// Begins anew at `seen`, as if all of it had been told; what it says of local-only keys stays.
+    pub fn begin_at(&mut self, seen: SeenSet, floors: Floors) {
+        (self.seen, self.floors, self.only_on) = (Arc::new(seen), floors, None);
     }
 
     /// Whether nothing was told yet.
@@ -119,7 +135,7 @@ impl Cursor {
         if let Some(given) = self.namespace.take_if(|given| given != namespace) {
             return Err(CursorError::OtherNamespace { given, asked: namespace.clone() });
         }
-        if !includes(&self.prefix, prefix) {
+        if !self.prefix.includes(prefix) {
             let (given, asked) = (self.prefix.as_str().to_owned(), prefix.as_str().to_owned());
             return Err(CursorError::OtherPrefix { given, asked });
         }
@@ -190,10 +206,11 @@ impl Cursor {
     }
 }
 
-/// Whether all that `inner` selects is selected by `outer`.
-fn includes(outer: &Prefix, inner: &Prefix) -> bool {
-    let inner = inner.as_str();
-    outer.as_str().is_empty() || Key::new(inner).is_ok_and(|key| outer.selects(&key))
+/// Of the deletes that were forgotten, those that `seen` does not tell of.
+fn beyond(seen: &SeenSet, floors: &Floors) -> Floors {
+    let reached = |(origin, seq)| seen.get(&origin).is_some_and(|seqs| seqs.base() >= seq);
+    let deletes = if floors.deletes.iter().all(reached) { Floors::new() } else { floors.clone() }.deletes;
+    Floors { deletes, ..Floors::new() }
 }
 
 fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
@@ -209,28 +226,29 @@ impl From<Frontier> for Cursor {
             seen: Arc::new(frontier.0),
             floors: Floors::new(),
             only_on: None,
+            local: None,
         }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reached = self
-            .floors
-            .deletes
-            .iter()
-            .all(|(origin, seq)| self.seen.get(&origin).is_some_and(|seqs| seqs.base() >= seq));
-        let floors = if reached { Floors::new() } else { self.floors.clone() };
         let parts = Parts {
             namespace: self.namespace.clone(),
             prefix: Key::new(self.prefix.as_str()).ok(),
             seen: (*self.seen).clone(),
-            floors: Floors { deletes: floors.deletes, ..Floors::new() },
+            floors: beyond(&self.seen, &self.floors),
             only_on: self.only_on,
         };
-        let mut bytes = wire::encode(&parts).to_vec();
+        let (mut bytes, mut head) = (wire::encode(&parts).to_vec(), HEAD);
+        if let Some(local) = &self.local {
+            let floors = beyond(&local.seen, &local.floors);
+            let local = LocalPart { floors, ..(**local).clone() };
+            bytes = wire::encode(&(parts, local)).to_vec();
+            head = HEAD_WITH_LOCAL;
+        }
         bytes.extend(check(&bytes));
-        write!(f, "{HEAD}{}", URL_SAFE_NO_PAD.encode(bytes))
+        write!(f, "{head}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 }
 
@@ -239,11 +257,15 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let malformed = |why: &str| CursorError::Malformed(why.to_owned());
-        let Some(coded) = text.strip_prefix(HEAD) else {
-            let frontier = text.parse::<Frontier>();
-            return frontier
-                .map(Self::from)
-                .map_err(|error| malformed(&format!("this is no cursor ({error})")));
+        let (coded, with_local) = match (text.strip_prefix(HEAD), text.strip_prefix(HEAD_WITH_LOCAL)) {
+            (Some(coded), _) => (coded, false),
+            (None, Some(coded)) => (coded, true),
+            (None, None) => {
+                let frontier = text.parse::<Frontier>();
+                return frontier
+                    .map(Self::from)
+                    .map_err(|error| malformed(&format!("this is no cursor ({error})")));
+            }
         };
         let bytes = URL_SAFE_NO_PAD.decode(coded).map_err(|_| malformed("this cursor is not base64url"))?;
         let at = bytes.len().checked_sub(CHECK_BYTES).ok_or_else(|| malformed("this cursor was cut"))?;
@@ -251,11 +273,15 @@ impl FromStr for Cursor {
         if check(body) != sum {
             return Err(malformed("this cursor was cut or changed"));
         }
-        let parts: Parts =
-            wire::decode(body).map_err(|error| malformed(&format!("this is no cursor ({error})")))?;
+        let read = if with_local {
+            wire::decode::<(Parts, LocalPart)>(body).map(|(parts, local)| (parts, Some(Arc::new(local))))
+        } else {
+            wire::decode::<Parts>(body).map(|parts| (parts, None))
+        };
+        let (parts, local) = read.map_err(|error| malformed(&format!("this is no cursor ({error})")))?;
         let Parts { namespace, prefix, seen, floors, only_on } = parts;
         let prefix = prefix.map(Prefix::from).unwrap_or_default();
-        Ok(Self { namespace, prefix, seen: Arc::new(seen), floors, only_on })
+        Ok(Self { namespace, prefix, seen: Arc::new(seen), floors, only_on, local })
     }
 }
 
@@ -266,86 +292,4 @@ impl Serialize for Cursor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn origin(n: u8) -> Origin {
-        Origin { node: NodeId([n; 32]), epoch: 1 }
-    }
-
-    fn prefix(text: &str) -> Prefix {
-        Prefix::new(text).expect("lawful")
-    }
-
-    fn cursor(below: &str) -> Cursor {
-        let mut cursor = Cursor::beginning(Namespace::default(), prefix(below));
-        cursor.insert([Dot::new(origin(1), 1), Dot::new(origin(1), 3)]);
-        cursor
-    }
-
-    #[test]
-    fn a_cursor_reads_as_it_is_written_and_a_change_of_it_is_seen() {
-        let text = cursor("users").to_string();
-        assert_eq!(text.parse(), Ok(cursor("users")));
-        for at in HEAD.len()..text.len() {
-            let mut changed = text.clone().into_bytes();
-            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-            let changed = String::from_utf8(changed).expect("ASCII");
-            assert!(changed.parse::<Cursor>().is_err(), "{at}");
-            assert!(text[..at].parse::<Cursor>().is_err(), "{at}");
-        }
-        for garbage in ["c1.", "c1.AAAA", "c2.AAAA", "here", "?", "null"] {
-            assert!(garbage.parse::<Cursor>().is_err(), "{garbage}");
-        }
-    }
-
-    #[test]
-    fn a_frontier_is_a_cursor_of_everything() {
-        let frontier = Frontier(SeenSet::from_iter([Dot::new(origin(1), 1)]));
-        let cursor: Cursor = frontier.to_string().parse().expect("a cursor");
-        let adopted =
-            cursor.adopt(&Namespace::default(), &prefix("a"), NodeId([9; 32])).expect("of everything");
-        assert_eq!(adopted.seen(), &frontier.0);
-    }
-
-    #[test]
-    fn a_cursor_serves_its_own_namespace_and_prefix_and_what_lies_below() {
-        let me = NodeId([9; 32]);
-        let of = |below: &str| cursor("users/1").adopt(&Namespace::default(), &prefix(below), me);
-        assert!(of("users/1").is_ok() && of("users/1/name").is_ok());
-        for below in ["", "users", "users/2", "users/10"] {
-            assert!(matches!(of(below), Err(CursorError::OtherPrefix { .. })), "{below}");
-        }
-        let photos = Namespace::new("photos").expect("lawful");
-        let error = cursor("users/1").adopt(&photos, &prefix("users/1"), me).expect_err("another one");
-        assert!(matches!(error, CursorError::OtherNamespace { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_cursor_kept_to_one_node_is_good_there_and_in_that_life_only() {
-        let mut kept = cursor("");
-        kept.keep_to(origin(1), &SeenSet::new());
-        let here = |node| kept.clone().adopt(&Namespace::default(), &Prefix::all(), NodeId([node; 32]));
-        assert!(here(1).is_ok());
-        assert_eq!(here(2), Err(CursorError::OtherNode(NodeId([1; 32]))));
-        assert!(kept.reaches(&Floors::new(), origin(1)));
-        assert!(!kept.reaches(&Floors::new(), Origin { epoch: 2, ..origin(1) }));
-    }
-
-    #[test]
-    fn a_forgotten_delete_that_was_not_told_is_not_reached() {
-        let floors = |seq| {
-            let mut floors = Floors::new();
-            floors.deletes.insert(Dot::new(origin(1), seq));
-            floors
-        };
-        let mut cursor = cursor("");
-        assert!(cursor.reaches(&floors(1), origin(9)));
-        assert!(!cursor.reaches(&floors(3), origin(9)), "2 is missing, and may be a delete");
-        cursor.set_floors(floors(3));
-        assert!(cursor.reaches(&floors(3), origin(9)) && !cursor.reaches(&floors(4), origin(9)));
-        let read: Cursor = cursor.to_string().parse().expect("a cursor");
-        assert!(read.reaches(&floors(3), origin(9)));
-        assert!(Cursor::beginning(Namespace::default(), Prefix::all()).reaches(&floors(9), origin(9)));
-    }
-}
+mod tests;

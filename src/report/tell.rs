@@ -55,6 +55,8 @@ pub struct Status {
     pub listen: Vec<String>,
     /// The namespaces it carries.
     pub namespaces: Vec<Namespace>,
+    /// The prefixes whose keys never leave the node, of each namespace that has some.
+    pub local_only: BTreeMap<Namespace, Vec<String>>,
     /// Keys with a value, over all namespaces.
     pub keys: u64,
     /// Connected peers.

@@ -54,6 +54,8 @@ pub struct Examined {
 
 const RESET: &str = "run `tidings doctor --reset-and-resync`, or put back a copy";
 const HEALS: &str = "a node takes it out and fetches it from the peers";
+const NOBODY_HAS_IT: &str =
+    "a node takes it out; no other node has it: write it again from a copy of your own";
 const STRIKES: &str = "a node takes it out of the history of its key; nothing else is touched";
 const NEW_EPOCH: &str = "the next start begins a new epoch and fetches the rest from the peers";
 
@@ -192,8 +194,11 @@ fn look_at_account(store: &dyn Store, loaded: &Loaded, examined: &mut Examined) 
     for name in loaded.shared.names() {
         let lost = view.unaccounted(&name, &view.seen(&name)?)?;
         if !lost.is_empty() {
-            let what = format!("{} writes in {name} were seen and are neither held nor dead", lost.count());
-            examined.find("account", what, HEALS);
+            let local = name.is_companion();
+            let (which, cure) = if local { (" (local-only)", NOBODY_HAS_IT) } else { ("", HEALS) };
+            let (count, home) = (lost.count(), name.home());
+            let what = format!("{count} writes in {home}{which} were seen and are neither held nor dead");
+            examined.find("account", what, cure);
         }
     }
     look_at_digests(store, loaded, examined)

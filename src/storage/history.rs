@@ -61,7 +61,8 @@ impl Ledger {
         self.history_of = self
             .histories
             .iter()
-            .filter_map(|(name, versions)| Some((self.shared.space(name)?.no, *versions)))
+            .flat_map(|(name, versions)| [(name.clone(), versions), (name.companion(), versions)])
+            .filter_map(|(name, versions)| Some((self.shared.space(&name)?.no, *versions)))
             .collect();
     }
 

@@ -54,7 +54,7 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
     for pair in snapshot.range(&from, &to, false) {
         let (key, name) = pair?;
         let no = u16::from_be_bytes(tail(&key, 1)?);
-        let name = std::str::from_utf8(&name).ok().and_then(|text| Namespace::new(text).ok());
+        let name = std::str::from_utf8(&name).ok().and_then(|text| Namespace::stored(text).ok());
         let name = name.ok_or_else(|| damaged("a namespace has no lawful name"))?;
         let keys = number(snapshot.get(&super::ledger::keys_fact(no))?)?;
         counted_until.insert(no, number(snapshot.get(&super::expire::counted_fact(no))?)?);

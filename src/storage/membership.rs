@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{
     Batch, Durability, Ledger, Snapshot, StoreError, account, expire,
     layout::{self, NsNo},
-    ledger,
+    ledger, local_only,
     shared::SpaceState,
 };
 use crate::{
@@ -74,9 +74,9 @@ impl Ledger {
         let given = u64::from(self.next_namespace);
         batch.insert(given_fact(), Bytes::copy_from_slice(&given.to_le_bytes()));
         let space = SpaceState::new(no, SeenSet::new(), Floors::new(), 0);
-        space.set_strategies(strategies.of(name));
+        space.set_strategies(strategies.of(&name.home()));
         self.publish_root(&space);
-        self.history_of.extend(self.histories.get(name).map(|versions| (no, *versions)));
+        self.history_of.extend(self.histories.get(&name.home()).map(|versions| (no, *versions)));
         self.shared.add_space(name.clone(), space);
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Ledger {
         if self.shared.space(namespace).is_some() {
             return Ok(Joining::Carried);
         }
-        if self.shared.names().len() >= NAMESPACES_MAX {
+        if self.shared.exchanged().len() >= NAMESPACES_MAX {
             return Ok(Joining::Full);
         }
         let mut batch = Batch::new();
@@ -102,12 +102,15 @@ impl Ledger {
     /// would be given twice.
     #[must_use]
     pub fn has_written(&self, namespace: &Namespace) -> bool {
-        let Some(space) = self.shared.space(namespace) else { return false };
         let nothing = SeenSet::new();
-        account::given_by(&self.pens, &space.seen(), self.lost.get(&space.no).unwrap_or(&nothing)) > 0
+        let given = |space: &SpaceState| {
+            account::given_by(&self.pens, &space.seen(), self.lost.get(&space.no).unwrap_or(&nothing))
+        };
+        let spaces = [namespace.clone(), namespace.companion()];
+        spaces.iter().filter_map(|name| self.shared.space(name)).any(|space| given(&space) > 0)
     }
 
-    /// Carries `namespace` no more; false if it did not. What it held is removed by
+    /// Carries `namespace` no more, nor its companion; false if it did not. What they held is removed by
     /// [`clear_left`](Self::clear_left). The draft must be committed, and the life that
     /// [has written](Self::has_written) there be over.
     ///
@@ -117,31 +120,44 @@ impl Ledger {
     /// # Panics
     /// When the draft is not empty: callers see to it.
     pub fn leave(&mut self, namespace: &Namespace) -> Result<bool, StoreError> {
-        let Some(space) = self.shared.space(namespace) else { return Ok(false) };
+        if self.shared.space(namespace).is_none() {
+            return Ok(false);
+        }
         assert!(self.draft.is_empty(), "what is drafted may be of it");
-        let no = space.no;
+        let spaces = [namespace.clone(), namespace.companion()];
+        let leaving: Vec<_> =
+            spaces.iter().filter_map(|name| Some((name, self.shared.space(name)?.no))).collect();
+        // Both at once: a companion without its namespace would come back with it.
         let mut batch = Batch::new();
-        batch.remove(layout::namespace(no));
-        batch.insert(left_fact(no), Bytes::new());
+        for (_, no) in &leaving {
+            batch.remove(layout::namespace(*no));
+            batch.insert(left_fact(*no), Bytes::new());
+        }
         let given = u64::from(self.next_namespace);
         batch.insert(given_fact(), Bytes::copy_from_slice(&given.to_le_bytes()));
         self.store.commit(batch, Durability::Fsync)?;
-        self.shared.set_left(no, true);
-        self.shared.remove_space(namespace);
         // What was looked at for writes that were refused may be of it.
         self.draft = super::draft::Draft::default();
+        for (name, no) in leaving {
+            self.forget_space(name, no);
+        }
+        Ok(true)
+    }
+
+    fn forget_space(&mut self, name: &Namespace, no: NsNo) {
+        self.shared.set_left(no, true);
+        self.shared.remove_space(name);
         self.dead.remove(&no);
         self.lost.remove(&no);
         self.bases.remove(&no);
         self.counted_until.remove(&no);
         self.history_of.remove(&no);
         self.watches.retain(|_, watch| watch.ns != no);
-        self.found.retain(|(name, _)| name != namespace);
+        self.found.retain(|(of, _)| of != name);
         self.tally.leave(no);
         if let Some(recount) = &mut self.recount {
             recount.leave(no);
         }
-        Ok(true)
     }
 
     /// Removes some of what namespaces held that were left. True if there is more.
@@ -173,6 +189,7 @@ impl Ledger {
                 ledger::lost_fact(no),
                 ledger::keys_fact(no),
                 expire::counted_fact(no),
+                local_only::fact(no),
                 left_fact(no),
             ] {
                 batch.remove(fact);

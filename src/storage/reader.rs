@@ -48,9 +48,15 @@ impl Reader {
         Self::new(Arc::new(Memory::new()), Arc::default())
     }
 
-    /// The namespaces carried.
+    /// The namespaces carried, which is what nodes exchange: sessions, gossip, beacons and lists go by this.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Namespace> {
+        self.shared.exchanged()
+    }
+
+    /// These, and the companions that hold what never leaves the node: what is kept in order goes by this.
+    #[must_use]
+    pub(crate) fn spaces(&self) -> Vec<Namespace> {
         self.shared.names()
     }
 
@@ -77,10 +83,11 @@ impl Reader {
         self.shared.space(namespace).map_or_else(Strategy::default, |space| space.strategy(key).clone())
     }
 
-    /// How many keys have a value.
+    /// How many keys have a value, those among them that never leave the node.
     #[must_use]
     pub fn keys(&self, namespace: &Namespace) -> u64 {
-        self.shared.space(namespace).map_or(0, |space| space.keys())
+        let keys = |name: &Namespace| self.shared.space(name).map_or(0, |space| space.keys());
+        keys(namespace) + keys(&namespace.companion())
     }
 
     /// A number that rises whenever more has been seen.

@@ -184,7 +184,7 @@ impl Shared {
 
     pub(super) fn set_strategies(&self, strategies: &Strategies) {
         for (name, space) in &*self.spaces() {
-            space.set_strategies(strategies.of(name));
+            space.set_strategies(strategies.of(&name.home()));
         }
     }
 
@@ -192,8 +192,16 @@ impl Shared {
         self.spaces.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    /// All of them, companions too.
     pub(super) fn names(&self) -> Vec<Namespace> {
         self.spaces.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// Those that nodes exchange, and users know of: whatever leaves the node is of one of these.
+    pub(super) fn exchanged(&self) -> Vec<Namespace> {
+        let mut names = self.names();
+        names.retain(|name| !name.is_companion());
+        names
     }
 
     pub(super) fn add_space(&self, name: Namespace, space: SpaceState) {

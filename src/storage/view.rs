@@ -83,6 +83,11 @@ impl View {
         self.spaces.get(namespace).map(|space| space.no)
     }
 
+    /// The namespaces of that time, without companions.
+    pub(super) fn homes(&self) -> impl Iterator<Item = Namespace> {
+        self.spaces.keys().filter(|name| !name.is_companion()).cloned()
+    }
+
     pub(super) fn snapshot(&self) -> &dyn Snapshot {
         &*self.snapshot
     }

@@ -221,6 +221,12 @@ impl Prefix {
             None => false,
         }
     }
+
+    /// Whether all that `other` selects is selected by this one.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        self.0.is_none() || other.0.as_ref().is_some_and(|other| self.selects(other))
+    }
 }
 
 impl FromStr for Prefix {

@@ -7,6 +7,7 @@ mod by_prefix;
 mod content_type;
 mod key;
 mod limits;
+mod local_prefixes;
 mod namespace;
 mod uuid;
 mod value;
@@ -18,6 +19,7 @@ pub use limits::{
     BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, BLOB_BYTES_MAX, INLINE_BYTES_MAX, Limits, NAMESPACES_MAX,
     VALUE_BYTES_MAX,
 };
+pub use local_prefixes::{LOCAL_PREFIXES_MAX, LocalPrefixes, LocalPrefixesError, Locals};
 pub use namespace::{Namespace, NamespaceError};
 pub use uuid::Uuid;
 pub use value::Value;

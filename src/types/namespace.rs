@@ -1,4 +1,7 @@
 //! Namespaces keep unrelated data apart: separate keys, sequences and gossip topics.
+//!
+//! A namespace with local-only prefixes has a *companion*, which holds what is below them. Its name is none that
+//! anybody can write, send or read back: it is neither parsed, nor encoded, nor decoded.
 
 use std::{
     fmt,
@@ -6,7 +9,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use thiserror::Error;
 
 /// The name of a keyspace of its own: `[a-z0-9][a-z0-9._-]{0,63}`.
@@ -25,6 +28,9 @@ pub struct Namespace(Arc<str>);
 #[error("{0:?} is no namespace: use 1 to 64 of a-z, 0-9, `.`, `_`, `-`, the first a letter or digit")]
 pub struct NamespaceError(String);
 
+/// What the name of a companion ends with. No name that can be written has a colon.
+const COMPANION: &str = ":local-only";
+
 impl Namespace {
     /// Checks `text` and makes a namespace of it.
     ///
@@ -39,6 +45,29 @@ impl Namespace {
             [] => false,
         };
         if lawful { Ok(Self(text.into())) } else { Err(NamespaceError(text.chars().take(80).collect())) }
+    }
+
+    /// The name as a store keeps it, which may be that of a companion.
+    pub(crate) fn stored(text: &str) -> Result<Self, NamespaceError> {
+        match text.strip_suffix(COMPANION) {
+            Some(home) => Ok(Self::new(home)?.companion()),
+            None => Self::new(text),
+        }
+    }
+
+    /// Where the keys of this namespace lie that never leave the node.
+    pub(crate) fn companion(&self) -> Self {
+        Self(format!("{}{COMPANION}", self.home().0).into())
+    }
+
+    /// Whether this is where keys lie that never leave the node.
+    pub(crate) fn is_companion(&self) -> bool {
+        self.0.ends_with(COMPANION)
+    }
+
+    /// The namespace that users know this by.
+    pub(crate) fn home(&self) -> Self {
+        self.0.strip_suffix(COMPANION).map_or_else(|| self.clone(), |home| Self(home.into()))
     }
 
     /// The name as text.
@@ -72,6 +101,10 @@ impl fmt::Display for Namespace {
 
 impl Serialize for Namespace {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Whatever is encoded may leave the node: so no message can name what never does.
+        if self.is_companion() {
+            return Err(ser::Error::custom("what is local-only never leaves the node"));
+        }
         serializer.serialize_str(&self.0)
     }
 }
@@ -106,5 +139,22 @@ mod tests {
         for text in ["", "A", ".a", "-a", "a/b", "ä", &"x".repeat(65)] {
             assert!(Namespace::new(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_name_of_a_companion_is_kept_by_a_store_and_neither_written_nor_sent_nor_received() {
+        let birds = Namespace::new("birds").expect("lawful");
+        let companion = birds.companion();
+        assert_eq!(Namespace::stored(companion.as_str()), Ok(companion.clone()));
+        assert_eq!(Namespace::stored("birds"), Ok(birds.clone()));
+        assert!(Namespace::stored("Birds:local-only").is_err());
+        assert_eq!((companion.home(), birds.home()), (birds.clone(), birds.clone()));
+        assert!(companion.is_companion() && !birds.is_companion());
+        assert_eq!(companion.companion(), companion);
+        assert!(Namespace::new(companion.as_str()).is_err());
+        let text = serde_json::to_string(companion.as_str()).expect("a text");
+        assert!(serde_json::from_str::<Namespace>(&text).is_err());
+        assert!(serde_json::to_string(&companion).is_err());
+        assert!(bincode::serde::encode_to_vec(&companion, bincode::config::standard()).is_err());
     }
 }

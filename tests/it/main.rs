@@ -31,6 +31,11 @@ mod hostile;
 #[cfg(feature = "http")]
 mod http;
 mod lives;
+#[cfg(feature = "http")]
+mod local_http;
+mod local_keys;
+mod local_only;
+mod local_watch;
 mod mesh;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod namespaces;
@@ -49,6 +54,7 @@ mod spaces;
 mod stalls;
 mod strategies;
 mod support;
+mod tap;
 mod topologies;
 mod upkeep;
 mod watch;

@@ -154,7 +154,7 @@ async fn the_api_joins_lists_and_leaves() {
         let listed = ant.get("/v1/namespaces").await.expect(200).json();
         assert_eq!(
             listed,
-            json!({ "namespaces": [{ "name": "default", "keys": 0 }], "limit": NAMESPACES_MAX })
+            json!({ "namespaces": [{ "name": "default", "keys": 0, "local_only": [] }], "limit": NAMESPACES_MAX })
         );
         let joined = ant.post("/v1/namespaces", &json!({ "name": "birds" })).await.expect(201).json();
         assert_eq!(joined, json!({ "name": "birds", "joined": true }));
@@ -162,7 +162,7 @@ async fn the_api_joins_lists_and_leaves() {
         ant.put("/v1/kv/wren?ns=birds", b"small").await.expect(200);
         ant.get("/v1/kv/wren").await.refused(404, "no_such_key");
         let listed = ant.get("/v1/namespaces").await.expect(200).json();
-        assert_eq!(listed["namespaces"][0], json!({ "name": "birds", "keys": 1 }));
+        assert_eq!(listed["namespaces"][0], json!({ "name": "birds", "keys": 1, "local_only": [] }));
         ant.delete("/v1/namespaces/birds").await.expect(200);
         ant.get("/v1/kv/wren?ns=birds").await.refused(404, "no_such_namespace");
         ant.delete("/v1/namespaces/birds").await.refused(404, "no_such_namespace");

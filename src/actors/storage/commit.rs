@@ -80,15 +80,15 @@ impl StorageState {
     /// another thread, takes ten or more, which every hop of the news would come after.
     pub(super) fn tell(&mut self, waiting: Vec<Waiting>, changes: Vec<Change>, sights: Sights) {
         self.deadlines.note(&changes);
-        if let Some(observer) = &self.society.observer {
-            observer(&changes);
+        self.show(&changes);
+        let locals = &self.society.settings.locals;
+        let (mut units, mut writes) = (Vec::new(), 0);
+        for waiter in &waiting {
+            let Waiting::Write { namespace, versions, .. } = waiter else { continue };
+            writes += versions.len();
+            let leaves = |version: &&Version| locals.home(namespace, &version.key) == namespace;
+            units.push((namespace.clone(), versions.iter().filter(leaves).count()));
         }
-        let unit = |waiter: &Waiting| match waiter {
-            Waiting::Write { namespace, versions, .. } => Some((namespace.clone(), versions.len())),
-            Waiting::Merge { .. } | Waiting::Absorb(_) => None,
-        };
-        let units: Vec<_> = waiting.iter().filter_map(unit).collect();
-        let writes: usize = units.iter().map(|(_, count)| count).sum();
         self.society.metrics.writes.inc_by(writes as u64);
         if self.society.peers.any_connected() {
             self.announce(units, changes);
@@ -103,9 +103,21 @@ impl StorageState {
         self.tell_of_gaps();
     }
 
-    /// Has the local ones among `changes` announced: in order, they are the versions of the units.
+    /// Shows the observer what was committed, by the names that users know.
+    fn show(&self, changes: &[Change]) {
+        let Some(observer) = &self.society.observer else { return };
+        if changes.iter().all(|change| !change.namespace.is_companion()) {
+            return observer(changes);
+        }
+        let named = |change: &Change| Change { namespace: change.namespace.home(), ..change.clone() };
+        observer(&changes.iter().map(named).collect::<Vec<_>>());
+    }
+
+    /// Has the local ones among `changes` announced: in order, they are the versions of the units. What lies in a
+    /// companion is of no unit, and nobody is told of it.
     pub(super) fn announce(&mut self, units: Vec<(Namespace, usize)>, changes: Vec<Change>) {
-        let mut local = changes.into_iter().filter(|change| change.local).map(|change| change.version);
+        let leaves = |change: &Change| change.local && !change.namespace.is_companion();
+        let mut local = changes.into_iter().filter(leaves).map(|change| change.version);
         let mut announced: BTreeMap<Namespace, Vec<Vec<Version>>> = BTreeMap::new();
         for (namespace, count) in units {
             announced.entry(namespace).or_default().push(local.by_ref().take(count).collect());
@@ -113,7 +125,11 @@ impl StorageState {
         for (namespace, version) in std::mem::take(&mut self.rewritten) {
             announced.entry(namespace).or_default().push(vec![version]);
         }
-        for (namespace, groups) in announced {
+        for (namespace, mut groups) in announced {
+            groups.retain(|group| !group.is_empty());
+            if groups.is_empty() {
+                continue;
+            }
             self.society.mesh.cast(MeshMsg::Announce { namespace, groups });
         }
     }

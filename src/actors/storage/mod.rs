@@ -73,6 +73,8 @@ pub struct StorageState {
     durability: Durability,
     pub(super) gaps: BTreeSet<(NodeId, Namespace, Origin)>,
     learned: bool,
+    /// Whether somebody was told that peers write below what is local-only here.
+    told_of_shadowed: bool,
     has_twin: bool,
     /// Writes whose dots turned out to name other contents, made again.
     rewritten: Vec<(Namespace, Version)>,
@@ -100,6 +102,8 @@ impl Actor for Storage {
         for (namespace, versions) in &society.settings.histories {
             ledger.keep_history_in(namespace, *versions);
         }
+        // Before anything is asked of it, and before a peer is told anything.
+        ledger.keep_local(&society.settings.locals, &society.settings.strategies)?;
         society.clock.observe(clock);
         myself.cast(StorageMsg::Upkeep)?;
         society.watch.cast(WatchMsg::WriterRestarted);
@@ -117,6 +121,7 @@ impl Actor for Storage {
             operations_at_flush: 0,
             gaps: BTreeSet::new(),
             learned: false,
+            told_of_shadowed: false,
             has_twin: false,
             rewritten: Vec::new(),
             sweeps: BTreeMap::new(),

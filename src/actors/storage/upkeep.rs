@@ -33,7 +33,9 @@ impl StorageState {
         self.tell_found();
         let retention = u64::try_from(self.society.settings.delete_retention.as_millis()).unwrap_or(u64::MAX);
         let until = Hlc::from_millis(self.society.clock.wall_ms().saturating_sub(retention));
-        for namespace in self.ledger.reader().namespaces() {
+        for namespace in self.ledger.reader().spaces() {
+            // What was swept of the namespace before: records are compared with what is committed.
+            self.flush()?;
             let from = self.sweeps.remove(&namespace);
             let swept = self.ledger.forget(&namespace, until, from, SWEEP_RECORDS)?;
             self.society.metrics.forgotten.inc_by(swept.forgotten);

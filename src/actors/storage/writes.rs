@@ -13,6 +13,7 @@ use crate::{
     causality::{Dot, NodeId},
     conflict::{Body, Version},
     replica::Refused,
+    report::NodeEvent,
     storage::{Received, StoreError, Write},
     types::{Key, Namespace},
 };
@@ -52,9 +53,11 @@ impl StorageState {
         let mut versions = Vec::with_capacity(writes.len());
         for (index, write) in writes.into_iter().enumerate() {
             let clock = self.society.clock.clone();
-            match self.ledger.write(namespace, write, |superseded| {
-                clock.tick(superseded.iter().map(|version| version.hlc))
-            })? {
+            let home = self.society.settings.locals.home(namespace, &write.key);
+            match self
+                .ledger
+                .write(home, write, |superseded| clock.tick(superseded.iter().map(|version| version.hlc)))?
+            {
                 Ok(version) => versions.push(version),
                 // Only a single write may carry a precondition, so nothing is half done.
                 Err(refused) => return Ok(Err(WriteFailure::Refused { index, refused })),
@@ -72,6 +75,7 @@ impl StorageState {
     ) -> Result<Option<(usize, Refused)>, StoreError> {
         let mut left: BTreeMap<&Key, bool> = BTreeMap::new();
         for (index, write) in writes.iter().enumerate() {
+            let namespace = self.society.settings.locals.home(namespace, &write.key);
             if self.ledger.is_crowded(namespace, &write.key)? {
                 return Ok(Some((index, Refused::TooManyWriters)));
             }
@@ -133,6 +137,7 @@ impl StorageState {
             merged.needs_blobs = versions;
             return Ok(merged);
         }
+        self.look_for_shadowed(namespace, &versions);
         for version in versions {
             let (dot, hlc) = (version.dot, version.hlc);
             if self.ledger.writes_as(&dot.origin) && !self.ledger.is_seen(namespace, dot) {
@@ -180,6 +185,24 @@ impl StorageState {
         let fills = source == Source::Exchange && self.society.fills.is_filling(namespace);
         self.learned |= source != Source::Gossip && !fills && merged.fresh > 0;
         Ok(merged)
+    }
+
+    /// What peers wrote below a prefix that is local-only here is carried for the others, and nobody reads it here.
+    fn look_for_shadowed(&mut self, namespace: &Namespace, versions: &[Version]) {
+        let Some(locals) = self.society.settings.locals.of(namespace) else { return };
+        let shadowed =
+            |version: &&Version| locals.holds(&version.key) && !self.ledger.is_seen(namespace, version.dot);
+        let mut shadowed = versions.iter().filter(shadowed);
+        let Some(first) = shadowed.next() else { return };
+        self.society.metrics.shadowed.inc_by(1 + shadowed.count() as u64);
+        if !std::mem::replace(&mut self.told_of_shadowed, true) {
+            let text = format!(
+                "other nodes write below what is local-only here, first {} in {namespace}: that is carried for them and \
+                 not shown here; declare the prefix on them too, or rename it here",
+                first.key
+            );
+            self.society.tell(NodeEvent::Warning(text));
+        }
     }
 
     /// Rule 7: a write of this node whose dot names the content of a twin now is written again

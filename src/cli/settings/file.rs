@@ -94,6 +94,7 @@ fn hint(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Prefix;
 
     fn read(text: &str) -> Result<BTreeMap<&'static str, Given>, Failure> {
         parse(Path::new("t.toml"), text).map(|(settings, ..)| settings)
@@ -172,19 +173,20 @@ mod tests {
 
     #[test]
     fn namespaces_stand_in_tables_and_know_their_lines() {
-        let text = "[namespaces.birds]\nhistory = 3\n[namespaces.birds.strategies]\nnests = \"keep-all\"\n[namespaces.fish]\n";
+        let text = "[namespaces.birds]\nhistory = 3\nlocal-only = [\"drafts\", \"a/b\"]\n[namespaces.birds.strategies]\nnests = \"keep-all\"\n[namespaces.fish]\n";
         let (settings, strategies, namespaces) = parse(Path::new("t.toml"), text).expect("lawful");
         assert_eq!((settings.len(), strategies.len()), (0, 0));
         let shown = |one: &NamespaceGiven| {
             let rows: Vec<String> = one.strategies.iter().map(StrategyGiven::toml).collect();
-            (one.name.to_string(), one.history, rows.join(" "), one.source.to_string())
+            let local: Vec<_> = one.local_only.iter().map(Prefix::as_str).collect();
+            (one.name.to_string(), one.history, local.join(" "), rows.join(" "), one.source.to_string())
         };
         let shown: Vec<_> = namespaces.iter().map(shown).collect();
-        let row = |name: &str, history, rows: &str, source: &str| {
-            (name.to_owned(), history, rows.to_owned(), source.to_owned())
+        let row = |name: &str, history, local: &str, rows: &str, source: &str| {
+            (name.to_owned(), history, local.to_owned(), rows.to_owned(), source.to_owned())
         };
-        let birds = row("birds", Some(3), "\"nests\" = \"keep-all\"", "file t.toml:1");
-        assert_eq!(shown, [birds, row("fish", None, "", "file t.toml:5")]);
+        let birds = row("birds", Some(3), "drafts a/b", "\"nests\" = \"keep-all\"", "file t.toml:1");
+        assert_eq!(shown, [birds, row("fish", None, "", "", "file t.toml:6")]);
     }
 
     #[test]
@@ -193,6 +195,8 @@ mod tests {
             ("[namespaces.Birds]", 1, "\"Birds\": "),
             ("[namespaces.b]\nhistory = -1", 2, "b.history: write a number, 0 to 1000"),
             ("[namespaces.b]\nhistory = 1001", 2, "b.history: write a number, 0 to 1000"),
+            ("[namespaces.b]\nlocal-only = [1]", 2, "b.local-only: write a list of prefixes"),
+            ("[namespaces.b]\nlocal-only = [\"a//b\"]", 2, "\"a//b\" is no prefix of keys: "),
             ("[namespaces.b]\nx = 1", 2, "unknown field `x`"),
             ("[namespaces.b.strategies]\na = \"b\"", 2, "\"b\" is no strategy"),
             ("namespaces = 1", 1, "write tables such as [namespaces.birds]"),

@@ -198,6 +198,14 @@ pub(super) const KEYS: &[Key] = &[
         default: Some("10"),
     },
     Key {
+        name: "local-only",
+        variable: "TIDINGS_LOCAL_ONLY",
+        shape: Shape::Many,
+        hint: "PREFIX",
+        help: "Keys below this prefix of `default` never leave the node; may be repeated",
+        default: None,
+    },
+    Key {
         name: "log",
         variable: "TIDINGS_LOG",
         shape: Shape::One,

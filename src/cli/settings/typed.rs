@@ -37,6 +37,8 @@ pub(in crate::cli) struct Settings {
     pub(in crate::cli) sync_interval: Duration,
     pub(in crate::cli) delete_retention: Duration,
     pub(in crate::cli) history: usize,
+    /// What never leaves the node, of the namespace `default`.
+    pub(in crate::cli) local_only: Vec<Prefix>,
     /// How readers resolve concurrent versions, by prefix.
     pub(in crate::cli) strategies: Vec<(Prefix, Strategy)>,
     /// Namespaces that are carried, and what holds in them.
@@ -88,6 +90,7 @@ impl Settings {
             strategies: strategies(merged),
             delete_retention: *one::<humantime::Duration>(merged, "delete-retention")?,
             history: history(merged)?,
+            local_only: all(merged, "local-only")?,
             namespaces: merged.namespaces().to_vec(),
             log: text(merged, "log")?,
         })
