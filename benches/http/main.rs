@@ -17,10 +17,11 @@ mod shared;
 use std::{
     future::pending,
     net::SocketAddr,
+    ops::Range,
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Bytes, routing::get};
+use axum::{Router, body::Bytes, routing};
 use client::Client;
 use shared::{Table, Target, mixed, rate, setting};
 use tidings::{Node, http, storage::Durability};
@@ -62,18 +63,21 @@ async fn run(requests: usize, table: &mut Table) {
     let (listener, bare) = self::listener().await;
     servers.spawn(async move { axum::serve(listener, nothing()).await });
 
-    ask(ours, KEYS, put).await;
-    let sorts: [(&str, Request, f64); 2] = [("GET", read, 0.5), ("PUT", put, 0.3)];
+    let each = requests / ROUNDS;
+    let sorts: [(&str, Request, Target); 3] = [
+        ("PUT of a new key", |n| put(&path(n)), Target::AtLeast(0.3)),
+        ("GET", |n| get(&path(n % KEYS)), Target::AtLeast(0.5)),
+        ("PUT over what stands there", |n| put(&path(n % KEYS)), Target::None),
+    ];
     for (name, request, target) in sorts {
         let (mut by_us, mut by_it) = (Duration::ZERO, Duration::ZERO);
-        let each = requests / ROUNDS;
-        for _ in 0..ROUNDS {
-            by_us += ask(ours, each, request).await;
-            by_it += ask(bare, each, request).await;
+        for round in 0..ROUNDS {
+            let numbers = round * each..(round + 1) * each;
+            by_us += ask(ours, numbers.clone(), request).await;
+            by_it += ask(bare, numbers, request).await;
         }
         let rates = (rate(each * ROUNDS, by_us), rate(each * ROUNDS, by_it));
-        let what = format!("{name} beside an axum handler that does nothing");
-        table.ratio(&what, rates, "/s", Target::AtLeast(target));
+        table.ratio(&format!("{name}, beside an axum handler that does nothing"), rates, "/s", target);
     }
     servers.shutdown().await;
     node.close().await;
@@ -88,11 +92,12 @@ async fn listener() -> (TcpListener, SocketAddr) {
 /// It reads what it is sent, and answers what it always answers.
 fn nothing() -> Router {
     let answer = || async { Bytes::from_static(&VALUE) };
-    Router::new().route("/v1/kv/{*key}", get(answer).put(|_: Bytes| async { Bytes::from_static(&VALUE) }))
+    Router::new()
+        .route("/v1/kv/{*key}", routing::get(answer).put(|_: Bytes| async { Bytes::from_static(&VALUE) }))
 }
 
 /// Sends requests of these numbers over all connections; how long it took.
-async fn ask(server: SocketAddr, count: usize, request: Request) -> Duration {
+async fn ask(server: SocketAddr, numbers: Range<usize>, request: Request) -> Duration {
     let mut clients = JoinSet::new();
     for _ in 0..CONNECTIONS {
         clients.spawn(Client::connect(server));
@@ -101,8 +106,9 @@ async fn ask(server: SocketAddr, count: usize, request: Request) -> Duration {
     let started = Instant::now();
     let mut asking = JoinSet::new();
     for (at, mut client) in clients.into_iter().enumerate() {
+        let numbers = numbers.clone();
         asking.spawn(async move {
-            for n in (at..count).step_by(CONNECTIONS) {
+            for n in numbers.skip(at).step_by(CONNECTIONS) {
                 client.ask(&request(n)).await;
             }
         });
@@ -112,18 +118,17 @@ async fn ask(server: SocketAddr, count: usize, request: Request) -> Duration {
 }
 
 fn path(n: usize) -> String {
-    format!("/v1/kv/bench/{:016x}", mixed((n % KEYS) as u64))
+    format!("/v1/kv/bench/{:016x}", mixed(n as u64))
 }
 
-fn read(n: usize) -> String {
-    format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path(n))
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-fn put(n: usize) -> String {
+fn put(path: &str) -> String {
     let value = str::from_utf8(&VALUE).unwrap();
     format!(
-        "PUT {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{value}",
-        path(n),
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{value}",
         VALUE.len(),
     )
 }

@@ -80,10 +80,11 @@ impl Ledger {
         assert!(self.draft.is_empty(), "deadlines are read as committed");
         let space = self.space(namespace);
         let before = self.counted_until.get(&space.no).copied().unwrap_or(0);
-        let from = layout::deadline(space.no, 0, 0, 0);
+        // None is listed that was gone through; what is gone still lies in the way until the store compacts.
+        let from = layout::deadline(space.no, before.saturating_add(1), 0, 0);
         let snapshot = self.store.snapshot();
         let (mut keys, mut gone, mut until, mut next) = (BTreeSet::new(), Vec::new(), before, None);
-        for pair in snapshot.range(&from, &layout::after(&from[..3]), false) {
+        for pair in snapshot.range(&from, &layout::after(&layout::deadline(space.no, 0, 0, 0)[..3]), false) {
             let (at, key) = pair?;
             let deadline = layout::deadline_of(&at);
             // All of one deadline are counted together.

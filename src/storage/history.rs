@@ -4,10 +4,10 @@
 //! superseded. Of all that came to a store and was superseded there, the greatest are kept, by stamp, origin,
 //! sequence: so replicas to which the same came keep the same, in whatever order it did.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::{
-    Ledger, Snapshot, StoreError, View,
+    Ledger, StoreError, View,
     draft::Place,
     kept::{self, Rank},
     layout,
@@ -16,7 +16,7 @@ use super::{
     stored,
 };
 use crate::{
-    causality::Dot,
+    causality::{Dot, Origin},
     conflict::{Payload, Version},
     types::{Key, Namespace, Value},
 };
@@ -174,6 +174,29 @@ impl View {
         Ok(versions)
     }
 
+    /// The sequence of the first kept version of `origin` from `first` to `last`.
+    ///
+    /// Of keys that are written again and again nearly all that was kept is gone again, and what is gone still lies
+    /// in the store's way until it compacts: it is passed over once in each view, not once in each page.
+    pub(super) fn first_kept(
+        &self,
+        ns: NsNo,
+        origin: &Origin,
+        first: u64,
+        last: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut gaps = self.kept_gaps.lock().unwrap_or_else(PoisonError::into_inner);
+        let gap = gaps.entry((ns, *origin)).or_insert(first..first);
+        if !(gap.start <= first && first <= gap.end) {
+            *gap = first..first;
+        }
+        if gap.end <= last {
+            let next = self.entries(layout::kept, ns, origin, gap.end, last).next().transpose()?;
+            gap.end = next.map_or(Ok(last.saturating_add(1)), |(at, _)| super::view::seq_of(&at))?;
+        }
+        Ok(Some(gap.end).filter(|next| *next <= last))
+    }
+
     /// The kept version `dot`; nothing, with a warning, if it is damaged.
     fn kept(&self, ns: NsNo, dot: Dot) -> Result<Option<Version>, StoreError> {
         let Some(no) = self.shared().origins().number(&dot.origin) else { return Ok(None) };
@@ -195,11 +218,4 @@ impl View {
             }
         }
     }
-}
-
-/// Whether anything is kept of a namespace.
-pub(super) fn keeps_any(snapshot: &dyn Snapshot, ns: NsNo) -> Result<bool, StoreError> {
-    let from = layout::kept(ns, 0, 0);
-    let to = layout::after(&from[..3]);
-    Ok(snapshot.range(&from, &to, false).next().transpose()?.is_some())
 }

@@ -439,3 +439,23 @@ fn names_that_cannot_be_read_stop_no_writer_and_are_swept_up() {
         ant.audit();
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_first_kept_version_is_found_whatever_was_asked_for_before(
+        writes in vec(0..KEYS.len(), 1..60),
+        asked in vec((1..70_u64, 1..70_u64), 1..40),
+    ) {
+        let mut ant = Replica::new(1);
+        ant.ledger.keep_history(2);
+        writes.iter().for_each(|key| drop(ant.put(KEYS[*key], "a value")));
+        let kept: Vec<u64> = ant.lying(b'k').iter().map(|key| super::view::seq_of(key).unwrap()).collect();
+        let view = ant.ledger.reader().view();
+        for (first, last) in asked {
+            let naive = kept.iter().copied().find(|seq| (first..=last).contains(seq));
+            prop_assert_eq!(view.first_kept(0, &ant.origin, first, last).unwrap(), naive, "{}..={}", first, last);
+        }
+    }
+}

@@ -1,13 +1,17 @@
 //! A consistent view of a store: scans, and what an exchange sends.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 
 use super::{
     Pair, Snapshot, Store, StoreError,
     bases::Age,
-    chunks, dead_runs, history,
+    chunks, dead_runs,
     layout::{self, NsNo, OriginNo},
     load,
     reader::Found,
@@ -26,6 +30,8 @@ pub struct View {
     shared: Arc<Shared>,
     /// The namespaces of that time: one that is left meanwhile is whole here.
     spaces: Arc<Spaces>,
+    /// Of each origin, sequences from one on and up to another at which no version is kept.
+    pub(super) kept_gaps: Mutex<BTreeMap<(NsNo, Origin), Range<u64>>>,
     /// Bases that the snapshot may name are kept that long.
     _age: Arc<Age>,
 }
@@ -55,7 +61,7 @@ impl View {
         // What is left is removed after it is not listed any more, so what is listed now is whole before.
         let snapshot = store.snapshot();
         let spaces = shared.spaces();
-        Self { snapshot, shared, spaces, _age: age }
+        Self { snapshot, shared, spaces, kept_gaps: Mutex::default(), _age: age }
     }
 
     /// A view of a store that no node has open, or that nobody writes to meanwhile: what a node would
@@ -263,7 +269,6 @@ impl View {
         let mut page = VersionPage::default();
         let Some(space) = self.spaces.get(namespace) else { return Ok(page) };
         let mut bytes = 0;
-        let any_kept = history::keeps_any(&*self.snapshot, space.no)?;
         for (origin, seqs) in dots.iter() {
             if after.is_some_and(|after| *origin < after.origin) {
                 continue;
@@ -272,7 +277,8 @@ impl View {
             for (first, last) in seqs.iter() {
                 let first = first.max(behind + 1);
                 let held = self.entries(layout::dot, space.no, origin, first, last);
-                let kept = any_kept.then(|| self.entries(layout::kept, space.no, origin, first, last));
+                let kept = self.first_kept(space.no, origin, first, last)?;
+                let kept = kept.map(|first| self.entries(layout::kept, space.no, origin, first, last));
                 for pair in merged(held, kept) {
                     let (key, entry) = pair?;
                     let dot = Dot::new(*origin, seq_of(&key)?);
@@ -345,7 +351,7 @@ impl View {
     }
 
     /// What lies under the writes `first..=last` of `origin`, in their order; `at` gives the key of one.
-    fn entries<'a>(
+    pub(super) fn entries<'a>(
         &'a self,
         at: impl Fn(NsNo, OriginNo, u64) -> Bytes,
         ns: NsNo,
