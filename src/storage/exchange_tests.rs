@@ -383,6 +383,44 @@ fn ranges_cost_as_much_as_differs() {
     }
 }
 
+/// Forgets all deletes.
+pub(super) fn forget(replica: &mut Replica) {
+    replica.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 1_000).unwrap();
+    replica.commit(&mut Vec::new());
+}
+
+/// Two that held the same 120 keys, until each got keys of its own, deleted some of the other's, lost some of its
+/// own (those with an odd number unnoticed), and forgot its deletes or not. Whether it is the first is said first.
+pub(super) fn apart(
+    only: [usize; 2],
+    deleted: &[(bool, usize)],
+    lost: &[(bool, usize)],
+    forgets: (bool, bool),
+) -> (Replica, Replica) {
+    let (mut a, mut b) = pair(60);
+    fill(&mut a, "cat", only[0]);
+    fill(&mut b, "dog", only[1]);
+    for (at_a, n) in deleted {
+        if *at_a {
+            a.write(&format!("bat/{n}"), None)
+        } else {
+            b.write(&format!("ant/{n}"), None)
+        }
+        a.commit(&mut Vec::new());
+        b.commit(&mut Vec::new());
+    }
+    for (at_a, n) in lost {
+        let (replica, kind) = if *at_a { (&mut a, "ant") } else { (&mut b, "bat") };
+        lose(replica, &format!("{kind}/{n}"), n & 1 == 0);
+    }
+    for (replica, forgets) in [(&mut a, forgets.0), (&mut b, forgets.1)] {
+        if forgets {
+            forget(replica);
+        }
+    }
+    (a, b)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
@@ -395,23 +433,7 @@ proptest! {
         forget in any::<(bool, bool)>(),
         turns in vec(any::<bool>(), 0..200),
     ) {
-        let (mut a, mut b) = pair(60);
-        fill(&mut a, "cat", only_a);
-        fill(&mut b, "dog", only_b);
-        for (at_a, n) in deleted {
-            if at_a { a.write(&format!("bat/{n}"), None) } else { b.write(&format!("ant/{n}"), None) }
-            a.commit(&mut Vec::new());
-            b.commit(&mut Vec::new());
-        }
-        for (at_a, n) in lost {
-            if at_a { lose(&mut a, &format!("ant/{n}"), n & 1 == 0) } else { lose(&mut b, &format!("bat/{n}"), n & 1 == 0) }
-        }
-        for (replica, forget) in [(&mut a, forget.0), (&mut b, forget.1)] {
-            if forget {
-                replica.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 1_000).unwrap();
-                replica.commit(&mut Vec::new());
-            }
-        }
+        let (mut a, mut b) = apart([only_a, only_b], &deleted, &lost, forget);
         exchange(&mut a, &mut b, &turns);
         exchange(&mut a, &mut b, &[]);
         prop_assert_eq!(root(&a), root(&b));

@@ -3,11 +3,11 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    exchange_tests::{exchange, exchange_going, fill, keys, lose, outcome, pair, root},
+    exchange_tests::{apart, exchange, exchange_going, fill, forget, keys, lose, outcome, pair, root},
     ledger_tests::{Replica, ns},
 };
 use crate::{
-    causality::{Floors, Hlc, SeenSet},
+    causality::{Floors, SeenSet},
     reconcile::{Effect, Exchange, Input, Outcome, Violation},
     wire::{ExchangeFrame, Items, Page, Way},
 };
@@ -22,11 +22,6 @@ fn state(replica: &Replica) -> impl PartialEq + std::fmt::Debug + use<> {
 fn knows_all_of(taker: &Replica, giver: &Replica) -> bool {
     let seen = |replica: &Replica| replica.ledger.reader().view().seen(&ns()).unwrap();
     seen(taker).includes(&seen(giver))
-}
-
-fn forget(replica: &mut Replica) {
-    replica.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 1_000).unwrap();
-    replica.commit(&mut Vec::new());
 }
 
 #[test]
@@ -137,20 +132,7 @@ proptest! {
         takes in any::<bool>(),
         turns in vec(any::<bool>(), 0..200),
     ) {
-        let (mut a, mut b) = pair(60);
-        fill(&mut a, "cat", only_a);
-        fill(&mut b, "dog", only_b);
-        for (at_a, n) in deleted {
-            if at_a { a.write(&format!("bat/{n}"), None) } else { b.write(&format!("ant/{n}"), None) }
-            a.commit(&mut Vec::new());
-            b.commit(&mut Vec::new());
-        }
-        for (at_a, n) in lost {
-            let noticed = n & 1 == 0;
-            if at_a { lose(&mut a, &format!("ant/{n}"), noticed) } else { lose(&mut b, &format!("bat/{n}"), noticed) }
-        }
-        if forgets.0 { forget(&mut a) }
-        if forgets.1 { forget(&mut b) }
+        let (mut a, mut b) = apart([only_a, only_b], &deleted, &lost, forgets);
         let way = if takes { Way::Take } else { Way::Give };
         let before = if takes { state(&b) } else { state(&a) };
         let ends = exchange_going(way, &mut a, &mut b, &turns);

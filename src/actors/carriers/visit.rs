@@ -37,6 +37,8 @@ const BUSY_TRY_AGAIN: [Duration; 4] = [
     Duration::from_millis(800),
     Duration::from_millis(1_600),
 ];
+/// These times are shorter or longer by up to so much.
+const BUSY_JITTER_PERCENT: u32 = 25;
 /// An exchange that broke off and had got on is begun anew so often, in one visit.
 const GO_ON_MAX: u32 = 100;
 
@@ -127,7 +129,7 @@ async fn settle(
                 tracing::debug!(%peer, %namespace, error = report.error, "an exchange broke off and goes on");
             }
             End::Busy => match busy.next() {
-                Some(wait) => time::sleep(society.entropy.jittered(wait, 25)).await,
+                Some(wait) => time::sleep(society.entropy.jittered(wait, BUSY_JITTER_PERCENT)).await,
                 None => return report,
             },
             _ => return report,
