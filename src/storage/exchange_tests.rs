@@ -402,9 +402,9 @@ pub(super) fn apart(
     fill(&mut b, "dog", only[1]);
     for (at_a, n) in deleted {
         if *at_a {
-            a.write(&format!("bat/{n}"), None)
+            a.write(&format!("bat/{n}"), None);
         } else {
-            b.write(&format!("ant/{n}"), None)
+            b.write(&format!("ant/{n}"), None);
         }
         a.commit(&mut Vec::new());
         b.commit(&mut Vec::new());
