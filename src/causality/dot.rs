@@ -60,9 +60,16 @@ pub struct Origin {
     pub epoch: u64,
 }
 
+impl Origin {
+    /// As shown, by whoever has the text of its node at hand: to make that takes a microsecond or two.
+    pub(crate) fn shown_as(&self, node: &str) -> String {
+        format!("{node}.{:016x}", self.epoch)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:016x}", self.node, self.epoch)
+        f.write_str(&self.shown_as(&self.node.to_string()))
     }
 }
 

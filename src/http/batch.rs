@@ -62,7 +62,8 @@ fn answer(app: &App, written: &[Written]) -> Response {
     for one in written {
         frontier.0.union(&one.frontier.0);
     }
-    let mut response = json(&Results { results: written.iter().map(WrittenView::from).collect() });
+    let results = written.iter().map(|written| WrittenView::of(app, written)).collect();
+    let mut response = json(&Results { results });
     if !written.is_empty() {
         set_frontier(app, response.headers_mut(), &frontier);
     }

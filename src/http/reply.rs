@@ -31,7 +31,11 @@ pub(super) fn json(body: &impl Serialize) -> Response {
 /// Says what was seen. A frontier too long for a header becomes a token of this node, and
 /// `Tidings-Frontier-Scope` says so.
 pub(super) fn set_frontier(app: &App, headers: &mut HeaderMap, frontier: &Frontier) {
-    let text = frontier.to_string();
+    set_frontier_as(app, headers, frontier, frontier.to_string());
+}
+
+/// As [`set_frontier`], where the text of the frontier is at hand.
+fn set_frontier_as(app: &App, headers: &mut HeaderMap, frontier: &Frontier, text: String) {
     let long = text.len() > FRONTIER_BYTES_MAX;
     let text = if long { app.tokens.keep(app.node.id(), &text, frontier) } else { text };
     if long {
@@ -49,25 +53,27 @@ pub(super) struct WrittenView<'a> {
     origin: String,
     seq: u64,
     hlc: String,
-    frontier: &'a Frontier,
+    frontier: String,
 }
 
-impl<'a> From<&'a Written> for WrittenView<'a> {
-    fn from(written: &'a Written) -> Self {
+impl<'a> WrittenView<'a> {
+    pub(super) fn of(app: &App, written: &'a Written) -> Self {
         Self {
             key: written.key.as_str(),
-            origin: written.dot.origin.to_string(),
+            // Whatever is written through a node is written by it.
+            origin: written.dot.origin.shown_as(&app.id),
             seq: written.dot.seq,
             hlc: written.hlc.to_string(),
-            frontier: &written.frontier,
+            frontier: written.frontier.to_string(),
         }
     }
 }
 
 /// The answer to a single write.
 pub(super) fn written(app: &App, written: &Written) -> Response {
-    let mut response = json(&WrittenView::from(written));
-    set_frontier(app, response.headers_mut(), &written.frontier);
+    let view = WrittenView::of(app, written);
+    let mut response = json(&view);
+    set_frontier_as(app, response.headers_mut(), &written.frontier, view.frontier);
     response
 }
 

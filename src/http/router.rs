@@ -1,6 +1,6 @@
 //! Which route does what.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use axum::{
     Router,
@@ -29,10 +29,15 @@ use super::{
 };
 use crate::node::{Cursor, Node};
 
-/// What every route has at hand.
+/// What every route has at hand: a handle, for axum clones it several times for each request.
 #[derive(Clone)]
-pub(super) struct App {
+pub(super) struct App(Arc<Parts>);
+
+/// What a handle leads to.
+pub(super) struct Parts {
     pub(super) node: Node,
+    /// The node's id as text, which takes a microsecond or two to make.
+    pub(super) id: String,
     /// Turns of bodies that are large.
     pub(super) large: Arc<Semaphore>,
     /// Turns of bundles, written or read.
@@ -43,6 +48,14 @@ pub(super) struct App {
     pub(super) cursors: Arc<Tokens<Cursor>>,
     /// Turns of answers that do not end.
     pub(super) streams: Arc<Semaphore>,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 /// The routes of a node, for requests to `localhost` and loopback addresses only. They can be nested
@@ -69,14 +82,15 @@ pub fn router_for(node: Node, hosts: Hosts) -> Router {
 
 /// As [`router()`], for requests to `hosts` that bear one of `tokens`, where there are any.
 pub fn router_with(node: Node, hosts: Hosts, tokens: Option<BearerTokens>) -> Router {
-    let app = App {
+    let app = App(Arc::new(Parts {
+        id: node.id().to_string(),
         node: node.clone(),
         large: Arc::new(Semaphore::new(body::LARGE_BODIES_MAX)),
         bundles: Arc::new(Semaphore::new(bundle::BUNDLES_MAX)),
         tokens: Arc::default(),
         cursors: Arc::default(),
         streams: Arc::new(Semaphore::new(follow::STREAMS_MAX)),
-    };
+    }));
     let mut routes = quick().merge(slow()).merge(endless()).merge(streams()).with_state(app);
     if node.asks() {
         routes = routes.layer(from_fn_with_state(node.clone(), authorize));
