@@ -10,7 +10,6 @@ use std::{
 use tempfile::TempDir;
 use tidings::{
     causality::{Dot, Hlc},
-    replica::Precondition,
     storage::{
         Durability, Ledger, Store, Write,
         fjall::{Fjall, FjallOptions},
@@ -46,13 +45,7 @@ impl Side {
     fn write(&mut self, keys: Range<usize>, stamp: u64) -> Duration {
         let writes: Vec<Write> = keys
             .map(|n| version(Dot::new(origin(1), n as u64 + 1)))
-            .map(|v| Write {
-                key: v.key,
-                body: v.body,
-                blob: None,
-                precondition: Precondition::None,
-                made_from: None,
-            })
+            .map(|v| Write::new(v.key, v.body))
             .collect();
         settle();
         let started = Instant::now();

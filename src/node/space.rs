@@ -332,7 +332,7 @@ impl Space {
                 let options = WriteOptions { ttl: Some(ttl), ..WriteOptions::default() };
                 self.prepare_put(index, key, value, options)
             }
-            BatchOp::Delete(key) => Ok(plain(key, Body::Delete, None)),
+            BatchOp::Delete(key) => Ok(Write::new(key, Body::Delete)),
         };
         self.write(operations.into_iter().enumerate().map(prepare).collect::<Result<_, _>>()?).await
     }
@@ -620,10 +620,6 @@ impl Space {
         let seen = self.open_reader()?.with_seen(&self.namespace, SeenSet::clone);
         Ok(Frontier(seen.unwrap_or_default()))
     }
-}
-
-fn plain(key: Key, body: Body, blob: Option<Bytes>) -> Write {
-    Write { key, body, blob, precondition: Precondition::None, made_from: None }
 }
 
 fn write_bytes(write: &Write) -> usize {

@@ -5,17 +5,11 @@
 
 use bytes::Bytes;
 
-use super::{Batch, Durability, Ledger, StoreError, issued::Count, layout::NsNo, shared::SpaceState};
+use super::{Batch, Durability, Ledger, StoreError, issued::Count, layout::NsNo};
 use crate::{
-    causality::{Intervals, Origin, SeenSet},
+    causality::{Origin, SeenSet},
     types::Namespace,
 };
-
-/// How many names `pens` have given: what was lost was given all the same.
-pub(super) fn given_by(pens: &[Origin], seen: &SeenSet, lost: &SeenSet) -> u64 {
-    let last = |set: &SeenSet, pen| set.get(pen).map_or(0, Intervals::max);
-    pens.iter().map(|pen| last(seen, pen).max(last(lost, pen))).sum()
-}
 
 impl Ledger {
     /// What was found to be lost since the last call: it has left the seen set.
@@ -27,12 +21,8 @@ impl Ledger {
     #[must_use]
     pub fn issued(&self) -> Count {
         let spaces = self.shared.names().into_iter().filter_map(|name| self.shared.space(&name));
-        let nothing = SeenSet::new();
-        let given = |space: &SpaceState| {
-            let (seen, lost) = (space.seen(), self.lost.get(&space.no).unwrap_or(&nothing));
-            given_by(&self.pens, &seen, lost)
-        };
-        Count { epoch: self.origin().epoch, writes: spaces.map(|space| given(&space)).sum() }
+        let given = spaces.map(|space| self.pens.given(&space, self.lost.get(&space.no)));
+        Count { epoch: self.origin().epoch, writes: given.sum() }
     }
 
     /// Once the digests are complete: takes what cannot be read out of the dot index, and what was lost

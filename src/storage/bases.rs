@@ -113,12 +113,13 @@ impl Ledger {
             return Some(base.clone());
         }
         let seen = space.seen();
-        let covers = floors.base_for(&self.me, &seen);
+        let me = self.me_in(space);
+        let covers = floors.base_for(&me, &seen);
         let capped = !floors
             .covered
             .iter()
             .chain(floors.deletes.iter())
-            .all(|(origin, seq)| origin == self.me || covers.get(&origin) >= seq);
+            .all(|(origin, seq)| origin == me || covers.get(&origin) >= seq);
         drop((seen, floors));
         let base = Base::new(Arc::new(covers));
         self.intern(&base);

@@ -87,9 +87,9 @@ impl Ledger {
 
     /// The origin of a write that was made from `made_from`: one that wrote nothing newer here, for its own
     /// past is superseded with it.
-    pub(super) fn pen(&self, at: Place, made_from: &Record) -> Result<Origin, Refused> {
+    pub(super) fn pen(&self, space: &SpaceState, at: Place, made_from: &Record) -> Result<Origin, Refused> {
         let written = |pen: &Origin| self.draft.records.get(at).map_or(0, |record| record.context().get(pen));
-        let free = self.pens.iter().find(|pen| written(pen) <= made_from.context().get(pen));
+        let free = self.pens.of_space(space).iter().find(|pen| written(pen) <= made_from.context().get(pen));
         free.copied().ok_or(Refused::TooManyBeside)
     }
 }

@@ -47,7 +47,7 @@ impl Ledger {
         let key = &record.siblings().first()?.key;
         let until = self.counted_until.get(&space.no).copied().unwrap_or(0);
         let shown = Seeing { space, now: until }.shown(key, record);
-        shown.filter(|shown| !self.told_gone.contains(&shown.version.dot))
+        shown.filter(|shown| !self.told_gone.contains(&(space.no, shown.version.dot)))
     }
 
     /// Takes note of what had expired when whoever watches was told of `record`, or came after its deadline: its
@@ -58,7 +58,7 @@ impl Ledger {
             let gone =
                 version.expires_at().is_some_and(|deadline| counted < deadline && deadline <= self.now);
             if gone && self.told_gone.len() < TOLD_GONE_MAX {
-                self.told_gone.insert(version.dot);
+                self.told_gone.insert((space.no, version.dot));
             }
         }
     }
@@ -110,7 +110,7 @@ impl Ledger {
                 self.draft.sights.extend(sight);
                 for sibling in record.siblings() {
                     if sibling.expires_at().is_some_and(|deadline| deadline <= until) {
-                        self.told_gone.remove(&sibling.dot);
+                        self.told_gone.remove(&(space.no, sibling.dot));
                     }
                 }
             }

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     causality::{Hlc, MAX_DRIFT},
-    conflict::{Body, Put, Record},
-    replica::{Precondition, Refused},
-    types::{Key, Prefix},
+    conflict::{Body, Payload, Put, Record},
+    replica::Refused,
+    types::{ContentType, Key, Namespace, Prefix},
 };
 
 const KEYS: [&str; 3] = ["ant", "bat", "cat"];
@@ -58,14 +58,7 @@ impl Replica {
 
     fn delete_at(&mut self, key: &str, now: u64) -> Result<(), Refused> {
         self.ledger.tell_time(now);
-        let precondition = Precondition::None;
-        let write = Write {
-            key: Key::new(key).unwrap(),
-            body: Body::Delete,
-            blob: None,
-            precondition,
-            made_from: None,
-        };
+        let write = Write::new(Key::new(key).unwrap(), Body::Delete);
         let clock = &mut self.clock;
         self.ledger
             .write(&ns(), write, |superseded| clock.tick(1_000, superseded.iter().map(|version| version.hlc)))
@@ -139,6 +132,28 @@ fn what_was_forgotten_before_it_was_counted_out_is_counted_out() {
     assert_eq!(ant.ledger.forget(&ns(), Hlc(u64::MAX >> 1), None, 10).unwrap().forgotten, 1);
     ant.commit(&mut Vec::new());
     assert_eq!((ant.keys(), ant.deadlines()), (0, 0));
+}
+
+/// Writes of two namespaces have the same names: each counts its own.
+#[test]
+fn what_nobody_has_to_be_told_of_one_namespace_is_told_of_another() {
+    let (mut ant, birds) = (Replica::new(1), Namespace::new("birds").unwrap());
+    let store = Arc::new(ant.store.clone());
+    ant.ledger = Ledger::open(store, ant.origin, &[ns(), birds.clone()]).unwrap().0;
+    ant.ledger.set_watched(true);
+    ant.ledger.tell_time(200);
+    // It was late as it came, so whoever follows was never told that it is there.
+    ant.store_until("egg", 100);
+    let put = Put { content_type: ContentType::text(), payload: Payload::Inline("an egg".into()) };
+    let write = Write::new(Key::new("egg").unwrap(), Body::Expiring { put, until: 300 });
+    let written = ant.ledger.write(&birds, write, |_| Hlc::from_millis(1)).unwrap().unwrap();
+    assert_eq!(ant.commit(&mut Vec::new()).keys.len(), 1);
+    assert!(ant.ledger.reader().with_seen(&ns(), |seen| seen.contains(written.dot)).unwrap(), "one name");
+    ant.ledger.tell_time(300);
+    ant.ledger.expire(&birds, 300, 10).unwrap();
+    let told = ant.commit(&mut Vec::new()).keys;
+    assert_eq!(told.len(), 1, "it is gone");
+    assert!(told[0].news && told[0].shown.is_none());
 }
 
 /// What somebody takes to be there.

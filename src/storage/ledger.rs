@@ -21,6 +21,7 @@ use super::{
     history::Kept,
     known::Known,
     layout::{self, NsNo, OriginNo},
+    pens::Pens,
     reader::Reader,
     settle::RangeWatch,
     shared::{Shared, SpaceState},
@@ -29,7 +30,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    causality::{DeadSet, Dot, Hlc, Intervals, Origin, PENS_MAX, SeenSet},
+    causality::{DeadSet, Dot, Hlc, Intervals, Origin, SeenSet},
     conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Etag, Record, Strategies, Strategy, Version},
     replica::{Precondition, Refused, Rules, plan_merge, plan_write},
     types::{Key, Namespace},
@@ -48,6 +49,14 @@ pub struct Write {
     pub precondition: Precondition,
     /// The record that it was made from; as it stands, if not given.
     pub made_from: Option<Etag>,
+}
+
+impl Write {
+    /// A write that nothing has to hold for, of what takes no more bytes than `body` has.
+    #[must_use]
+    pub const fn new(key: Key, body: Body) -> Self {
+        Self { key, body, blob: None, precondition: Precondition::None, made_from: None }
+    }
 }
 
 /// What became of a version that arrived.
@@ -109,15 +118,15 @@ pub struct Ledger {
     /// Up to which deadline expired values were taken out of the count of keys.
     pub(super) counted_until: BTreeMap<NsNo, u64>,
     /// Versions of which nobody has to be told that they expired; their deadlines were not gone through yet.
-    pub(super) told_gone: BTreeSet<Dot>,
+    pub(super) told_gone: BTreeSet<(NsNo, Dot)>,
     /// So many earlier versions of each key are kept.
     pub(super) history: usize,
     /// The same where a namespace has its own number, by name, …
     pub(super) histories: BTreeMap<Namespace, usize>,
     /// … and by number, of those that are carried.
     pub(super) history_of: BTreeMap<NsNo, usize>,
-    /// The origins of local writes, `me` first.
-    pub(super) pens: [Origin; PENS_MAX],
+    /// The origins of local writes.
+    pub(super) pens: Pens,
     pub(super) earlier: Earlier,
     /// The number of the namespace that is joined next.
     pub(super) next_namespace: NsNo,
@@ -192,7 +201,7 @@ impl Ledger {
             history: 0,
             histories: BTreeMap::new(),
             history_of: BTreeMap::new(),
-            pens: me.pens(),
+            pens: Pens::of(me),
             earlier: Earlier::default(),
             next_namespace: loaded.next_namespace,
             draft: Draft::default(),
@@ -240,16 +249,16 @@ impl Ledger {
         self.me
     }
 
-    /// Whether `origin` is one of those that this ledger writes as.
+    /// Whether `origin` is one of those that this ledger writes as, where nodes exchange it.
     #[must_use]
     pub fn writes_as(&self, origin: &Origin) -> bool {
-        self.pens.contains(origin)
+        self.pens.exchange_as(origin)
     }
 
     /// Writes as `me` from now on: a new epoch has begun (rule 7). The caller has made it durable.
     pub fn set_origin(&mut self, me: Origin) {
         self.me = me;
-        self.pens = me.pens();
+        self.pens = Pens::of(me);
         self.number(me);
     }
 
@@ -291,7 +300,7 @@ impl Ledger {
             Ok(made_from) => made_from,
             Err(refused) => return Ok(Err(refused)),
         };
-        let pen = made_from.as_ref().map_or(Ok(self.me), |record| self.pen(at, record));
+        let pen = made_from.as_ref().map_or_else(|| Ok(self.me_in(&space)), |record| self.pen(&space, at, record));
         let me = match pen {
             Ok(me) => me,
             Err(refused) => return Ok(Err(refused)),

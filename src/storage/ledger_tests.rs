@@ -69,13 +69,7 @@ impl Replica {
             }),
             None => Body::Delete,
         };
-        let write = Write {
-            key: Key::new(key).unwrap(),
-            body,
-            blob: None,
-            precondition: Precondition::None,
-            made_from: None,
-        };
+        let write = Write::new(Key::new(key).unwrap(), body);
         let clock = &mut self.clock;
         match self
             .ledger

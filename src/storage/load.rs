@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Snapshot, Store, StoreError, bases, chunks, dead_runs,
     layout::{self, NsNo, OriginNo},
+    pens::Pens,
     shared::{Origins, Shared, SpaceState},
 };
 use crate::{
@@ -29,10 +30,9 @@ pub(super) struct Loaded {
 impl Loaded {
     /// How many names `me` has given, in all namespaces together; those that were lost were given, too.
     pub(super) fn issued(&self, me: Origin) -> u64 {
-        let (pens, nothing) = (me.pens(), SeenSet::new());
+        let pens = Pens::of(me);
         let spaces = self.shared.names().into_iter().filter_map(|name| self.shared.space(&name));
-        let lost = |no: NsNo| self.lost.get(&no).unwrap_or(&nothing);
-        spaces.map(|space| super::account::given_by(&pens, &space.seen(), lost(space.no))).sum()
+        spaces.map(|space| pens.given(&space, self.lost.get(&space.no))).sum()
     }
 }
 
@@ -66,7 +66,8 @@ pub(super) fn load(store: &dyn Store) -> Result<Loaded, StoreError> {
         let floors = snapshot.get(&super::ledger::floors_fact(no))?;
         let floors = floors.map(|bytes| wire::decode_stored(&bytes)).transpose();
         let floors = floors.map_err(|error| damaged(&format!("the floors: {error}")))?.unwrap_or_default();
-        shared.add_space(name, SpaceState::new(no, seen.remove(&no).unwrap_or_default(), floors, keys));
+        let (local, seen) = (name.is_companion(), seen.remove(&no).unwrap_or_default());
+        shared.add_space(name, SpaceState::new(no, local, seen, floors, keys));
         next_namespace = next_namespace.max(no + 1);
     }
     for no in super::membership::left(&*snapshot)? {

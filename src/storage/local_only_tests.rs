@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
+    causality::Origin,
     conflict::{Body, Payload, Put},
-    replica::Precondition,
     storage::{
         Joining, Reader, Store, Write,
         ledger_tests::{Replica, ns},
@@ -41,13 +41,7 @@ fn put(replica: &mut Replica, space: &Namespace, key: &str, value: Option<&str>)
         content_type: ContentType::text(),
         payload: Payload::Inline(value.to_owned().into()),
     };
-    let write = Write {
-        key: Key::new(key).expect("lawful"),
-        body: value.map_or(Body::Delete, |value| Body::Put(put(value))),
-        blob: None,
-        precondition: Precondition::None,
-        made_from: None,
-    };
+    let write = Write::new(Key::new(key).expect("lawful"), value.map_or(Body::Delete, |value| Body::Put(put(value))));
     let clock = &mut replica.clock;
     let stamp = |seen: &[crate::conflict::Version]| clock.tick(NOW, seen.iter().map(|version| version.hlc));
     replica.ledger.write(space, write, stamp).expect("planned").expect("not refused");
@@ -85,6 +79,33 @@ fn a_companion_is_kept_over_restarts_and_is_on_no_list_of_what_is_exchanged() {
         assert_eq!(local, [Prefix::new("drafts").expect("lawful")]);
         reopen(&mut ant, &["drafts"]);
     }
+}
+
+#[test]
+fn a_write_that_never_leaves_has_a_name_that_no_other_write_has_and_names_are_counted_on_both_sides() {
+    let mut ant = opened(&["drafts"]);
+    put(&mut ant, &ns(), "users/1", Some("y"));
+    put(&mut ant, &ns().companion(), "drafts/1", Some("x"));
+    put(&mut ant, &ns().companion(), "drafts/2", Some("x"));
+    commit(&mut ant);
+    let of = |ant: &Replica, space: &Namespace| {
+        let seen = reader(ant).view().seen(space).expect("readable");
+        seen.iter().map(|(origin, seqs)| (*origin, seqs.count())).collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(of(&ant, &ns()), [(ant.origin, 1)]);
+        assert_eq!(of(&ant, &ns().companion()), [(ant.origin.aside(), 2)]);
+        assert_eq!(ant.ledger.issued().writes, 3);
+        let store = Arc::new(ant.store.clone());
+        assert_eq!(Ledger::peek(store, ant.origin).expect("readable").2, 3);
+        reopen(&mut ant, &["drafts"]);
+    }
+    // A new life has new names on both sides.
+    ant.ledger.set_origin(Origin { epoch: 9, ..ant.origin });
+    put(&mut ant, &ns().companion(), "drafts/3", Some("x"));
+    commit(&mut ant);
+    assert_eq!(of(&ant, &ns().companion()).len(), 2);
+    assert_eq!(ant.ledger.issued().writes, 1);
 }
 
 #[test]

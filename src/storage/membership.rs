@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::{
-    Batch, Durability, Ledger, Snapshot, StoreError, account, expire,
+    Batch, Durability, Ledger, Snapshot, StoreError, expire,
     layout::{self, NsNo},
     ledger, local_only,
     shared::SpaceState,
@@ -73,7 +73,7 @@ impl Ledger {
         batch.insert(layout::namespace(no), Bytes::copy_from_slice(name.as_str().as_bytes()));
         let given = u64::from(self.next_namespace);
         batch.insert(given_fact(), Bytes::copy_from_slice(&given.to_le_bytes()));
-        let space = SpaceState::new(no, SeenSet::new(), Floors::new(), 0);
+        let space = SpaceState::new(no, name.is_companion(), SeenSet::new(), Floors::new(), 0);
         space.set_strategies(strategies.of(&name.home()));
         self.publish_root(&space);
         self.history_of.extend(self.histories.get(&name.home()).map(|versions| (no, *versions)));
@@ -102,10 +102,7 @@ impl Ledger {
     /// would be given twice.
     #[must_use]
     pub fn has_written(&self, namespace: &Namespace) -> bool {
-        let nothing = SeenSet::new();
-        let given = |space: &SpaceState| {
-            account::given_by(&self.pens, &space.seen(), self.lost.get(&space.no).unwrap_or(&nothing))
-        };
+        let given = |space: &SpaceState| self.pens.given(space, self.lost.get(&space.no));
         let spaces = [namespace.clone(), namespace.companion()];
         spaces.iter().filter_map(|name| self.shared.space(name)).any(|space| given(&space) > 0)
     }

@@ -4,7 +4,6 @@ use super::*;
 use crate::{
     causality::{Hlc, NodeId, Origin},
     conflict::{Body, Payload, Put},
-    replica::Precondition,
     storage::{Store, View, Write, memory::Memory},
     types::{ContentType, Key, Prefix},
 };
@@ -23,7 +22,7 @@ fn put(ledger: &mut Ledger, namespace: &Namespace, key: &str, time: u64) {
     let payload = Payload::Inline(Bytes::copy_from_slice(key.as_bytes()));
     let body = Body::Put(Put { content_type: ContentType::text(), payload });
     let key = Key::new(key).expect("lawful");
-    let write = Write { key, body, blob: None, precondition: Precondition::None, made_from: None };
+    let write = Write::new(key, body);
     ledger.write(namespace, write, |_| Hlc::from_millis(time)).expect("readable").expect("taken");
 }
 

@@ -37,6 +37,7 @@ mod membership;
 pub mod memory;
 mod migrate;
 mod news;
+mod pens;
 mod plain;
 mod reader;
 mod receive;

@@ -19,7 +19,6 @@ use crate::{
     causality::{Dot, Floors, Hlc, Origin, SeenSet},
     conflict::{Body, Payload, Put, Record, Version},
     digest::Sum,
-    replica::Precondition,
     types::{ContentType, Key, Prefix},
 };
 
@@ -538,13 +537,7 @@ impl Replica {
         let payload = Payload::Inline(value.to_owned().into());
         let put = Put { content_type: ContentType::text(), payload };
         let body = Body::Expiring { put, until };
-        let write = Write {
-            key: Key::new(key).unwrap(),
-            body,
-            blob: None,
-            precondition: Precondition::None,
-            made_from: None,
-        };
+        let write = Write::new(Key::new(key).unwrap(), body);
         let clock = &mut self.clock;
         let written = self
             .ledger

@@ -57,6 +57,8 @@ impl Origins {
 #[derive(Debug)]
 pub(super) struct SpaceState {
     pub(super) no: NsNo,
+    /// Whether it is a companion: nodes do not exchange it.
+    pub(super) never_leaves: bool,
     seen: RwLock<SeenSet>,
     floors: RwLock<Floors>,
     keys: AtomicU64,
@@ -68,11 +70,12 @@ pub(super) struct SpaceState {
 }
 
 impl SpaceState {
-    pub(super) fn new(no: NsNo, seen: SeenSet, floors: Floors, keys: u64) -> Self {
+    pub(super) fn new(no: NsNo, never_leaves: bool, seen: SeenSet, floors: Floors, keys: u64) -> Self {
         // Each later revision adds a write at least, so none is given twice, over restarts neither.
         let revision = seen.count();
         Self {
             no,
+            never_leaves,
             seen: RwLock::new(seen),
             floors: RwLock::new(floors),
             keys: keys.into(),
