@@ -90,7 +90,8 @@ impl Ledger {
                 self.draft.batch.insert(layout::blob(space.no, no, dot.seq), bytes);
             }
             self.draft.record_bytes += inline_bytes(&version);
-            self.draft.changes.push(Change { namespace: namespace.clone(), version, local });
+            let (namespace, local_only) = (namespace.clone(), space.never_leaves);
+            self.draft.changes.push(Change { namespace, version, local, local_only });
         }
         let grown = self.draft.space(space);
         grown.fresh.insert(dot);

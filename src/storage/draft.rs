@@ -26,6 +26,8 @@ pub struct Change {
     pub version: Version,
     /// Whether it was written here.
     pub local: bool,
+    /// Whether it never leaves the node: then its dot is part of no frontier.
+    pub local_only: bool,
 }
 
 /// Changes that wait for one commit, and the state that reads in between must see.

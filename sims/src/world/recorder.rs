@@ -56,7 +56,8 @@ impl Recorder {
     /// A node committed this.
     pub fn applied(&self, node: NodeNo, changes: &[Change]) {
         let mut book = self.lock();
-        for change in changes {
+        // What never leaves its node is in no frontier, and nothing that nodes could agree on.
+        for change in changes.iter().filter(|change| !change.local_only) {
             let version = Seen::of(&change.version);
             book.shadow.apply(node, &version);
             book.put(What::Applied { node, local: change.local, version });

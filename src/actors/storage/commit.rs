@@ -106,7 +106,7 @@ impl StorageState {
     /// Shows the observer what was committed, by the names that users know.
     fn show(&self, changes: &[Change]) {
         let Some(observer) = &self.society.observer else { return };
-        if changes.iter().all(|change| !change.namespace.is_companion()) {
+        if changes.iter().all(|change| !change.local_only) {
             return observer(changes);
         }
         let named = |change: &Change| Change { namespace: change.namespace.home(), ..change.clone() };
@@ -116,7 +116,7 @@ impl StorageState {
     /// Has the local ones among `changes` announced: in order, they are the versions of the units. What lies in a
     /// companion is of no unit, and nobody is told of it.
     pub(super) fn announce(&mut self, units: Vec<(Namespace, usize)>, changes: Vec<Change>) {
-        let leaves = |change: &Change| change.local && !change.namespace.is_companion();
+        let leaves = |change: &Change| change.local && !change.local_only;
         let mut local = changes.into_iter().filter(leaves).map(|change| change.version);
         let mut announced: BTreeMap<Namespace, Vec<Vec<Version>>> = BTreeMap::new();
         for (namespace, count) in units {
