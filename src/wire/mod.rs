@@ -49,5 +49,6 @@ pub use link::{
 };
 pub use ranges::{
     CLAIMS_MAX, Claim, Claims, Descent, Items, Parts, RANGES_MAX, Range, RangeHeld, Verdict, Verdicts,
+    Wants,
 };
 pub use way::Way;
