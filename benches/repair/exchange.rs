@@ -177,11 +177,14 @@ impl<'a> End<'a> {
 }
 
 /// Carries one out. The first opens it, and the second says nothing before it heard the first.
-/// `nonces` decide which of them begins to compare ranges.
-pub fn run(a: &mut Replica, b: &mut Replica, nonces: (u64, u64)) -> Cost {
+/// Their nonces are made of `bits`.
+pub fn run(a: &mut Replica, b: &mut Replica, bits: u64) -> Cost {
     let mut cost = Cost::default();
     let started = Instant::now();
-    let mut ends = [End::new(a, nonces.0, &mut cost), End::new(b, nonces.1, &mut cost)];
+    let mut ends = [
+        End::new(a, Exchange::nonce(bits, true), &mut cost),
+        End::new(b, Exchange::nonce(bits, false), &mut cost),
+    ];
     cost.took = started.elapsed();
     let mut flights = [Vec::new(), std::mem::take(&mut ends[0].out)];
     let mut compared: Option<(usize, usize)> = None;

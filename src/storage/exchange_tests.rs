@@ -18,21 +18,21 @@ use crate::{
 pub(super) struct End {
     exchange: Exchange,
     view: View,
-    ranges: Option<u64>,
+    pub(super) ranges: Option<u64>,
     /// Frames to the other end: bytes, and whether a page.
-    out: VecDeque<(bytes::Bytes, bool)>,
+    pub(super) out: VecDeque<(bytes::Bytes, bool)>,
     inputs: VecDeque<Input>,
     reader: FrameReader,
-    came: VecDeque<bytes::Bytes>,
+    pub(super) came: VecDeque<bytes::Bytes>,
     /// Frames of versions that are on their way, which this end learns of late: a stream may be slow.
-    sent: usize,
+    pub(super) sent: usize,
     bytes: usize,
     pages: usize,
     pub(super) report: Option<Report>,
 }
 
 impl End {
-    fn new(replica: &Replica, nonce: u64, way: Way) -> Self {
+    pub(super) fn new(replica: &Replica, nonce: u64, way: Way) -> Self {
         let view = replica.ledger.reader().view();
         let root = replica.ledger.digests(&ns()).map(|digests| digests.root().hash());
         let (exchange, effects) =
@@ -157,7 +157,7 @@ impl End {
     }
 
     /// One thing that this end may do; false if there is nothing.
-    fn act(&mut self, replica: &mut Replica) -> bool {
+    pub(super) fn act(&mut self, replica: &mut Replica) -> bool {
         if let Some(input) = self.inputs.pop_front() {
             self.handle(replica, input);
             return true;
@@ -191,17 +191,29 @@ pub(super) fn exchange_going(way: Way, a: &mut Replica, b: &mut Replica, turns: 
 }
 
 /// The same, and before each turn, which are counted, something else happens to the two.
-fn exchange_while(
+pub(super) fn exchange_while(
     way: Way,
     a: &mut Replica,
     b: &mut Replica,
     turns: &[bool],
     mut meanwhile: impl FnMut(usize, &mut Replica, &mut Replica),
 ) -> [End; 2] {
+    exchange_until(way, a, b, turns, usize::MAX, &mut meanwhile)
+}
+
+/// The same, cut after so many turns.
+pub(super) fn exchange_until(
+    way: Way,
+    a: &mut Replica,
+    b: &mut Replica,
+    turns: &[bool],
+    most: usize,
+    meanwhile: &mut dyn FnMut(usize, &mut Replica, &mut Replica),
+) -> [End; 2] {
     let mut ends = [End::new(a, 7, way), End::new(b, 3, way.turned())];
     let mut turns = turns.iter().copied();
     let (mut idle, mut turn) = (0, 0);
-    while ends.iter().any(|end| end.report.is_none()) {
+    while turn < most && ends.iter().any(|end| end.report.is_none()) {
         meanwhile(turn, a, b);
         turn += 1;
         let side = usize::from(turns.next().unwrap_or(idle % 2 == 1));
@@ -400,80 +412,6 @@ fn ranges_cost_as_much_as_differs() {
         assert!(bytes < most && rounds <= 4, "{lost} lost: {bytes} bytes, {rounds} rounds");
         assert_eq!(root(&a), root(&b));
     }
-}
-
-/// How many half round trips it takes if each end does all it can with what has come before it answers. The first
-/// opens the stream.
-fn flights(a: &mut Replica, b: &mut Replica) -> usize {
-    let mut ends =
-        [End::new(a, Exchange::nonce(9, true), Way::Both), End::new(b, Exchange::nonce(9, false), Way::Both)];
-    let (mut flights, mut flight) = (0, vec![ends[0].out.pop_front().unwrap()]);
-    while !flight.is_empty() {
-        flights += 1;
-        let (end, replica) = if flights % 2 == 1 { (&mut ends[1], &mut *b) } else { (&mut ends[0], &mut *a) };
-        end.came.extend(flight.drain(..).map(|(bytes, _)| bytes));
-        loop {
-            let acted = end.act(replica);
-            end.sent += end.out.iter().filter(|(_, page)| *page).count();
-            flight.extend(end.out.drain(..));
-            if !acted {
-                break;
-            }
-        }
-    }
-    assert!(ends.iter().all(|end| outcome(end) == Outcome::Ranges), "both are done");
-    for (end, replica) in ends.iter().zip([a, b]) {
-        replica.ledger.close_ranges(end.ranges.unwrap());
-    }
-    flights
-}
-
-#[test]
-fn ranges_take_as_long_as_the_descent_and_one_and_a_half_round_trips() {
-    // Hellos, the first step with the second of them: at a million writes the descent takes five.
-    let descent = 3;
-    for (at_a, at_b) in [(1, 0), (0, 1), (1, 1), (40, 0), (0, 40), (40, 40)] {
-        let (mut a, mut b) = pair(4_000);
-        (0..at_a).for_each(|n| lose(&mut a, &format!("ant/{}", n * 97), false));
-        (0..at_b).for_each(|n| lose(&mut b, &format!("bat/{}", n * 89), false));
-        let flights = flights(&mut a, &mut b);
-        assert!(flights <= 1 + descent + 2, "{at_a} and {at_b} lost: {flights} half round trips");
-        assert_eq!(root(&a), root(&b));
-    }
-}
-
-/// Ant learns of a write by gossip while it compares ranges with Bat, who knows that it was deleted, and has
-/// forgotten that: what became live late is asked about before the frontier is taken over, also where Bat
-/// has said before that it asks nothing more.
-#[test]
-fn what_became_live_while_ranges_were_compared_is_asked_about() {
-    let mut asked = 0;
-    for when in 0..40 {
-        let [mut ant, mut bat, mut cat] = [1, 2, 3].map(Replica::new);
-        fill(&mut ant, "ant", 3);
-        let mut written = Vec::new();
-        for n in 0..5 {
-            cat.write(&format!("cat/{n}"), Some("mouse"));
-        }
-        cat.commit(&mut written);
-        exchange(&mut bat, &mut cat, &[]);
-        (0..5).for_each(|n| bat.write(&format!("cat/{n}"), None));
-        bat.commit(&mut Vec::new());
-        forget(&mut bat);
-        let ends = exchange_while(Way::Both, &mut ant, &mut bat, &[], |turn, ant, _| {
-            if turn == when {
-                for version in &written {
-                    ant.ledger.receive(&ns(), version.clone(), None).unwrap();
-                }
-                ant.commit(&mut Vec::new());
-            }
-        });
-        asked += ends[0].report.as_ref().unwrap().dropped;
-        let back = keys(&ant).iter().any(|key| key.starts_with("cat"));
-        assert!(!back, "what was deleted came back, at turn {when}: {:?}", ends[0].report);
-        assert_eq!(root(&ant), root(&bat), "at turn {when}");
-    }
-    assert!(asked > 5, "gossip came between the snapshot and the frontier");
 }
 
 /// Forgets all deletes.

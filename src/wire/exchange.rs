@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Claims, Descent, Frame, FrameError, Items, Verdicts, Wants, Way, bounds, decode, encode, write_frame};
+use super::{
+    Claims, Descent, Frame, FrameError, Items, Verdicts, Wants, Way, bounds, decode, encode, write_frame,
+};
 use crate::{
     causality::{Floors, Intervals, SeenSet},
     conflict::Version,

@@ -88,7 +88,9 @@ impl Ranges {
         report: &mut Report,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Violation> {
-        let Some(Frame { claims, offered }) = self.asked.pop() else { return Err(Violation::VerdictsUnasked) };
+        let Some(Frame { claims, offered }) = self.asked.pop() else {
+            return Err(Violation::VerdictsUnasked);
+        };
         if claims.len() != verdicts.verdicts.len() {
             return Err(Violation::VerdictsUnasked);
         }
