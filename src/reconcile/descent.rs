@@ -215,21 +215,25 @@ impl Descending {
         said.chunks(RANGES_MAX).map(|ranges| Wants { ranges: ranges.to_vec() }).collect()
     }
 
-    /// The peer said which it would have of a range that it had said it lacks: those, and the rest.
+    /// The peer said which it would have of a range that it had said it lacks: adds those, and the rest.
     ///
     /// # Errors
     /// When it had not, or wants what it did not say it lacks.
-    pub fn on_wants(&mut self, said: &RangeHeld) -> Result<(SeenSet, SeenSet), Violation> {
+    pub fn on_wants(
+        &mut self,
+        said: &RangeHeld,
+        wants: &mut SeenSet,
+        rest: &mut SeenSet,
+    ) -> Result<(), Violation> {
         let RangeHeld { origin, index, writes: wanted } = *said;
         let lacking = self.learned.remove(&(origin, index)).ok_or(Violation::WantsUnasked)?;
         if !wanted.without(&lacking).is_empty() {
             return Err(Violation::WantsUnasked);
         }
         let name = self.tree.name(origin)?;
-        let (mut wants, mut rest) = (SeenSet::new(), SeenSet::new());
-        insert(&mut wants, name, index, &wanted);
-        insert(&mut rest, name, index, &lacking.without(&wanted));
-        Ok((wants, rest))
+        insert(wants, name, index, &wanted);
+        insert(rest, name, index, &lacking.without(&wanted));
+        Ok(())
     }
 
     /// The names of the writes of blocks whose contents differ.

@@ -15,7 +15,7 @@ use crate::{
     types::Namespace,
     wire::{
         Claim, Claims, Descent, ExchangeFrame, Held, Hello, Parts, Range, RangeHeld, Verdict, Verdicts,
-        encode,
+        Wants, encode,
     },
 };
 
@@ -115,9 +115,7 @@ proptest! {
         let (mut offered, mut rest) = (SeenSet::new(), SeenSet::new());
         for wants in other.wants(&other.lacked, &wanted) {
             for said in &wants.ranges {
-                let (wants, others) = one.on_wants(said).expect("both keep the rules");
-                offered.union(&wants);
-                rest.union(&others);
+                one.on_wants(said, &mut offered, &mut rest).expect("both keep the rules");
             }
         }
         prop_assert!(one.learned.is_empty(), "each range is decided");
@@ -235,4 +233,32 @@ fn claims_and_verdicts_out_of_place_are_refused() {
     let verdicts = ExchangeFrame::Verdicts(Verdicts { verdicts: vec![Verdict::Dead] });
     assert_eq!(violation(verdicts), Violation::VerdictsUnasked);
     assert_eq!(after(5, vec![]).expect_err("a violation"), Violation::SameNonce);
+    assert_eq!(violation(ExchangeFrame::Sent), Violation::SentUnasked);
+    assert_eq!(violation(ExchangeFrame::Bye), Violation::NotThrough("a bye"));
+}
+
+#[test]
+fn wants_are_of_what_was_said_to_be_lacking_and_come_before_the_bye() {
+    let writes = |bits: u64| {
+        let mut held = Held::default();
+        held.0[0] = bits;
+        RangeHeld { origin: 0, index: 0, writes: held }
+    };
+    let lacking = ExchangeFrame::Descent(Descent { lacking: vec![writes(0b10)], ..Descent::default() });
+    let wants = |bits| ExchangeFrame::Wants(Wants { ranges: vec![writes(bits)] });
+    assert_eq!(violation(wants(0b10)), Violation::WantsUnasked);
+    let then = |frames: &[ExchangeFrame]| after(9, [&[lacking.clone()], frames].concat());
+    assert_eq!(then(&[wants(0b110)]).expect_err("it holds no such write"), Violation::WantsUnasked);
+    assert_eq!(then(&[wants(0b10), wants(0b10)]).expect_err("twice"), Violation::WantsUnasked);
+    assert_eq!(then(&[ExchangeFrame::Bye]).expect_err("early"), Violation::NotThrough("a bye"));
+    let (_, effects) = then(&[wants(0b10), ExchangeFrame::Bye]).expect("lawful");
+    assert!(matches!(&effects[..], [.., Effect::ReadItems { dots, after: None }] if dots.count() == 1));
+    let (_, effects) = then(&[wants(0), ExchangeFrame::Bye]).expect("lawful");
+    assert!(
+        matches!(&effects[..], [.., Effect::ReadClaims(dots)] if dots.count() == 1),
+        "claimed all the same"
+    );
+    // After its bye a peer answers and asks nothing.
+    let late = then(&[wants(0), ExchangeFrame::Bye, ExchangeFrame::Claims(Claims::default())]);
+    assert_eq!(late.expect_err("a violation"), Violation::AfterEnd("claims"));
 }

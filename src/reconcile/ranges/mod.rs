@@ -147,9 +147,7 @@ impl Ranges {
     pub fn on_wants(&mut self, wants: &Wants, effects: &mut Vec<Effect>) -> Result<(), Violation> {
         let mut offered = SeenSet::new();
         for said in &wants.ranges {
-            let (wanted, rest) = self.descending.on_wants(said)?;
-            offered.union(&wanted);
-            self.unclaimed.union(&rest);
+            self.descending.on_wants(said, &mut offered, &mut self.unclaimed)?;
         }
         if !offered.is_empty() {
             if !self.way.gives() {
