@@ -247,7 +247,7 @@ fn wants_are_of_what_was_said_to_be_lacking_and_come_before_the_bye() {
     let lacking = ExchangeFrame::Descent(Descent { lacking: vec![writes(0b10)], ..Descent::default() });
     let wants = |bits| ExchangeFrame::Wants(Wants { ranges: vec![writes(bits)] });
     assert_eq!(violation(wants(0b10)), Violation::WantsUnasked);
-    let then = |frames: &[ExchangeFrame]| after(9, [&[lacking.clone()], frames].concat());
+    let then = |frames: &[ExchangeFrame]| after(9, [std::slice::from_ref(&lacking), frames].concat());
     assert_eq!(then(&[wants(0b110)]).expect_err("it holds no such write"), Violation::WantsUnasked);
     assert_eq!(then(&[wants(0b10), wants(0b10)]).expect_err("twice"), Violation::WantsUnasked);
     assert_eq!(then(&[ExchangeFrame::Bye]).expect_err("early"), Violation::NotThrough("a bye"));

@@ -387,7 +387,8 @@ fn what_everybody_else_deleted_and_forgot_stays_deleted_when_the_last_one_comes_
 
 #[test]
 fn a_newcomer_is_filled_although_deletes_were_forgotten() {
-    let (mut a, mut b) = pair(500);
+    // In more pages than are read ahead: ranges begin when the last of them is sent.
+    let (mut a, mut b) = pair(2_000);
     a.write("bat/7", None);
     a.commit(&mut Vec::new());
     exchange(&mut a, &mut b, &[]);
