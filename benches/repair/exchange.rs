@@ -45,7 +45,7 @@ struct End<'a> {
     replica: &'a mut Replica,
     exchange: Exchange,
     view: View,
-    ranges: Option<(View, u64)>,
+    ranges: Option<u64>,
     out: Vec<(Bytes, bool)>,
     inputs: VecDeque<Input>,
     reader: FrameReader,
@@ -104,7 +104,7 @@ impl<'a> End<'a> {
                 Input::Applied { set_aside: vec![] }
             }
             Effect::Absorb { frontier, floors, settled, drop } => {
-                let watch = self.ranges.as_ref().map(|(_, watch)| *watch).zip(settled);
+                let watch = self.ranges.zip(settled);
                 let late = watch.map(|(watch, settled)| self.replica.ledger.late(watch, &frontier, &settled));
                 assert!(late.unwrap_or_default().is_empty(), "nobody writes meanwhile");
                 for (dot, key) in drop {
@@ -115,12 +115,11 @@ impl<'a> End<'a> {
                 Input::Absorbed
             }
             Effect::OpenRanges => {
-                let watch = self.replica.ledger.open_ranges(&ns());
-                self.ranges = Some((self.replica.ledger.reader().view(), watch));
+                self.ranges = Some(self.replica.ledger.open_ranges(&ns()));
                 Input::RangesOpened(self.replica.ledger.digests(&ns()).unwrap())
             }
             Effect::ReadClaims(dots) => {
-                Input::ClaimsRead(self.ranges.as_ref().unwrap().0.claims(&ns(), &dots).unwrap())
+                Input::ClaimsRead(self.replica.ledger.reader().view().claims(&ns(), &dots).unwrap())
             }
             Effect::Judge(claims) => {
                 let mut items = Vec::new();
@@ -138,11 +137,11 @@ impl<'a> End<'a> {
                 }
                 Input::Judged { verdicts, items: Items::fitted(items) }
             }
-            Effect::ReadItems(dots) => {
-                let dots = dots.into_iter().collect();
+            Effect::Sift(dots) => Input::Sifted(self.replica.ledger.reader().lacks(&ns(), &dots).unwrap()),
+            Effect::ReadItems { dots, after } => {
                 let view = self.replica.ledger.reader().view();
-                let page = view.versions(&ns(), &dots, None, usize::MAX, usize::MAX).unwrap();
-                Input::ItemsRead(Items::fitted(page.versions))
+                let page = view.versions(&ns(), &dots, after, PAGE_VERSIONS, PAGE_BYTES).unwrap();
+                Input::ItemsRead { items: Items { versions: page.versions }, next: page.next }
             }
             Effect::Settle(items) => {
                 for version in items.versions {
@@ -166,23 +165,26 @@ impl<'a> End<'a> {
         cost.bytes += bytes.len();
         cost.versions += match frame {
             ExchangeFrame::Page(page) => encoded(&page.versions),
-            ExchangeFrame::Items(items) => encoded(&items.versions),
+            ExchangeFrame::Items(items) | ExchangeFrame::Offers(items) => encoded(&items.versions),
             _ => 0,
         };
         *cost.kinds.entry(frame.name()).or_default() += bytes.len();
         self.out.push((bytes, matches!(frame, ExchangeFrame::Descent(_))));
-        if matches!(frame, ExchangeFrame::Page(_)) {
+        if frame.brings_versions() {
             self.inputs.push_back(Input::PageSent);
         }
     }
 }
 
 /// Carries one out. The first opens it, and the second says nothing before it heard the first.
-/// `nonces` decide which of them begins to compare ranges.
-pub fn run(a: &mut Replica, b: &mut Replica, nonces: (u64, u64)) -> Cost {
+/// Their nonces are made of `bits`.
+pub fn run(a: &mut Replica, b: &mut Replica, bits: u64) -> Cost {
     let mut cost = Cost::default();
     let started = Instant::now();
-    let mut ends = [End::new(a, nonces.0, &mut cost), End::new(b, nonces.1, &mut cost)];
+    let mut ends = [
+        End::new(a, Exchange::nonce(bits, true), &mut cost),
+        End::new(b, Exchange::nonce(bits, false), &mut cost),
+    ];
     cost.took = started.elapsed();
     let mut flights = [Vec::new(), std::mem::take(&mut ends[0].out)];
     let mut compared: Option<(usize, usize)> = None;
@@ -206,7 +208,7 @@ pub fn run(a: &mut Replica, b: &mut Replica, nonces: (u64, u64)) -> Cost {
     }
     cost.comparing = compared.map_or(0, |(first, last)| last + 1 - first);
     for end in ends {
-        if let Some((_, watch)) = end.ranges {
+        if let Some(watch) = end.ranges {
             end.replica.ledger.close_ranges(watch);
         }
         cost.report = end.report.expect("both came to an end");

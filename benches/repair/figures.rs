@@ -50,13 +50,11 @@ impl Pair {
         Self { ends, dots, next, nonces: 0 }
     }
 
-    /// Whoever is called begins to compare every other time.
-    fn exchange(&mut self, caller_begins: bool) -> Cost {
-        self.nonces += 2;
-        let low = mixed(self.nonces) >> 1;
-        let high = low + (1 << 62);
+    /// The first end calls.
+    fn exchange(&mut self) -> Cost {
+        self.nonces += 1;
         let [a, b] = &mut self.ends;
-        let cost = exchange::run(a, b, if caller_begins { (low, high) } else { (high, low) });
+        let cost = exchange::run(a, b, mixed(self.nonces));
         assert_eq!(a.root(), b.root(), "both end equal");
         cost
     }
@@ -93,7 +91,7 @@ fn yes(reached: bool) -> &'static str {
 }
 
 fn equal(pair: &mut Pair) {
-    let costs: Vec<Cost> = (0..101).map(|_| pair.exchange(true)).collect();
+    let costs: Vec<Cost> = (0..101).map(|_| pair.exchange()).collect();
     assert!(costs.iter().all(|cost| cost.report.outcome == Outcome::Equal));
     let mut took: Vec<f64> = costs.iter().map(|cost| cost.took.as_secs_f64() * 1e3).collect();
     let ms = super::shared::quantile(&mut took, 0.5);
@@ -117,7 +115,7 @@ fn delta(pair: &mut Pair, known: usize) {
     for (what, by, count) in cases {
         let (changed, new) = if by.start < known { (by.len(), 0) } else { (0, by.len()) };
         let versions = pair.write(by, count);
-        let cost = pair.exchange(true);
+        let cost = pair.exchange();
         assert_eq!((cost.report.outcome, cost.versions), (Outcome::Delta, versions));
         let most = versions as f64 * 1.03 + 256.0 + 12.0 * changed as f64 + 48.0 * new as f64;
         let reached = yes(cost.bytes as f64 <= most);
@@ -137,24 +135,25 @@ fn ranges(pair: &mut Pair) {
         if differences * 5 > pair.dots.len() {
             continue;
         }
-        for caller_begins in [true, false] {
+        for caller_loses in [true, false] {
             let chosen = chosen(pair.dots.len(), differences);
-            let lost = chosen.split_at(differences / 2);
+            let half = if caller_loses { differences.div_ceil(2) } else { differences / 2 };
+            let lost = chosen.split_at(half);
             let dots = |lost: &[usize]| lost.iter().map(|n| pair.dots[*n]).collect::<Vec<Dot>>();
             let [of_a, of_b] = [dots(lost.0), dots(lost.1)];
             pair.ends[0].lose(&of_a);
             pair.ends[1].lose(&of_b);
-            let ours = pair.exchange(caller_begins);
+            let ours = pair.exchange();
             assert_eq!(ours.report.outcome, Outcome::Ranges);
             let whole = beside::run(pair.dots.len(), [lost.0, lost.1], 0);
             let framed = beside::run(pair.dots.len(), [lost.0, lost.1], FRAME_BYTES);
             let ratio = ours.metadata() as f64 / whole.bytes as f64;
-            let begins = if caller_begins { "caller begins" } else { "called begins" };
+            let more = if caller_loses { "the caller has lost more" } else { "the called" };
             println!(
-                "| {differences}, {begins} | {} | {} | {ratio:.3} | {target} | {} | {} | {} | {} | {} ({} B) | {:.1} | {:.1} |",
+                "| {differences}, {more} | {} | {} | {ratio:.3} | {target} | {} | {} | {} | {} | {} ({} B) | {:.1} | {:.1} |",
                 ours.metadata(),
                 whole.bytes,
-                yes(ratio <= target && ours.comparing <= 8),
+                yes(ratio <= target && ours.flights <= 8),
                 ours.comparing as f64 / 2.0,
                 ours.flights as f64 / 2.0,
                 whole.round_trips,

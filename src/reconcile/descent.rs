@@ -3,9 +3,10 @@
 //! The ends take turns: one says what it has in the parts of a range, the other answers for the parts
 //! that differ with what it has in *their* parts, so half a round trip takes one level. At the bottom,
 //! sixteen blocks, stand no more digests but the bits of what is held, which take no more bytes; who
-//! gets them answers which of these writes it lacks, and both know which ones only they hold.
+//! gets them answers which of these writes it lacks, and both know which ones only they hold. The one that lacks
+//! them says soon after which of them it would have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Violation,
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     causality::{Dot, Origin, SeenSet},
     digest::Digests,
-    wire::{Descent, Parts, RANGES_MAX, Range, RangeHeld},
+    wire::{Descent, HELD_WRITES, Held, Parts, RANGES_MAX, Range, RangeHeld, Wants},
 };
 
 /// The most ranges that one step of a peer may speak of; a replica of ours never says as much.
@@ -32,8 +33,12 @@ pub struct Descending {
     came: usize,
     /// Whether some of it asks for an answer.
     asked: bool,
-    /// What only this end holds.
+    /// What only this end holds, and was found so from the peer's bits.
     pub mine: SeenSet,
+    /// What the peer said it lacks, until it says which of that it would have.
+    pub learned: BTreeMap<(u32, u64), Held>,
+    /// What this end said it lacks, and did not say which of it it would have.
+    pub lacked: Vec<RangeHeld>,
     /// What the peer holds, as far as it was looked at.
     pub theirs: SeenSet,
     /// Blocks of which both hold the same writes, with other contents.
@@ -61,6 +66,8 @@ impl Descending {
             came: 0,
             asked: false,
             mine: SeenSet::new(),
+            learned: BTreeMap::new(),
+            lacked: Vec::new(),
             theirs: SeenSet::new(),
             colliding: BTreeSet::new(),
         }
@@ -162,7 +169,9 @@ impl Descending {
         let name = self.tree.name(origin)?;
         insert(&mut self.mine, name, index, &mine.without(&theirs));
         insert(&mut self.theirs, name, index, &theirs);
-        self.answer.lacking.push(RangeHeld { origin, index, writes: theirs.without(&mine) });
+        let lacking = RangeHeld { origin, index, writes: theirs.without(&mine) };
+        self.answer.lacking.push(lacking);
+        self.lacked.extend((!lacking.writes.is_empty()).then_some(lacking));
         Ok(())
     }
 
@@ -174,8 +183,56 @@ impl Descending {
             return Err(Violation::DescentMalformed);
         }
         let name = self.tree.name(origin)?;
-        insert(&mut self.mine, name, index, &lacking);
+        if !lacking.is_empty() && self.learned.insert((origin, index), lacking).is_some() {
+            return Err(Violation::DescentMalformed);
+        }
         insert(&mut self.theirs, name, index, &mine.without(&lacking));
+        Ok(())
+    }
+
+    /// The names of what this end lacks of these ranges.
+    #[must_use]
+    pub fn names(&self, ranges: &[RangeHeld]) -> SeenSet {
+        let mut names = SeenSet::new();
+        for RangeHeld { origin, index, writes } in ranges {
+            if let Ok(name) = self.tree.name(*origin) {
+                insert(&mut names, name, *index, writes);
+            }
+        }
+        names
+    }
+
+    /// Says of what this end lacks which it would have.
+    #[must_use]
+    pub fn wants(&self, lacked: &[RangeHeld], wanted: &SeenSet) -> Vec<Wants> {
+        let said = |lacked: &RangeHeld| {
+            let wanted = self.tree.name(lacked.origin).ok().and_then(|name| wanted.get(&name));
+            let first = lacked.index * HELD_WRITES;
+            let is_wanted = |place| wanted.is_some_and(|seqs| seqs.contains(first + place));
+            RangeHeld { writes: lacked.writes.only(is_wanted), ..*lacked }
+        };
+        let said: Vec<RangeHeld> = lacked.iter().map(said).collect();
+        said.chunks(RANGES_MAX).map(|ranges| Wants { ranges: ranges.to_vec() }).collect()
+    }
+
+    /// The peer said which it would have of a range that it had said it lacks: adds those, and the rest.
+    ///
+    /// # Errors
+    /// When it had not, or wants what it did not say it lacks.
+    pub fn on_wants(
+        &mut self,
+        said: &RangeHeld,
+        wants: &mut SeenSet,
+        rest: &mut SeenSet,
+    ) -> Result<(), Violation> {
+        let RangeHeld { origin, index, writes: wanted } = *said;
+        let lacking = self.learned.remove(&(origin, index)).ok_or(Violation::WantsUnasked)?;
+        if !wanted.without(&lacking).is_empty() {
+            return Err(Violation::WantsUnasked);
+        }
+        let name = self.tree.name(origin)?;
+        insert(wants, name, index, &wanted);
+        insert(rest, name, index, &lacking.without(&wanted));
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::{
     types::Namespace,
     wire::{
         Claim, Claims, Descent, ExchangeFrame, Held, Hello, Parts, Range, RangeHeld, Verdict, Verdicts,
-        encode,
+        Wants, encode,
     },
 };
 
@@ -65,6 +65,23 @@ fn descend(contents: [&Contents; 2]) -> ([Descending; 2], usize) {
     (ends, steps)
 }
 
+/// What the other end said it lacks.
+fn learned(end: &Descending) -> SeenSet {
+    let range = |((origin, index), writes): (&(u32, u64), &Held)| RangeHeld {
+        origin: *origin,
+        index: *index,
+        writes: *writes,
+    };
+    end.names(&end.learned.iter().map(range).collect::<Vec<_>>())
+}
+
+/// What only this end holds.
+fn mine(end: &Descending) -> SeenSet {
+    let mut mine = end.mine.clone();
+    mine.union(&learned(end));
+    mine
+}
+
 fn contents() -> impl Strategy<Value = Contents> {
     // Clusters, whole blocks, and writes far apart.
     let seq = prop_oneof![1..200_u64, 1_000..1_100_u64, 4_000..4_200_u64, 1..3_000_000_u64];
@@ -80,13 +97,31 @@ proptest! {
         if shared > 1 {
             a.retain(|dot, _| b.contains_key(dot));
         }
-        let ([one, other], _) = descend([&a, &b]);
+        let ([mut one, other], _) = descend([&a, &b]);
         let only = |mine: &Contents, theirs: &Contents| -> SeenSet {
             mine.keys().filter(|dot| !theirs.contains_key(dot)).copied().collect()
         };
-        prop_assert_eq!(&one.mine, &only(&a, &b));
-        prop_assert_eq!(&other.mine, &only(&b, &a));
+        prop_assert_eq!(&mine(&one), &only(&a, &b));
+        prop_assert_eq!(&mine(&other), &only(&b, &a));
+        // What one learns of the other's bits, and what the other says it lacks, is the same.
+        prop_assert_eq!(one.learned.values().filter(|held| !held.is_empty()).count(), other.lacked.len());
+        let (learns, lacks) = (learned(&one), other.names(&other.lacked));
+        prop_assert_eq!(&learns, &lacks);
         prop_assert_eq!(blocks(one.collisions()), blocks(other.collisions()));
+        let wanted: SeenSet = only(&a, &b).iter().flat_map(|(origin, seqs)| {
+            let seqs = seqs.iter().flat_map(|(first, last)| first..=last);
+            seqs.filter(|seq| seq % 3 == 0).map(|seq| Dot::new(*origin, seq)).collect::<Vec<_>>()
+        }).collect();
+        let (mut offered, mut rest) = (SeenSet::new(), SeenSet::new());
+        for wants in other.wants(&other.lacked, &wanted) {
+            for said in &wants.ranges {
+                one.on_wants(said, &mut offered, &mut rest).expect("both keep the rules");
+            }
+        }
+        prop_assert!(one.learned.is_empty(), "each range is decided");
+        prop_assert!(lacks.includes(&offered) && wanted.includes(&offered));
+        prop_assert_eq!(rest, lacks.difference(&wanted));
+        prop_assert_eq!(offered, lacks.difference(&lacks.difference(&wanted)));
         if a.keys().eq(b.keys()) {
             let differing = a.iter().filter(|(dot, content)| b[dot] != **content).map(|(dot, _)| *dot);
             prop_assert_eq!(blocks(one.collisions()), blocks(differing));
@@ -97,7 +132,7 @@ proptest! {
 #[test]
 fn where_nothing_was_ever_seen_nothing_differs() {
     let ([one, other], _) = descend([&Contents::new(), &Contents::new()]);
-    assert_eq!((one.mine.count(), other.mine.count()), (0, 0));
+    assert_eq!((mine(&one).count(), mine(&other).count()), (0, 0));
 }
 
 #[test]
@@ -109,7 +144,7 @@ fn a_million_writes_of_ten_origins_take_five_steps() {
         less.remove(&Dot::new(origin(n), 7_777 * u64::from(n + 1)));
     }
     let ([one, other], steps) = descend([&all, &less]);
-    assert_eq!((one.mine.count(), other.mine.count(), steps), (10, 0, 5));
+    assert_eq!((mine(&one).count(), mine(&other).count(), steps), (10, 0, 5));
 }
 
 fn seen() -> SeenSet {
@@ -198,4 +233,32 @@ fn claims_and_verdicts_out_of_place_are_refused() {
     let verdicts = ExchangeFrame::Verdicts(Verdicts { verdicts: vec![Verdict::Dead] });
     assert_eq!(violation(verdicts), Violation::VerdictsUnasked);
     assert_eq!(after(5, vec![]).expect_err("a violation"), Violation::SameNonce);
+    assert_eq!(violation(ExchangeFrame::Sent), Violation::SentUnasked);
+    assert_eq!(violation(ExchangeFrame::Bye), Violation::NotThrough("a bye"));
+}
+
+#[test]
+fn wants_are_of_what_was_said_to_be_lacking_and_come_before_the_bye() {
+    let writes = |bits: u64| {
+        let mut held = Held::default();
+        held.0[0] = bits;
+        RangeHeld { origin: 0, index: 0, writes: held }
+    };
+    let lacking = ExchangeFrame::Descent(Descent { lacking: vec![writes(0b10)], ..Descent::default() });
+    let wants = |bits| ExchangeFrame::Wants(Wants { ranges: vec![writes(bits)] });
+    assert_eq!(violation(wants(0b10)), Violation::WantsUnasked);
+    let then = |frames: &[ExchangeFrame]| after(9, [std::slice::from_ref(&lacking), frames].concat());
+    assert_eq!(then(&[wants(0b110)]).expect_err("it holds no such write"), Violation::WantsUnasked);
+    assert_eq!(then(&[wants(0b10), wants(0b10)]).expect_err("twice"), Violation::WantsUnasked);
+    assert_eq!(then(&[ExchangeFrame::Bye]).expect_err("early"), Violation::NotThrough("a bye"));
+    let (_, effects) = then(&[wants(0b10), ExchangeFrame::Bye]).expect("lawful");
+    assert!(matches!(&effects[..], [.., Effect::ReadItems { dots, after: None }] if dots.count() == 1));
+    let (_, effects) = then(&[wants(0), ExchangeFrame::Bye]).expect("lawful");
+    assert!(
+        matches!(&effects[..], [.., Effect::ReadClaims(dots)] if dots.count() == 1),
+        "claimed all the same"
+    );
+    // After its bye a peer answers and asks nothing.
+    let late = then(&[wants(0), ExchangeFrame::Bye, ExchangeFrame::Claims(Claims::default())]);
+    assert_eq!(late.expect_err("a violation"), Violation::AfterEnd("claims"));
 }

@@ -79,6 +79,15 @@ pub enum Violation {
     /// Verdicts on what was not claimed.
     #[error("the peer sent verdicts on what was not claimed")]
     VerdictsUnasked,
+    /// It wants what it did not say it lacks.
+    #[error("the peer wants what it did not say it lacks")]
+    WantsUnasked,
+    /// It has sent what was wanted, and nothing was.
+    #[error("the peer says that all that was wanted is sent, and nothing was wanted")]
+    SentUnasked,
+    /// It claims nothing more before it can know what there is to claim.
+    #[error("the peer sent {0} before it was through with the ranges")]
+    NotThrough(&'static str),
     /// More frames of claims than may be under way.
     #[error("the peer has more claims and items under way than {0} frames")]
     TooMuchUnderWay(usize),

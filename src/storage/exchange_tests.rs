@@ -18,19 +18,21 @@ use crate::{
 pub(super) struct End {
     exchange: Exchange,
     view: View,
-    ranges: Option<(View, u64)>,
+    pub(super) ranges: Option<u64>,
     /// Frames to the other end: bytes, and whether a page.
-    out: VecDeque<(bytes::Bytes, bool)>,
+    pub(super) out: VecDeque<(bytes::Bytes, bool)>,
     inputs: VecDeque<Input>,
     reader: FrameReader,
-    came: VecDeque<bytes::Bytes>,
+    pub(super) came: VecDeque<bytes::Bytes>,
+    /// Frames of versions that are on their way, which this end learns of late: a stream may be slow.
+    pub(super) sent: usize,
     bytes: usize,
     pages: usize,
     pub(super) report: Option<Report>,
 }
 
 impl End {
-    fn new(replica: &Replica, nonce: u64, way: Way) -> Self {
+    pub(super) fn new(replica: &Replica, nonce: u64, way: Way) -> Self {
         let view = replica.ledger.reader().view();
         let root = replica.ledger.digests(&ns()).map(|digests| digests.root().hash());
         let (exchange, effects) =
@@ -43,6 +45,7 @@ impl End {
             inputs: VecDeque::new(),
             reader: FrameReader::new(),
             came: VecDeque::new(),
+            sent: 0,
             bytes: 0,
             pages: 0,
             report: None,
@@ -70,9 +73,9 @@ impl End {
         let commit = |replica: &mut Replica| replica.commit(&mut Vec::new());
         let input = match effect {
             Effect::Send(frame) => {
-                let page = matches!(frame, ExchangeFrame::Page(_));
+                let page = frame.brings_versions();
                 let bytes = frame.to_bytes();
-                if page || matches!(frame, ExchangeFrame::Items(_)) {
+                if page {
                     self.pages += bytes.len();
                 }
                 self.bytes += bytes.len();
@@ -95,8 +98,8 @@ impl End {
                 Input::Applied { set_aside: vec![] }
             }
             Effect::Absorb { frontier, floors, settled, drop } => {
-                let watch = self.ranges.as_ref().map(|(_, watch)| *watch);
-                let late = watch
+                let late = self
+                    .ranges
                     .zip(settled)
                     .map(|(watch, settled)| replica.ledger.late(watch, &frontier, &settled))
                     .unwrap_or_default();
@@ -112,12 +115,11 @@ impl End {
                 }
             }
             Effect::OpenRanges => {
-                let watch = replica.ledger.open_ranges(&ns());
-                self.ranges = Some((replica.ledger.reader().view(), watch));
+                self.ranges = Some(replica.ledger.open_ranges(&ns()));
                 Input::RangesOpened(replica.ledger.digests(&ns()).unwrap())
             }
             Effect::ReadClaims(dots) => {
-                Input::ClaimsRead(self.ranges.as_ref().unwrap().0.claims(&ns(), &dots).unwrap())
+                Input::ClaimsRead(replica.ledger.reader().view().claims(&ns(), &dots).unwrap())
             }
             Effect::Judge(claims) => {
                 let mut items = Vec::new();
@@ -133,11 +135,11 @@ impl End {
                     });
                 Input::Judged { verdicts: verdicts.collect(), items: Items::fitted(items) }
             }
-            Effect::ReadItems(dots) => {
+            Effect::Sift(dots) => Input::Sifted(replica.ledger.reader().lacks(&ns(), &dots).unwrap()),
+            Effect::ReadItems { dots, after } => {
                 let view = replica.ledger.reader().view();
-                let dots = dots.into_iter().collect();
-                let page = view.versions(&ns(), &dots, None, usize::MAX, usize::MAX).unwrap();
-                Input::ItemsRead(Items::fitted(page.versions))
+                let page = view.versions(&ns(), &dots, after, PAGE_VERSIONS, PAGE_BYTES).unwrap();
+                Input::ItemsRead { items: Items { versions: page.versions }, next: page.next }
             }
             Effect::Settle(items) => {
                 for version in items.versions {
@@ -155,20 +157,26 @@ impl End {
     }
 
     /// One thing that this end may do; false if there is nothing.
-    fn act(&mut self, replica: &mut Replica) -> bool {
+    pub(super) fn act(&mut self, replica: &mut Replica) -> bool {
         if let Some(input) = self.inputs.pop_front() {
             self.handle(replica, input);
             return true;
         }
-        if !self.exchange.wants_frame() {
-            return false;
+        if self.exchange.wants_frame() {
+            if let Some(bytes) = self.came.pop_front() {
+                self.reader.push(&bytes);
+            }
+            if let Some(frame) = self.reader.next_frame().unwrap() {
+                self.handle(replica, Input::Frame(ExchangeFrame::from_frame(&frame).unwrap()));
+                return true;
+            }
         }
-        if let Some(bytes) = self.came.pop_front() {
-            self.reader.push(&bytes);
+        let more = self.sent > 0;
+        if more {
+            self.sent -= 1;
+            self.handle(replica, Input::PageSent);
         }
-        let Some(frame) = self.reader.next_frame().unwrap() else { return false };
-        self.handle(replica, Input::Frame(ExchangeFrame::from_frame(&frame).unwrap()));
-        true
+        more
     }
 }
 
@@ -179,10 +187,35 @@ pub(super) fn exchange(a: &mut Replica, b: &mut Replica, turns: &[bool]) -> [End
 
 /// The same, with versions going one way, as `a` sees it.
 pub(super) fn exchange_going(way: Way, a: &mut Replica, b: &mut Replica, turns: &[bool]) -> [End; 2] {
+    exchange_while(way, a, b, turns, |_, _, _| {})
+}
+
+/// The same, and before each turn, which are counted, something else happens to the two.
+pub(super) fn exchange_while(
+    way: Way,
+    a: &mut Replica,
+    b: &mut Replica,
+    turns: &[bool],
+    mut meanwhile: impl FnMut(usize, &mut Replica, &mut Replica),
+) -> [End; 2] {
+    exchange_until(way, a, b, turns, usize::MAX, &mut meanwhile)
+}
+
+/// The same, cut after so many turns.
+pub(super) fn exchange_until(
+    way: Way,
+    a: &mut Replica,
+    b: &mut Replica,
+    turns: &[bool],
+    most: usize,
+    meanwhile: &mut dyn FnMut(usize, &mut Replica, &mut Replica),
+) -> [End; 2] {
     let mut ends = [End::new(a, 7, way), End::new(b, 3, way.turned())];
     let mut turns = turns.iter().copied();
-    let mut idle = 0;
-    while ends.iter().any(|end| end.report.is_none()) {
+    let (mut idle, mut turn) = (0, 0);
+    while turn < most && ends.iter().any(|end| end.report.is_none()) {
+        meanwhile(turn, a, b);
+        turn += 1;
         let side = usize::from(turns.next().unwrap_or(idle % 2 == 1));
         let replica = if side == 0 { &mut *a } else { &mut *b };
         let acted = ends[side].act(replica);
@@ -190,15 +223,13 @@ pub(super) fn exchange_going(way: Way, a: &mut Replica, b: &mut Replica, turns: 
         let moved = !sent.is_empty();
         for (bytes, page) in sent {
             ends[1 - side].came.push_back(bytes);
-            if page {
-                ends[side].inputs.push_back(Input::PageSent);
-            }
+            ends[side].sent += usize::from(page);
         }
         idle = if acted || moved { side + 1 } else { idle + 1 };
         assert!(idle < 100, "neither end has anything to do, and they are not done");
     }
     for (end, replica) in ends.iter().zip([a, b]) {
-        if let Some((_, watch)) = end.ranges {
+        if let Some(watch) = end.ranges {
             replica.ledger.close_ranges(watch);
         }
     }
@@ -356,7 +387,8 @@ fn what_everybody_else_deleted_and_forgot_stays_deleted_when_the_last_one_comes_
 
 #[test]
 fn a_newcomer_is_filled_although_deletes_were_forgotten() {
-    let (mut a, mut b) = pair(500);
+    // In more pages than are read ahead: ranges begin when the last of them is sent.
+    let (mut a, mut b) = pair(2_000);
     a.write("bat/7", None);
     a.commit(&mut Vec::new());
     exchange(&mut a, &mut b, &[]);

@@ -62,6 +62,8 @@ mod ledger_tests;
 #[cfg(test)]
 mod one_way_tests;
 #[cfg(test)]
+mod ranges_tests;
+#[cfg(test)]
 mod repair_tests;
 
 use bytes::Bytes;

@@ -101,6 +101,20 @@ impl Reader {
         self.shared.space(namespace).map(|space| look(&space.seen()))
     }
 
+    /// Which of `dots` this store would have: what it has not seen, and what is neither held nor dead.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn lacks(&self, namespace: &Namespace, dots: &SeenSet) -> Result<SeenSet, StoreError> {
+        let unseen = self.with_seen(namespace, |seen| dots.difference(seen));
+        // Of nothing that is not carried (any more) anything is wanted.
+        let Some(mut lacking) = unseen else { return Ok(SeenSet::new()) };
+        // A view taken after that knows all that was seen then.
+        let seen = dots.difference(&lacking);
+        lacking.union(&self.view().unaccounted(namespace, &seen)?);
+        Ok(lacking)
+    }
+
     /// A short hash of all that neighbours compare of `namespace`: what was seen, what is left of
     /// forgotten deletes, what is held; and whether that last part is known yet. Where tags differ,
     /// something does; where they are equal and both knew all, both hold the same.

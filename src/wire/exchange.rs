@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Claims, Descent, Frame, FrameError, Items, Verdicts, Way, bounds, decode, encode, write_frame};
+use super::{
+    Claims, Descent, Frame, FrameError, Items, Verdicts, Wants, Way, bounds, decode, encode, write_frame,
+};
 use crate::{
     causality::{Floors, Intervals, SeenSet},
     conflict::Version,
@@ -38,15 +40,21 @@ pub enum ExchangeFrame {
     Verdicts(Verdicts),
     /// Versions that settle claims.
     Items(Items),
-    /// All claims of the sender are answered, and what was wanted is sent.
+    /// The sender claims no more of what the descent found; it may of what becomes live meanwhile.
     Claimed,
-    /// The sender has what it came for.
+    /// The sender claims nothing more at all. It answers still.
     Bye,
     /// What the sender has seen, as it differs from what both had when they last parted.
     SeenSince(SeenSince),
     /// Before the hello of the end that opened the stream, if versions go one way only: which one, as
     /// that end sees it.
     Way(Way),
+    /// Which of the writes that the sender lacks it would have.
+    Wants(Wants),
+    /// Claims that bring what they claim: what was wanted.
+    Offers(Items),
+    /// What the earliest verdicts that wanted something, and were not answered with this, wanted is sent.
+    Sent,
 }
 
 /// What is compared, and the hash of what the sender has seen of it.
@@ -147,7 +155,16 @@ impl ExchangeFrame {
             Self::Claimed => "that all is claimed",
             Self::Bye => "a bye",
             Self::Way(_) => "which way versions go",
+            Self::Wants(_) => "what it wants",
+            Self::Offers(_) => "offers",
+            Self::Sent => "that all is sent",
         }
+    }
+
+    /// Whether it brings versions. Of such frames only a few are read ahead of the stream.
+    #[must_use]
+    pub const fn brings_versions(&self) -> bool {
+        matches!(self, Self::Page(_) | Self::Items(_) | Self::Offers(_))
     }
 
     /// The frame as it stands on the stream.
@@ -168,6 +185,9 @@ impl ExchangeFrame {
             Self::Bye => write_frame(11, &[]),
             Self::SeenSince(since) => write_frame(12, &encode(since)),
             Self::Way(way) => write_frame(13, &encode(way)),
+            Self::Wants(wants) => write_frame(14, &encode(wants)),
+            Self::Offers(items) => write_frame(15, &encode(items)),
+            Self::Sent => write_frame(16, &[]),
         }
     }
 
@@ -192,6 +212,9 @@ impl ExchangeFrame {
             11 => decode(payload).map(|()| Self::Bye)?,
             12 => Self::SeenSince(decode(payload)?),
             13 => Self::Way(decode(payload)?),
+            14 => Self::Wants(decode(payload)?),
+            15 => Self::Offers(decode(payload)?),
+            16 => decode(payload).map(|()| Self::Sent)?,
             kind => return Err(FrameError::Kind(kind)),
         })
     }

@@ -170,6 +170,9 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
             }),
         ),
         ("sync-13-way", ExchangeFrame::Way(Way::Give)),
+        ("sync-14-wants", ExchangeFrame::Wants(Wants { ranges: descent().lacking })),
+        ("sync-15-offers", ExchangeFrame::Offers(Items { versions: vec![put(), large()] })),
+        ("sync-16-sent", ExchangeFrame::Sent),
     ];
     let carrier = [
         ("carrier-0-hello", CarrierFrame::Hello(CarrierHello { node: ANT.node, hello: hello() })),

@@ -41,6 +41,16 @@ impl Held {
         rest
     }
 
+    /// What is held of this in the places that `keep` names.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(u64) -> bool) -> Self {
+        let mut kept = Self::default();
+        for place in self.runs().flat_map(|(first, last)| first..=last).filter(|place| keep(*place)) {
+            kept.hold(place);
+        }
+        kept
+    }
+
     /// The places that are held, ascending, as runs: first and last.
     pub fn runs(&self) -> impl Iterator<Item = (u64, u64)> {
         let mut next = 0;
@@ -53,6 +63,12 @@ impl Held {
 
     fn holds(&self, place: u64) -> bool {
         usize::try_from(place / 64).is_ok_and(|block| self.0[block] >> (place % 64) & 1 == 1)
+    }
+
+    fn hold(&mut self, place: u64) {
+        if let Some(word) = usize::try_from(place / 64).ok().and_then(|block| self.0.get_mut(block)) {
+            *word |= 1 << (place % 64);
+        }
     }
 
     fn count(&self) -> usize {

@@ -48,6 +48,6 @@ pub use link::{
     PeerAddresses,
 };
 pub use ranges::{
-    CLAIMS_MAX, Claim, Claims, Descent, Items, Parts, RANGES_MAX, Range, RangeHeld, Verdict, Verdicts,
+    CLAIMS_MAX, Claim, Claims, Descent, Items, Parts, RANGES_MAX, Range, RangeHeld, Verdict, Verdicts, Wants,
 };
 pub use way::Way;

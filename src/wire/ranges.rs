@@ -107,10 +107,19 @@ pub enum Verdict {
     Dead,
 }
 
-/// The answer to a frame of claims.
+/// Which writes the sender of a step would have of those it said it lacks. It is no verdict: each of them is
+/// claimed all the same, the wanted ones together with their versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wants {
+    /// An entry for each of the step, also where none is wanted.
+    #[serde(deserialize_with = "bounds::list::<_, _, RANGES_MAX>")]
+    pub ranges: Vec<RangeHeld>,
+}
+
+/// The answer to a frame of claims, or of offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdicts {
-    /// In the order of the claims.
+    /// In their order.
     #[serde(deserialize_with = "bounds::list::<_, _, CLAIMS_MAX>")]
     pub verdicts: Vec<Verdict>,
 }

@@ -194,8 +194,8 @@ struct Talk<'a> {
     sending: Sending,
     fill: &'a OnceCell<Fill>,
     seen: &'a SeenSet,
-    /// The second snapshot, on which ranges are compared.
-    ranges: &'a OnceCell<(View, Watch)>,
+    /// What has become live since ranges are compared is watched.
+    ranges: &'a OnceCell<Watch>,
     /// The tag of the snapshot, if nothing changed as it was taken.
     tag: Option<u64>,
     /// The peer's hello, once it is here; before that, where it will be in what the peer says.
@@ -387,7 +387,7 @@ impl Talk<'_> {
         frames: &mut mpsc::Receiver<ExchangeFrame>,
         inputs: &mut mpsc::UnboundedReceiver<Input>,
     ) -> Result<Report, Broken> {
-        let nonce = self.society.entropy.bits();
+        let nonce = Exchange::nonce(self.society.entropy.bits(), first.is_none());
         let parting = self.stand(Standing::take_parting);
         let (exchange, effects) =
             Exchange::after(parting, self.namespace.clone(), self.seen.clone(), floors, root, nonce);
@@ -431,7 +431,7 @@ impl Talk<'_> {
         for effect in effects {
             match effect {
                 Effect::Send(frame) => {
-                    let page = matches!(frame, ExchangeFrame::Page(_));
+                    let page = frame.brings_versions();
                     if matches!(frame, ExchangeFrame::End(_)) {
                         self.forget_view();
                     }
@@ -444,7 +444,7 @@ impl Talk<'_> {
                 }
                 Effect::Apply(page) => self.pages.send(Work::Apply(page)).map_err(|_| Broken::Closing)?,
                 Effect::Absorb { frontier, floors, settled, drop } => {
-                    let watch = self.ranges.get().map(|(_, watch)| watch.number);
+                    let watch = self.ranges.get().map(|watch| watch.number);
                     let settled = watch.zip(settled);
                     let floors = floors.unwrap_or_default();
                     self.work(Work::Absorb { frontier, floors, settled, drop })?;
@@ -457,13 +457,16 @@ impl Talk<'_> {
                 Effect::Judge(claims) => self.work(Work::Judge(claims))?,
                 Effect::Settle(items) => self.work(Work::Settle(items))?,
                 Effect::ReadClaims(dots) => {
-                    let (view, _) = self.ranges.get().ok_or(Broken::Closing)?;
-                    let claims = view.claims(self.namespace, &dots)?;
+                    let claims = self.view_now()?.claims(self.namespace, &dots)?;
                     self.own.send(Input::ClaimsRead(claims)).map_err(|_| Broken::Closing)?;
                 }
-                Effect::ReadItems(dots) => {
-                    let items = self.read_items(&dots.into_iter().collect())?;
-                    self.own.send(Input::ItemsRead(items)).map_err(|_| Broken::Closing)?;
+                Effect::Sift(dots) => {
+                    let wanted = self.society.reader().lacks(self.namespace, &dots)?;
+                    self.own.send(Input::Sifted(wanted)).map_err(|_| Broken::Closing)?;
+                }
+                Effect::ReadItems { dots, after } => {
+                    let input = self.read_items(&dots, after)?;
+                    self.own.send(input).map_err(|_| Broken::Closing)?;
                 }
                 Effect::Done(report) => {
                     self.on_done(&report);
@@ -522,24 +525,16 @@ impl Talk<'_> {
         self.pages.send(work).map_err(|_| Broken::Closing)
     }
 
-    /// What is held by now of the versions that the peer wants.
-    fn read_items(&self, dots: &SeenSet) -> Result<Vec<Items>, Broken> {
+    fn view_now(&self) -> Result<View, Broken> {
         let view = self.society.reader().view();
         // What is not sent is taken for dead: a namespace that was left meanwhile must not look empty.
-        if view.incarnation(self.namespace) != self.incarnation {
-            return Err(Broken::Left);
-        }
-        let (mut items, mut after) = (Vec::new(), None);
-        loop {
-            let page = view.versions(self.namespace, dots, after, PAGE_VERSIONS, PAGE_BYTES)?;
-            if !page.versions.is_empty() {
-                items.push(Items { versions: page.versions });
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(items);
-            }
-        }
+        if view.incarnation(self.namespace) == self.incarnation { Ok(view) } else { Err(Broken::Left) }
+    }
+
+    /// What is held by now of the versions that the peer wants, a page of it.
+    fn read_items(&self, dots: &SeenSet, after: Option<Dot>) -> Result<Input, Broken> {
+        let page = self.view_now()?.versions(self.namespace, dots, after, PAGE_VERSIONS, PAGE_BYTES)?;
+        Ok(Input::ItemsRead { items: Items { versions: page.versions }, next: page.next })
     }
 
     fn read_page(&self, missing: &SeenSet, after: Option<Dot>) -> Result<Input, Broken> {

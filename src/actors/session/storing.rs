@@ -25,7 +25,7 @@ use crate::{
     conflict::Version,
     network::Streams,
     reconcile::Input,
-    storage::{Judgement, View},
+    storage::Judgement,
     types::{Key, Namespace},
     wire::{Items, Page, Verdict},
 };
@@ -60,7 +60,7 @@ pub struct Storing<'a> {
     pub streams: &'a dyn Streams,
     pub peer: NodeId,
     pub namespace: &'a Namespace,
-    pub ranges: &'a OnceCell<(View, Watch)>,
+    pub ranges: &'a OnceCell<Watch>,
     pub fill: &'a OnceCell<Fill>,
     /// Which namespace of that name it is.
     pub incarnation: Option<u16>,
@@ -125,7 +125,7 @@ impl Storing<'_> {
         let watch = Watch { society: self.society.clone(), number: whole.watch };
         // Known when the exchange began, and digests are never unlearned.
         let digests = whole.digests.ok_or(Broken::Closing)?;
-        let _first = self.ranges.set((whole.view, watch));
+        let _first = self.ranges.set(watch);
         Ok(Input::RangesOpened(digests))
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use steps::{Effect, Input};
 
-use self::{receiving::Receiving, sending::Sending, settling::Bye};
+use self::{receiving::Receiving, sending::Sending};
 use super::{Outcome, Parting, Report, Violation, ranges::Ranges};
 use crate::{
     causality::{Floors, SeenSet},
@@ -23,11 +23,8 @@ pub const PAGES_AHEAD_MAX: usize = 2;
 /// The most pages that came and are not applied yet; until then no frame is wanted.
 pub const PAGES_UNAPPLIED_MAX: usize = 4;
 
-/// The most claims and items of a peer that are under way, in frames; until then no frame is wanted.
-pub const UNDER_WAY_MAX: usize = 8;
-
 /// The two sides of one exchange are two of these, each fed by its driver; they are symmetric, and
-/// it does not matter who opened the stream.
+/// who opened the stream matters for nothing but the [`nonce`](Self::nonce).
 ///
 /// # Driver
 ///
@@ -38,7 +35,7 @@ pub const UNDER_WAY_MAX: usize = 8;
 ///     carry out effects, in order
 ///     await the first of
 ///         a frame, if exchange.wants_frame()     → Input::Frame
-///         a page was written                     → Input::PageSent
+///         versions were written                  → Input::PageSent
 ///         storage applied a page                 → Input::Applied
 ///         storage absorbed                       → Input::Absorbed
 ///     effects = exchange.handle(input)?          an error: break off
@@ -69,7 +66,6 @@ pub struct Exchange {
     /// They would have to be, and cannot: the frontier is left to another exchange.
     waits: bool,
     ranges: Option<Ranges>,
-    bye: Bye,
     sending: Sending,
     receiving: Receiving,
     report: Report,
@@ -79,7 +75,7 @@ pub struct Exchange {
 impl Exchange {
     /// Begins an exchange about `namespace`. `seen` is the seen set of the snapshot that pages
     /// are read from, `floors` and `root` are those of the same moment; `root` is nothing while it is
-    /// not known. `nonce` is drawn anew for each exchange. The effects begin it: a hello.
+    /// not known. `nonce` is [made](Self::nonce) anew for each exchange. The effects begin it: a hello.
     #[must_use]
     pub fn new(
         namespace: Namespace,
@@ -118,7 +114,6 @@ impl Exchange {
             compares_ranges: false,
             waits: false,
             ranges: None,
-            bye: Bye::default(),
             sending: Sending::Waiting,
             receiving: Receiving::Hello,
             report: Report::default(),
@@ -136,6 +131,13 @@ impl Exchange {
     pub const fn going(mut self, way: Way) -> Self {
         self.way = way;
         self
+    }
+
+    /// The nonce of an exchange, from bits drawn for it. Who opened the stream has the greater one, so the other,
+    /// which knows first that ranges differ, says the first word about them together with its hello.
+    #[must_use]
+    pub const fn nonce(bits: u64, opens: bool) -> u64 {
+        if opens { bits | 1 << 63 } else { bits >> 1 }
     }
 
     /// What the exchange is about.
@@ -164,7 +166,7 @@ impl Exchange {
                 Receiving::Hello | Receiving::Seen { .. } => true,
                 Receiving::Pages { unapplied, ended, .. } => !ended && *unapplied < PAGES_UNAPPLIED_MAX,
                 Receiving::Ranges { .. } | Receiving::Absorbing { .. } | Receiving::Ended => {
-                    self.ranges.as_ref().is_some_and(|ranges| ranges.busy < UNDER_WAY_MAX) && !self.bye.came
+                    self.ranges.as_ref().is_some_and(Ranges::wants_frame)
                 }
             }
     }
@@ -203,12 +205,13 @@ impl Exchange {
                 let (ranges, report) = self.ranges();
                 ranges.on_claims_read(claims, report, &mut effects);
             }
+            Input::Sifted(wanted) => self.ranges().0.on_sifted(&wanted, &mut effects),
             Input::Judged { verdicts, items } => self.ranges().0.on_judged(verdicts, items, &mut effects),
-            Input::ItemsRead(items) => {
+            Input::ItemsRead { items, next } => {
                 let (ranges, report) = self.ranges();
-                ranges.on_items_read(items, report, &mut effects);
+                ranges.on_items_read(items, next, report, &mut effects);
             }
-            Input::Settled => self.ranges().0.busy -= 1,
+            Input::Settled => self.ranges().0.on_settled(),
         }
         self.absorb_if_settled(&mut effects);
         self.finish(&mut effects);
@@ -234,7 +237,9 @@ impl Exchange {
     }
 
     fn finish(&mut self, effects: &mut Vec<Effect>) {
-        let parted = self.ranges.is_none() || self.bye.said && self.bye.came;
+        // Whoever has nothing more to ask says so at once, and answers still.
+        let parted = |ranges: &Ranges| ranges.bye_said && ranges.bye_came && ranges.is_settled();
+        let parted = self.ranges.as_ref().is_none_or(parted);
         let ended = matches!(self.sending, Sending::Ended) && matches!(self.receiving, Receiving::Ended);
         if !self.over && ended && parted {
             self.over = true;

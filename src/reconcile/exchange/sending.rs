@@ -48,6 +48,8 @@ impl Exchange {
         if let Sending::Pages { unsent, .. } = &mut self.sending {
             *unsent = unsent.checked_sub(1).expect("a page was sent that was not handed out");
             self.read_ahead(effects);
+        } else if let Some(ranges) = &mut self.ranges {
+            ranges.on_sent(effects);
         }
     }
 
@@ -65,5 +67,6 @@ impl Exchange {
     pub(super) fn end(&mut self, lost: SeenSet, effects: &mut Vec<Effect>) {
         effects.push(Effect::Send(ExchangeFrame::End(End { lost })));
         self.sending = Sending::Ended;
+        self.absorb_if_all_applied(effects);
     }
 }

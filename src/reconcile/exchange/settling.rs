@@ -8,13 +8,6 @@ use crate::{
     wire::ExchangeFrame,
 };
 
-/// How two ends of a comparison of ranges part: not before each has said that it needs nothing more.
-#[derive(Debug, Default)]
-pub(super) struct Bye {
-    pub(super) said: bool,
-    pub(super) came: bool,
-}
-
 impl Exchange {
     pub(super) fn on_range_frame(
         &mut self,
@@ -25,7 +18,7 @@ impl Exchange {
         let (Some(ranges), report) = (&mut self.ranges, &mut self.report) else {
             return Err(Violation::NoRanges(name));
         };
-        if self.bye.came {
+        if ranges.is_out_of_place(&frame) {
             return Err(Violation::AfterEnd(name));
         }
         match frame {
@@ -35,19 +28,21 @@ impl Exchange {
             }
             ExchangeFrame::Claims(claims) => ranges.on_claims(claims, report, effects),
             ExchangeFrame::Verdicts(verdicts) => ranges.on_verdicts(&verdicts, report, effects),
-            ExchangeFrame::Items(_) if !self.way.takes() => Err(Violation::WrongWay(name)),
+            ExchangeFrame::Items(_) | ExchangeFrame::Offers(_) if !self.way.takes() => {
+                Err(Violation::WrongWay(name))
+            }
+            ExchangeFrame::Wants(wants) => ranges.on_wants(&wants, effects),
+            ExchangeFrame::Offers(items) => {
+                ranges.on_offers(items, report, effects);
+                Ok(())
+            }
+            ExchangeFrame::Sent => ranges.on_sent_all(),
             ExchangeFrame::Items(items) => {
                 ranges.on_items(items, report, effects);
                 Ok(())
             }
-            ExchangeFrame::Claimed => {
-                ranges.peer_claimed = true;
-                Ok(())
-            }
-            ExchangeFrame::Bye => {
-                self.bye.came = true;
-                Ok(())
-            }
+            ExchangeFrame::Claimed => ranges.on_claimed(false),
+            ExchangeFrame::Bye => ranges.on_claimed(true),
             _ => Err(Violation::NoRanges(name)),
         }
     }
@@ -70,7 +65,10 @@ impl Exchange {
             self.over = true;
             return Err(Violation::SameNonce);
         }
-        self.ranges = Some(Ranges::begin(digests, &self.own, &self.peer_seen, nonces, self.way, effects));
+        let Receiving::Ranges { frontier } = &self.receiving else { panic!("ranges were opened unasked") };
+        let never_late = !self.way.takes() || frontier.is_empty();
+        let way = (self.way, never_late);
+        self.ranges = Some(Ranges::begin(digests, &self.own, &self.peer_seen, nonces, way, effects));
         Ok(())
     }
 
@@ -102,9 +100,8 @@ impl Exchange {
 
     pub(super) fn say_bye(&mut self, effects: &mut Vec<Effect>) {
         self.receiving = Receiving::Ended;
-        if self.ranges.is_some() {
-            self.bye.said = true;
-            effects.push(Effect::Send(ExchangeFrame::Bye));
+        if let Some(ranges) = &mut self.ranges {
+            ranges.say_bye(effects);
         }
     }
 }

@@ -25,7 +25,7 @@ pub enum Input {
         /// Nothing that the peer lacks comes after this page.
         last: bool,
     },
-    /// A page that [`Effect::Send`] handed out is on its way; there is room for the next.
+    /// A frame of versions that [`Effect::Send`] handed out is on its way; there is room for the next.
     PageSent,
     /// The earliest page handed out by [`Effect::Apply`] is stored, in one batch.
     Applied {
@@ -38,7 +38,7 @@ pub enum Input {
     /// It is not: these writes, which it names, became live here since the snapshot that ranges are
     /// compared on, and the peer was not asked about them.
     Late(SeenSet),
-    /// A second snapshot is taken; these are its digests.
+    /// These are the digests of what is held now.
     RangesOpened(Digests),
     /// The keys of the writes that [`Effect::ReadClaims`] named; those that are held no more are left
     /// out.
@@ -51,9 +51,15 @@ pub enum Input {
         /// What [`Verdict::Superseded`] speaks of, in as many frames as it takes.
         items: Vec<Items>,
     },
-    /// The versions that [`Effect::ReadItems`] named, as far as they are held, in as many frames as
-    /// it takes.
-    ItemsRead(Vec<Items>),
+    /// What [`Effect::Sift`] named, as far as this store would have it.
+    Sifted(SeenSet),
+    /// A page of the versions that [`Effect::ReadItems`] named, as far as they are held.
+    ItemsRead {
+        /// A page, closed like one of a delta. Nothing, if nothing of it is held.
+        items: Items,
+        /// After which write to go on, if there is more.
+        next: Option<Dot>,
+    },
     /// What [`Effect::Settle`] handed out is stored.
     Settled,
 }
@@ -61,8 +67,8 @@ pub enum Input {
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Write this frame to the stream, after those handed out before. When it is a page, answer
-    /// with [`Input::PageSent`].
+    /// Write this frame to the stream, after those handed out before. When it
+    /// [brings versions](ExchangeFrame::brings_versions), answer with [`Input::PageSent`].
     Send(ExchangeFrame),
     /// The peer's seen set came whole. Look in it for writes of the own origin that this store
     /// does not know (rule 7), and for how far behind the peer is.
@@ -94,15 +100,25 @@ pub enum Effect {
         /// far as they are held still.
         drop: Vec<(Dot, Key)>,
     },
-    /// Take a second snapshot, with its digests, and from then on watch what becomes live. Answer
-    /// with [`Input::RangesOpened`].
+    /// Take the digests of what is held now, and from then on watch what becomes live. Answer with
+    /// [`Input::RangesOpened`].
     OpenRanges,
-    /// Look up the keys of these writes in the second snapshot. Answer with [`Input::ClaimsRead`].
+    /// Look up the keys of these writes, as far as they are held *now*: some may have become live since
+    /// ranges were opened. Answer with [`Input::ClaimsRead`].
     ReadClaims(SeenSet),
     /// Judge these claims of the peer by what is held here *now*. Answer with [`Input::Judged`].
     Judge(Vec<(Dot, Key)>),
-    /// Read these versions, as far as they are held. Answer with [`Input::ItemsRead`].
-    ReadItems(Vec<Dot>),
+    /// The peer holds these writes, and they are not held here: which were never seen here, or are
+    /// neither held nor dead? A hint, for each is judged when it comes. Answer with [`Input::Sifted`].
+    Sift(SeenSet),
+    /// Read the next page of these versions, as far as they are held *now*. Answer with
+    /// [`Input::ItemsRead`].
+    ReadItems {
+        /// Their names.
+        dots: Arc<SeenSet>,
+        /// The last one that was read.
+        after: Option<Dot>,
+    },
     /// Settle these versions by rule 6, in one batch. Answer with [`Input::Settled`].
     Settle(Items),
     /// The exchange is over. Write what is still to be written, then close the stream.
