@@ -86,7 +86,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: Option<Namespaces>,
     },
-    /// Compare with every neighbour now, and exchange what differs.
+    /// Compare with every neighbour now, and exchange what differs: of all namespaces, or of the one that is named.
     Sync(Sync),
     /// Write what the node holds, but for local-only keys, to a file: a backup, or a bundle for a node that no wire
     /// reaches.
