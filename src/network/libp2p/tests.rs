@@ -437,7 +437,12 @@ async fn four_nodes_want_one_port() -> bool {
 async fn nothing_to_listen_on_is_an_error() {
     let nowhere = vec!["/ip4/192.0.2.1/tcp/7701".parse().unwrap()];
     let failed = Peer::try_start(NetworkConfig { listen: nowhere, ..config() });
-    assert!(matches!(failed, Err(NetworkError::Listen(_))));
+    let Err(NetworkError::Listen(why)) = failed else { panic!("it listens nowhere") };
+    assert!(why.to_lowercase().contains("assign requested address"), "{why}");
+    let strange = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+    let failed = Peer::try_start(NetworkConfig { listen: strange, ..config() });
+    let Err(NetworkError::Listen(why)) = failed else { panic!("it speaks no QUIC") };
+    assert_eq!(why, "/ip4/127.0.0.1/udp/0/quic-v1: no transport for such an address");
 }
 
 #[tokio::test(flavor = "multi_thread")]
