@@ -552,6 +552,25 @@ async fn a_node_tells_of_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_patch_changes_a_value_and_not_when_it_expires() {
+    with_node(async |ant| {
+        let expires = async || ant.get("/v1/kv/a?meta=true").await.expect(200).json()["expires_at"].as_u64();
+        ant.put("/v1/kv/a?ttl=1h", b"{\"n\":1}").await.expect(200);
+        let before = expires().await.expect("it has a deadline");
+        let patch = [("Content-Type", "application/merge-patch+json")];
+        ant.ask("PATCH", "/v1/kv/a", &patch, b"{\"m\":2}").await.expect(200);
+        let after = expires().await.expect("it still has a deadline");
+        assert!(before.abs_diff(after) < 5_000, "{before} and {after}");
+        assert_eq!(ant.get("/v1/kv/a").await.expect(200).json(), json!({ "n": 1, "m": 2 }));
+        // A put says anew how long, or for ever.
+        ant.put("/v1/kv/a", b"{}").await.expect(200);
+        ant.ask("PATCH", "/v1/kv/a", &patch, b"{\"m\":2}").await.expect(200);
+        assert_eq!(expires().await, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_digest_over_http_is_the_one_that_is_kept_and_says_what_reading_everything_says() {
     with_nodes(Limits::default(), async |[ant, bat]: [Api; 2]| {
         ant.post("/v1/peers", &json!({ "addr": bat.listen().await })).await.expect(200);
@@ -718,7 +737,7 @@ async fn a_read_waits_for_what_was_written_elsewhere_or_says_what_is_missing() {
         let (written, frontier) = (put.json(), put.headers["tidings-frontier"].clone());
         let at_least = [("Tidings-At-Least", &*frontier)];
         let reads = ["kv/a", "scan", "history/a", "explain/a", "conflicts", "changes", "digest"];
-        for read in reads {
+        for read in reads.into_iter().chain(["watch"]) {
             let target = &format!("/v1/{read}?wait=100ms");
             let problem = bat.ask("GET", target, &at_least, b"").await.refused(504, "not_seen").json();
             let missing = problem["missing"][0].as_str().expect("a dot");

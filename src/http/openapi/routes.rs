@@ -169,9 +169,9 @@ pub(super) const ROUTES: &[Route] = &[
         operations: &[get(
             "watch",
             "Changes as server-sent events: change, lagged, reset, error.",
-            &["since", "snapshot", "Last-Event-ID"],
+            &["since", "snapshot", "Last-Event-ID", "wait", "Tidings-At-Least"],
             &[given(200, Shape::Text("text/event-stream"), "Events, until somebody has enough.")],
-            &[DOOR, QUERY, KEY, CURSOR, STORE, &[C::Busy]],
+            &[DOOR, QUERY, KEY, CURSOR, SEEN, STORE, &[C::Busy]],
         )],
     },
     Route {
