@@ -18,9 +18,9 @@ use super::{
     signals::{Asked, Signals},
     table::table,
 };
-use crate::{
-    node::doctor::{self, Examined},
-    storage::OpenError,
+use crate::node::{
+    OpenError,
+    doctor::{self, Examined},
 };
 
 const BAR: u64 = 30;
