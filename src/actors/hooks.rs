@@ -1,4 +1,5 @@
-//! The host's hooks, kept from doing harm: one that panics refuses, and somebody is told.
+//! The host's hooks, kept from doing harm: one that panics refuses; of that, and of one that dawdles, somebody is
+//! told.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +8,11 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
+
+use prometheus_client::metrics::counter::Counter;
+use tokio::time::Instant;
 
 use super::society::Events;
 use crate::{
@@ -19,6 +24,8 @@ use crate::{
 
 /// The most prefixes that have a validator, in all namespaces together.
 pub const VALIDATORS_MAX: usize = 256;
+/// A hook that takes longer is counted, and told of: it keeps a task of the runtime from its work.
+pub const HOOK_TIME_MAX: Duration = Duration::from_millis(100);
 /// So many peers that were refused are remembered: each is told of once, unless there are more.
 const REFUSED_TOLD_MAX: usize = 1_024;
 
@@ -27,20 +34,26 @@ pub(crate) struct Hooks {
     validators: BTreeMap<Namespace, ByPrefix<Arc<dyn Validator>>>,
     authorize: Option<Arc<dyn Authorize>>,
     events: Events,
-    /// The validators that panicked: each is told of once.
+    failures: Counter,
+    /// The validators that panicked, and those that dawdled: each is told of once.
     panicked: Mutex<BTreeSet<(Namespace, String)>>,
+    slow: Mutex<BTreeSet<(Namespace, String)>>,
     authorize_panicked: AtomicBool,
+    authorize_slow: AtomicBool,
     refused: Mutex<BTreeSet<NodeId>>,
 }
 
 impl Hooks {
-    pub(crate) fn new(authorize: Option<Arc<dyn Authorize>>, events: Events) -> Self {
+    pub(crate) fn new(authorize: Option<Arc<dyn Authorize>>, events: Events, failures: Counter) -> Self {
         Self {
             validators: BTreeMap::new(),
             authorize,
             events,
+            failures,
             panicked: Mutex::default(),
+            slow: Mutex::default(),
             authorize_panicked: AtomicBool::new(false),
+            authorize_slow: AtomicBool::new(false),
             refused: Mutex::default(),
         }
     }
@@ -65,15 +78,40 @@ impl Hooks {
     pub(crate) fn validate(&self, namespace: &Namespace, key: &Key, value: &Value) -> Result<(), Refusal> {
         let Some(table) = self.validators.get(namespace) else { return Ok(()) };
         let Some((prefix, validator)) = table.of(key) else { return Ok(()) };
+        let begun = Instant::now();
         let answer = catch_unwind(AssertUnwindSafe(|| validator.validate(namespace, key, value)));
-        answer.unwrap_or_else(|_| {
-            let text = format!("the validator for {:?} of {namespace} panicked", prefix.as_str());
+        let first = |told: &Mutex<BTreeSet<_>>| {
             let place = (namespace.clone(), prefix.as_str().to_owned());
-            if self.panicked.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
+            told.lock().unwrap_or_else(PoisonError::into_inner).insert(place)
+        };
+        let name = || format!("the validator for {:?} of {namespace}", prefix.as_str());
+        if self.dawdled(begun) && first(&self.slow) {
+            self.warn_slow(&name(), &format!("{key}"));
+        }
+        answer.unwrap_or_else(|_| {
+            self.failures.inc();
+            let text = name() + " panicked";
+            if first(&self.panicked) {
                 self.warn(format!("{text} at {key}; whatever it panics at is refused"));
             }
             Err(text.into())
         })
+    }
+
+    /// Counts a hook that took too long.
+    fn dawdled(&self, begun: Instant) -> bool {
+        let slow = begun.elapsed() > HOOK_TIME_MAX;
+        if slow {
+            self.failures.inc();
+        }
+        slow
+    }
+
+    fn warn_slow(&self, who: &str, at: &str) {
+        let limit = HOOK_TIME_MAX.as_millis();
+        self.warn(format!(
+            "{who} took more than {limit} ms at {at}: others wait meanwhile; its answer stands"
+        ));
     }
 
     /// Whether anybody has to be asked at all.
@@ -85,8 +123,13 @@ impl Hooks {
     /// Whether `who` may.
     pub(crate) fn authorize(&self, who: &Who, asked: &Asked) -> Result<(), Refusal> {
         let Some(authorize) = &self.authorize else { return Ok(()) };
+        let begun = Instant::now();
         let answer = catch_unwind(AssertUnwindSafe(|| authorize.authorize(who, asked)));
+        if self.dawdled(begun) && !self.authorize_slow.swap(true, Ordering::Relaxed) {
+            self.warn_slow("the authorizer", &format!("{asked:?}"));
+        }
         answer.unwrap_or_else(|_| {
+            self.failures.inc();
             if !self.authorize_panicked.swap(true, Ordering::Relaxed) {
                 self.warn(format!("the authorizer panicked at {asked:?}; whatever it panics at is refused"));
             }
@@ -145,7 +188,8 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_decides_and_others_are_not_asked() {
-        let (mut hooks, default) = (Hooks::new(None, broadcast::Sender::new(4)), Namespace::default());
+        let (mut hooks, default) =
+            (Hooks::new(None, broadcast::Sender::new(4), Counter::default()), Namespace::default());
         for (prefix, word) in [("a", "a"), ("a/b", "first"), ("a/b", "a/b")] {
             assert!(hooks.add(default.clone(), Prefix::new(prefix).expect("a prefix"), says(word)));
         }
@@ -157,7 +201,7 @@ mod tests {
 
     #[test]
     fn there_is_a_bound() {
-        let mut hooks = Hooks::new(None, broadcast::Sender::new(4));
+        let mut hooks = Hooks::new(None, broadcast::Sender::new(4), Counter::default());
         let mut add = |n: usize| {
             let prefix = Prefix::new(&n.to_string()).expect("a prefix");
             hooks.add(Namespace::default(), prefix, says("no"))
@@ -170,8 +214,9 @@ mod tests {
     #[test]
     fn what_panics_refuses_and_is_told_of_once() {
         let (events, mut heard) = broadcast::channel(8);
+        let failures = Counter::default();
         let authorize = |_: &Who, _: &Asked| -> Result<(), Refusal> { panic!("no good") };
-        let mut hooks = Hooks::new(Some(Arc::new(authorize)), events);
+        let mut hooks = Hooks::new(Some(Arc::new(authorize)), events, failures.clone());
         let panics = |_: &Namespace, _: &Key, _: &Value| -> Result<(), Refusal> { panic!("no good") };
         assert!(hooks.add(Namespace::default(), Prefix::all(), Arc::new(panics)));
         for _ in 0..2 {
@@ -185,5 +230,35 @@ mod tests {
             warnings.push(text);
         }
         assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert_eq!(failures.get(), 4);
+    }
+
+    #[test]
+    fn what_dawdles_is_counted_and_told_of_once_and_its_answer_stands() {
+        let (events, mut heard) = broadcast::channel(8);
+        let failures = Counter::default();
+        let dawdle = || std::thread::sleep(HOOK_TIME_MAX + Duration::from_millis(1));
+        let authorize = move |_: &Who, _: &Asked| -> Result<(), Refusal> {
+            dawdle();
+            Ok(())
+        };
+        let mut hooks = Hooks::new(Some(Arc::new(authorize)), events, failures.clone());
+        let validator = move |_: &Namespace, key: &Key, _: &Value| -> Result<(), Refusal> {
+            dawdle();
+            if key.as_str() == "good" { Ok(()) } else { Err("bad".into()) }
+        };
+        assert!(hooks.add(Namespace::default(), Prefix::all(), Arc::new(validator)));
+        for _ in 0..2 {
+            assert_eq!(check(&hooks, &Namespace::default(), "good"), Ok(()));
+            assert_eq!(check(&hooks, &Namespace::default(), "k"), Err("bad".into()));
+            assert!(hooks.allows(NodeId([1; 32]), Operation::Gossip, &Namespace::default()));
+        }
+        let mut warnings = Vec::new();
+        while let Ok(NodeEvent::Warning(text)) = heard.try_recv() {
+            warnings.push(text);
+        }
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings.iter().all(|text| text.contains("more than 100 ms")), "{warnings:?}");
+        assert_eq!(failures.get(), 6);
     }
 }

@@ -70,6 +70,8 @@ pub struct Metrics {
     pub peers: Gauge,
     /// Records for which a resolver of the program's own was not followed.
     pub resolver_failures: Counter,
+    /// Validators and authorizers that panicked, or took too long.
+    pub hook_failures: Counter,
     /// Writes from elsewhere below what is local-only here.
     pub shadowed: Counter,
     /// Epochs begun because a peer knew more of our writes than we did.
@@ -109,6 +111,7 @@ impl Metrics {
             watch_lagged: Counter::default(),
             peers: Gauge::default(),
             resolver_failures: Counter::default(),
+            hook_failures: Counter::default(),
             shadowed: Counter::default(),
             epochs: Counter::default(),
         };
@@ -152,6 +155,11 @@ impl Metrics {
                 "resolver_failures",
                 "reads that did not follow a resolver that failed",
                 &self.resolver_failures,
+            ),
+            (
+                "hook_failures",
+                "validators and authorizers that panicked, or took more than 100 ms",
+                &self.hook_failures,
             ),
             (
                 "local_only_shadowed",

@@ -44,6 +44,8 @@ pub(crate) mod supervisor;
 pub(crate) mod watch;
 
 pub use runner::{Inline, OwnThread, StorageRunner};
+#[cfg(feature = "cli")]
+pub(crate) use session::exchange::NOT_CARRIED;
 pub use society::Observer;
 pub use subscribers::{WATCH_BYTES_MAX, WATCH_QUEUE_MAX};
 pub use supervisor::Role;

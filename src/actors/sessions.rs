@@ -87,6 +87,8 @@ pub enum SessionsMsg {
     Sync {
         /// With whom; with every neighbour, if it is not said.
         peer: Option<NodeId>,
+        /// Of what; of all that is carried, if it is not said.
+        namespace: Option<Namespace>,
         /// Which way versions go, as this node sees it.
         way: Way,
         /// Whom to tell; nothing, if the peer is not connected.
@@ -155,7 +157,7 @@ impl Actor for Sessions {
                     let _session_is_ending = session.cast(SessionMsg::Beacon);
                 }
             }
-            SessionsMsg::Sync { peer, way, reply } => state.on_sync(peer, way, reply),
+            SessionsMsg::Sync { peer, namespace, way, reply } => state.on_sync(peer, namespace, way, reply),
             SessionsMsg::Reset => {
                 for peer in state.society.peers.connected() {
                     state.on_disconnected(peer, "the network was started again");
@@ -275,16 +277,23 @@ impl SessionsState {
         }
     }
 
-    fn on_sync(&self, peer: Option<NodeId>, way: Way, reply: oneshot::Sender<Option<SyncReport>>) {
+    fn on_sync(
+        &self,
+        peer: Option<NodeId>,
+        namespace: Option<Namespace>,
+        way: Way,
+        reply: oneshot::Sender<Option<SyncReport>>,
+    ) {
         let wanted = |other: &NodeId| peer.is_none_or(|peer| peer == *other);
         let wanted: Vec<_> = self.sessions.iter().filter(|(other, _)| wanted(other)).collect();
         if peer.is_some() && wanted.is_empty() {
             let _asker_is_gone = reply.send(None);
             return;
         }
+        let namespaces = namespace.map_or_else(|| self.society.reader().namespaces(), |one| vec![one]);
         let mut waiting = Vec::new();
         for (peer, session) in wanted {
-            for namespace in self.society.reader().namespaces() {
+            for namespace in namespaces.clone() {
                 let (told, report) = oneshot::channel();
                 let compare = SessionMsg::Compare { namespace: namespace.clone(), way, reply: Some(told) };
                 let _session_is_ending = session.cast(compare);

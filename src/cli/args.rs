@@ -86,7 +86,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: Option<Namespaces>,
     },
-    /// Compare with every neighbour now, and exchange what differs.
+    /// Compare with every neighbour now, and exchange what differs: of all namespaces, or of the one that is named.
     Sync(Sync),
     /// Write what the node holds, but for local-only keys, to a file: a backup, or a bundle for a node that no wire
     /// reaches.
@@ -225,6 +225,7 @@ pub(super) struct Explain {
 #[derive(Debug, Args)]
 pub(super) struct Export {
     /// The file; it is there once all of it is, and takes the place of an older one.
+    #[arg(value_parser = bundle_file)]
     pub(super) file: PathBuf,
     /// Leave out what this names: the frontier that an earlier export has printed.
     #[arg(long, value_name = "FRONTIER")]
@@ -234,7 +235,19 @@ pub(super) struct Export {
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// The file; it is verified as a whole before anything is sent.
+    #[arg(value_parser = bundle_file)]
     pub(super) file: PathBuf,
+}
+
+/// A bundle is looked at as a whole before it counts: it takes a file, and `-` would be one that nobody meant.
+fn bundle_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("name a file".to_owned()),
+        "-" => {
+            Err("a bundle is verified as a whole, so it takes a file; `./-` is one of that name".to_owned())
+        }
+        name => Ok(name.into()),
+    }
 }
 
 #[derive(Debug, Args)]

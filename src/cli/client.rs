@@ -39,6 +39,8 @@ pub(super) struct Ask<'a> {
     headers: Vec<(&'static str, String)>,
     body: &'a [u8],
     content_type: Option<ContentType>,
+    /// Whether it is about all namespaces where none is named.
+    of_all: bool,
     patience: Duration,
 }
 
@@ -59,6 +61,7 @@ impl<'a> Ask<'a> {
             headers: Vec::new(),
             body: &[],
             content_type: None,
+            of_all: false,
             patience: ANSWER_TIME_MAX,
         }
     }
@@ -84,6 +87,12 @@ impl<'a> Ask<'a> {
     pub(super) fn body(mut self, bytes: &'a [u8], content_type: Option<ContentType>) -> Self {
         self.body = bytes;
         self.content_type = content_type;
+        self
+    }
+
+    /// Asks about all namespaces, unless one other than `default` is named.
+    pub(super) fn of_all(mut self) -> Self {
+        self.of_all = true;
         self
     }
 
@@ -196,7 +205,10 @@ impl Client {
     }
 
     fn request<'a>(&self, ask: &Ask<'a>) -> Result<Request<&'a [u8]>, Failure> {
-        let mut uri = format!("{}{}?ns={}", self.base, ask.path, encode(self.namespace.as_str(), false));
+        let mut uri = format!("{}{}?", self.base, ask.path);
+        if !(ask.of_all && self.namespace == Namespace::default()) {
+            uri.push_str(&format!("ns={}", encode(self.namespace.as_str(), false)));
+        }
         for (name, value) in &ask.query {
             uri.push_str(&format!("&{name}={}", encode(value, false)));
         }

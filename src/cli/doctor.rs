@@ -1,16 +1,31 @@
 //! `doctor`: checks a data directory, and sets one back.
 
 use std::{
+    fs,
     io::{self, BufRead, IsTerminal, Write},
+    path::Path,
     process::ExitCode,
+    thread,
 };
 
 use serde_json::json;
+use tokio::{runtime, sync::oneshot};
 
-use super::{args::Doctor, failure::Failure, output, table::table};
-use crate::node::doctor::{self, Examined};
+use super::{
+    args::Doctor,
+    failure::Failure,
+    output,
+    signals::{Asked, Signals},
+    table::table,
+};
+use crate::node::{
+    OpenError,
+    doctor::{self, Examined},
+};
 
 const BAR: u64 = 30;
+/// While the copy is removed somebody may still be writing it: so often is that tried.
+const REMOVALS_MAX: usize = 100;
 
 /// Looks, or resets. Status 0: sound or reset; 1: something was found or reset was not confirmed; 3: could
 /// not look.
@@ -18,17 +33,55 @@ pub(super) fn run(doctor: &Doctor, json: bool) -> Result<ExitCode, Failure> {
     if doctor.reset_and_resync {
         return reset(doctor, json);
     }
-    let terminal = io::stderr().is_terminal();
-    let mut bar = Bar::default();
-    let examined = doctor::examine(&doctor.data_dir, |done, all| {
-        if terminal {
-            bar.show(done, all);
-        }
+    let cannot = |error: io::Error| Failure::no_answer(format!("it cannot be looked at: {error}"));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    let copy = doctor::place_for_copy();
+    let looked = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let looking = look(doctor, &copy)?;
+        Ok(tokio::select! {
+            examined = looking => Ok(examined),
+            asked = signals.next() => Err(asked),
+        })
     });
-    bar.clear();
-    let examined = examined.map_err(|error| Failure::no_answer(error.to_string()))?;
-    show(&examined, json)?;
-    Ok(if examined.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match looked.map_err(cannot)? {
+        Err(asked) => Ok(broken_off(asked, &copy)),
+        Ok(Err(_)) => Err(Failure::no_answer("it cannot be looked at: a panic")),
+        Ok(Ok(Err(error))) => Err(Failure::no_answer(error.to_string())),
+        Ok(Ok(Ok(examined))) => {
+            show(&examined, json)?;
+            Ok(if examined.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}
+
+/// Looks, on a thread of its own: signals are heard meanwhile.
+fn look(doctor: &Doctor, copy: &Path) -> io::Result<oneshot::Receiver<Result<Examined, OpenError>>> {
+    let (told, looking) = oneshot::channel();
+    let (directory, copy) = (doctor.data_dir.clone(), copy.to_owned());
+    let terminal = io::stderr().is_terminal();
+    thread::Builder::new().name("doctor".to_owned()).spawn(move || {
+        let mut bar = Bar::default();
+        let examined = doctor::examine_at(&directory, &copy, |done, all| {
+            if terminal {
+                bar.show(done, all);
+            }
+        });
+        bar.clear();
+        let _broken_off = told.send(examined);
+    })?;
+    Ok(looking)
+}
+
+/// Leaves no copy behind.
+fn broken_off(asked: Asked, copy: &Path) -> ExitCode {
+    let gone = (0..REMOVALS_MAX).any(|_| {
+        let _tried_again = fs::remove_dir_all(copy);
+        !copy.exists()
+    });
+    let left = if gone { String::new() } else { format!("; remove {}", copy.display()) };
+    output::say(&format!("tidings: broken off ({}); nothing was changed{left}", asked.name()));
+    asked.exit_code()
 }
 
 fn show(examined: &Examined, json: bool) -> Result<(), Failure> {

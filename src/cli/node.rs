@@ -63,8 +63,14 @@ async fn live(settings: &Settings) -> Result<ExitCode, Failure> {
     // Nobody hears it only if the API is gone already.
     let _ = stop.send(());
     match end {
-        End::Closed(None) => Ok(ExitCode::SUCCESS),
-        End::Closed(Some(why)) => Err(Failure::refused(format!("the node stopped: {why}"))),
+        End::Closed(why) => {
+            // Whoever waits for an answer, such as that the disk is full, gets it.
+            let answered = async {
+                answering.await;
+            };
+            let code = within_time(answered, &mut signals).await;
+            why.map_or(Ok(code), |why| Err(Failure::refused(format!("the node stopped: {why}"))))
+        }
         End::Asked(asked) => {
             output::say(&format!("stopping ({})", asked.name()));
             let closing = async {

@@ -16,6 +16,7 @@ use super::{
     output,
     table::{size, span, table},
 };
+use crate::{node::NOT_CARRIED, types::Namespace};
 
 #[derive(Deserialize)]
 struct Report {
@@ -69,7 +70,7 @@ struct Standing {
 
 /// Says with whom the node is known to agree, and whether it knows of anything it lacks.
 pub(super) fn status(client: &Client, json: bool) -> Result<(), Failure> {
-    let body = client.ask(&Ask::new(Method::GET, "/v1/sync"))?;
+    let body = client.ask(&Ask::new(Method::GET, "/v1/sync").of_all())?;
     if json {
         return print(&body);
     }
@@ -109,9 +110,10 @@ fn standing(peer: &Standing, now_ms: u64) -> Vec<String> {
     ]
 }
 
-/// One round with every neighbour, or with one; refused, if any exchange failed.
+/// One round with every neighbour, or with one; refused, if any exchange failed. A peer that does not carry one of
+/// all namespaces has no part in that; it has failed where that namespace was named.
 pub(super) fn run(client: &Client, sync: &args::Sync, json: bool) -> Result<ExitCode, Failure> {
-    let mut ask = Ask::new(Method::POST, "/v1/sync").patiently();
+    let mut ask = Ask::new(Method::POST, "/v1/sync").of_all().patiently();
     if let Some(peer) = sync.peer {
         ask = ask.with("peer", peer.to_string());
     }
@@ -127,7 +129,9 @@ pub(super) fn run(client: &Client, sync: &args::Sync, json: bool) -> Result<Exit
             ["PEER", "NAMESPACE", "HOW", "RECEIVED", "SENT", "IN", "OUT", "ROUNDS", "TIME"].as_slice();
         output::line(&table(Some(header), report.peers.iter().map(row).collect()))?;
     }
+    let named = *client.namespace() != Namespace::default();
     let failed = report.peers.iter().filter_map(|exchange| Some((exchange, exchange.error.as_deref()?)));
+    let failed = failed.filter(|(_, error)| named || *error != NOT_CARRIED);
     let mut code = ExitCode::SUCCESS;
     for (exchange, error) in failed {
         output::say(&format!("tidings: {} ({}): {error}", exchange.peer_id, exchange.namespace));
@@ -140,7 +144,10 @@ fn row(exchange: &Exchange) -> Vec<String> {
     vec![
         exchange.peer_id.clone(),
         exchange.namespace.clone(),
-        exchange.how.clone().unwrap_or_else(|| "failed".to_owned()),
+        exchange.how.clone().unwrap_or_else(|| match exchange.error.as_deref() {
+            Some(NOT_CARRIED) => "not carried".to_owned(),
+            _ => "failed".to_owned(),
+        }),
         exchange.versions_in.to_string(),
         exchange.versions_out.to_string(),
         size(exchange.bytes_in),

@@ -7,7 +7,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{
-    cursor,
+    at_least, cursor,
     media::{SHOWN_BYTES_MAX, Shown},
     params::{self, Params},
     problem::{Code, Problem},
@@ -21,7 +21,7 @@ const LIMIT: usize = 1_000;
 
 /// `GET`.
 pub(super) async fn changes(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
-    let params = Params::of(&uri, &["since", "limit"])?;
+    let params = Params::of(&uri, &["since", "limit", "wait"])?;
     let space = params.space(&app.node)?;
     let prefix = params::prefix(&uri, BASE)?;
     let limit = params.parse("limit")?.unwrap_or(LIMIT);
@@ -30,6 +30,7 @@ pub(super) async fn changes(State(app): State<App>, uri: Uri, headers: HeaderMap
         return Err(params::bad("limit", &why).with("limit", CHANGES_LIMIT_MAX));
     }
     let since = cursor::since(&app, &headers, &params)?;
+    at_least::wait(&app, &space, &headers, &params).await?;
     let page = space.changes(prefix, since, limit).await?;
     let cursor = cursor::text(&app, &page.cursor);
     if page.reset {

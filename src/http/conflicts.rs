@@ -1,10 +1,13 @@
 //! `/v1/conflicts/{prefix}` and `/v1/explain/{key}`: what readers do not see.
 
-use axum::{extract::State, http::Uri};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+};
 use serde::Serialize;
 
 use super::{
-    etag,
+    at_least, etag,
     media::{SHOWN_BYTES_MAX, Shown},
     params::{self, Params},
     problem::{Code, Problem},
@@ -25,15 +28,17 @@ const LIMIT_MAX: usize = 1_000;
 const ARRIVALS: &str = "when a version arrived here is not recorded; `written_at` is its writer's clock";
 
 /// `GET /v1/conflicts/{prefix}`.
-pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
-    let params = Params::of(&uri, &["limit", "after"])?;
+pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
+    let params = Params::of(&uri, &["limit", "after", "wait"])?;
     let limit = params.parse("limit")?.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(params::bad("limit", &format!("1 to {LIMIT_MAX}")).with("limit", LIMIT_MAX));
     }
     let after: Option<Key> = params.parse("after")?;
     let prefix = params::prefix(&uri, BASE)?;
-    let page = params.space(&app.node)?.conflicts(&prefix, after.as_ref(), limit).await?;
+    let space = params.space(&app.node)?;
+    at_least::wait(&app, &space, &headers, &params).await?;
+    let page = space.conflicts(&prefix, after.as_ref(), limit).await?;
     Ok(json(&Page {
         conflicts: page.conflicts.iter().map(ConflictView::of).collect(),
         next: page.next.as_ref().map(Key::as_str),
@@ -41,10 +46,12 @@ pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
 }
 
 /// `GET /v1/explain/{key}`.
-pub(super) async fn explain(State(app): State<App>, uri: Uri) -> Answer {
-    let params = Params::of(&uri, &[])?;
+pub(super) async fn explain(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
+    let params = Params::of(&uri, &["wait"])?;
+    let space = params.space(&app.node)?;
     let key = params::key(&uri, EXPLAIN)?;
-    let Some(explanation) = params.space(&app.node)?.explain(&key).await? else {
+    at_least::wait(&app, &space, &headers, &params).await?;
+    let Some(explanation) = space.explain(&key).await? else {
         let detail = format!("nothing is stored under {key}, nor was anything dropped from there lately");
         return Err(Problem::new(Code::NoSuchKey, detail).with("key", key.as_str()));
     };

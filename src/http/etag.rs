@@ -48,9 +48,10 @@ impl Condition {
             Problem::new(Code::BadHeader, detail).with("header", name.as_str())
         };
         let mut tags = None;
+        let alone = headers.get_all(name).iter().count() == 1;
         for value in headers.get_all(name) {
             let text = value.to_str().map_err(|_| malformed())?.trim();
-            if text == "*" {
+            if text == "*" && alone {
                 return Ok(Some(Self::Any));
             }
             let tags = tags.get_or_insert_with(Vec::new);
@@ -177,6 +178,17 @@ mod tests {
         assert_eq!(of(&format!("\"{}\", \"{}\"", hex(ANT), hex(BAT))), Err(Code::BadHeader));
         assert_eq!(of("\"v1\""), Err(Code::UnknownBase));
         assert_eq!(base(&HeaderMap::new()).expect("none is lawful"), None);
+    }
+
+    #[test]
+    fn any_stands_alone_in_one_line_or_several() {
+        for (first, second) in [("*", "\"a\""), ("\"a\"", "*"), ("*", "*")] {
+            let mut headers = HeaderMap::new();
+            headers.append(header::IF_MATCH, HeaderValue::from_static(first));
+            headers.append(header::IF_MATCH, HeaderValue::from_static(second));
+            let refused = Condition::of(&headers, &header::IF_MATCH).expect_err(first);
+            assert_eq!(refused.code(), Code::BadHeader, "{first}, {second}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    at_least,
     changes::ChangeView,
     cursor,
     params::{self, Params},
@@ -45,11 +46,12 @@ pub(super) async fn follow(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer {
-    let params = Params::of(&uri, &["since", "snapshot"])?;
+    let params = Params::of(&uri, &["since", "snapshot", "wait"])?;
     let space = params.space(&app.node)?;
     let prefix = params::prefix(&uri, BASE)?;
     let options =
         WatchOptions { since: cursor::since(&app, &headers, &params)?, snapshot: params.switch("snapshot")? };
+    at_least::wait(&app, &space, &headers, &params).await?;
     let Ok(turn) = app.streams.clone().try_acquire_owned() else {
         let detail = format!("{STREAMS_MAX} others are following changes: ask for /v1/changes now and then");
         return Err(Problem::new(Code::Busy, detail).retry_after(Duration::from_secs(10)));

@@ -1,10 +1,13 @@
 //! `/v1/history/{key}`: the earlier versions of a key, newest first.
 
-use axum::{extract::State, http::Uri};
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+};
 use serde::Serialize;
 
 use super::{
-    etag,
+    at_least, etag,
     media::Shown,
     params::{self, Params},
     reply::{Answer, json},
@@ -18,10 +21,11 @@ use crate::{
 const BASE: &str = "/v1/history/";
 
 /// `GET`.
-pub(super) async fn history(State(app): State<App>, uri: Uri) -> Answer {
-    let params = Params::of(&uri, &[])?;
+pub(super) async fn history(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
+    let params = Params::of(&uri, &["wait"])?;
     let space = params.space(&app.node)?;
     let key: Key = params::key(&uri, BASE)?;
+    at_least::wait(&app, &space, &headers, &params).await?;
     let versions = space.history(key.clone()).await?;
     let values: Vec<Option<Value>> = versions.iter().map(Earlier::value).collect();
     Ok(json(&List {

@@ -55,8 +55,12 @@ pub(super) fn check(content_type: &ContentType, bytes: &[u8]) -> Result<(), Prob
     if !content_type.is_json() {
         return Ok(());
     }
-    let text = str::from_utf8(bytes).map_err(|error| Problem::new(Code::BadJson, error.to_string()))?;
-    json(text).map_err(|error| Problem::new(Code::BadJson, error.to_string()))
+    let refuse = |why: String| {
+        let detail = format!("the content type says JSON, and the value is none: {why}");
+        Problem::new(Code::BadJson, detail)
+    };
+    let text = str::from_utf8(bytes).map_err(|error| refuse(error.to_string()))?;
+    json(text).map_err(|error| refuse(error.to_string()))
 }
 
 fn json(text: &str) -> Result<(), serde_json::Error> {

@@ -1,6 +1,6 @@
 //! `PATCH /v1/kv/{key}`: a JSON merge patch (RFC 7396) on the visible value.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -59,7 +59,14 @@ pub(super) async fn patch(State(app): State<App>, request: Request) -> Answer {
             return Err(Problem::new(Code::BadContentType, detail));
         }
         let value = Value::new(entry.value.content_type, merged(&entry.value.bytes, &upload.bytes)?);
-        let options = WriteOptions { precondition: Precondition::Matches(etag), ..WriteOptions::default() };
+        // A part of it changes, and not when it goes.
+        let left = |deadline: u64| Duration::from_millis(deadline.saturating_sub(app.node.wall_ms()));
+        let ttl = entry.expires_at.map(left);
+        if ttl.is_some_and(|ttl| ttl.is_zero()) {
+            return Err(no_such_key(&key));
+        }
+        let options =
+            WriteOptions { precondition: Precondition::Matches(etag), ttl, ..WriteOptions::default() };
         match space.put_with(key.clone(), value, options).await {
             Ok(written) => return Ok(reply::written(&app, &written)),
             // Somebody else was quicker.
@@ -68,7 +75,7 @@ pub(super) async fn patch(State(app): State<App>, request: Request) -> Answer {
         }
     }
     let detail = format!("others wrote this key {TRIES_MAX} times meanwhile: try again");
-    Err(Problem::new(Code::Busy, detail).retry_after(std::time::Duration::from_secs(1)))
+    Err(Problem::new(Code::Busy, detail).retry_after(Duration::from_secs(1)))
 }
 
 fn expect_merge_patch(headers: &HeaderMap) -> Result<(), Problem> {

@@ -47,6 +47,9 @@ pub(super) async fn connect(State(app): State<App>, request: Request) -> Answer 
 pub(super) async fn block(State(app): State<App>, uri: Uri) -> Answer {
     Params::of(&uri, &[])?.space(&app.node)?;
     let peer = peer(&uri)?;
+    if peer == app.node.id() {
+        return Err(Problem::new(Code::BadPeerId, format!("{peer} is this node itself: name a peer")));
+    }
     app.node.block(peer).await?;
     Ok(json(&object!({ "peer_id": peer.to_string(), "blocked": true })))
 }

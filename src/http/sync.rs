@@ -21,12 +21,14 @@ pub(super) async fn state(State(app): State<App>, uri: Uri) -> Answer {
     Ok(json(&if one { space.sync_status().await } else { app.node.sync_status().await }))
 }
 
-/// `POST`: one round with every neighbour, or one of them, of all namespaces; both ways, or one.
+/// `POST`: one round with every neighbour, or one of them, of all namespaces, or of the one that is named; both ways,
+/// or one.
 pub(super) async fn round(State(app): State<App>, uri: Uri) -> Answer {
     let params = Params::of(&uri, &["peer", "direction"])?;
-    params.space(&app.node)?;
+    let space = params.space(&app.node)?;
+    let namespace = params.get("ns").map(|_| space.namespace().clone());
     let (peer, way) = (peer(&params)?, way(&params)?);
-    match app.node.round(peer, way).await {
+    match app.node.round(peer, namespace, way).await {
         Ok(report) => Ok(json(&report)),
         Err(error @ RemoteError::NotConnected(_)) => Err(Problem::new(Code::NotConnected, error.to_string())),
         Err(error) => Err(Problem::new(Code::Closed, error.to_string())),

@@ -363,7 +363,7 @@ impl Node {
     /// # Errors
     /// [`ReadError::Closed`] when the node is closed.
     pub async fn sync(&self) -> Result<SyncReport, ReadError> {
-        self.round(None, Way::Both).await.map_err(|_| ReadError::Closed)
+        self.round(None, None, Way::Both).await.map_err(|_| ReadError::Closed)
     }
 
     /// The node's metrics in the `OpenMetrics` text format.

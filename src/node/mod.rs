@@ -20,6 +20,8 @@ mod tail;
 mod wait;
 mod watch;
 
+#[cfg(feature = "cli")]
+pub(crate) use crate::actors::NOT_CARRIED;
 pub use builder::{Builder, Discovery, Membership};
 pub use bundle::{Export, ImportError, Imported};
 pub use carried::{Carried, CarryError};

@@ -12,6 +12,7 @@ use crate::{
     },
     causality::NodeId,
     ports::{Carrier, Duplex},
+    types::Namespace,
     wire::Way,
 };
 
@@ -167,11 +168,16 @@ impl Node {
         self.answer(Box::new(stream), Some(peer)).await
     }
 
-    /// One round of exchanges with every neighbour, or with one.
-    pub(crate) async fn round(&self, peer: Option<NodeId>, way: Way) -> Result<SyncReport, RemoteError> {
+    /// One round of exchanges with every neighbour, or with one, of all namespaces, or of one.
+    pub(crate) async fn round(
+        &self,
+        peer: Option<NodeId>,
+        namespace: Option<Namespace>,
+        way: Way,
+    ) -> Result<SyncReport, RemoteError> {
         let _turn = self.inner.rounds.acquire().await.map_err(|_| RemoteError::Closed)?;
         let (reply, report) = oneshot::channel();
-        self.inner.society.sessions.cast(SessionsMsg::Sync { peer, way, reply });
+        self.inner.society.sessions.cast(SessionsMsg::Sync { peer, namespace, way, reply });
         let report = report.await.map_err(|_| RemoteError::Closed)?;
         report.ok_or_else(|| peer.map_or(RemoteError::Closed, RemoteError::NotConnected))
     }

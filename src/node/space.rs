@@ -169,6 +169,8 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 const RESTART_TIME: Duration = Duration::from_millis(100);
 /// A reader of everything lets others run after so many records.
 const RECORDS_AT_ONCE: usize = 512;
+/// So often is looked for a digest that fits what was seen: a commit is published in between at most.
+const DIGEST_TRIES: usize = 8;
 
 impl Space {
     /// The name of the namespace.
@@ -608,8 +610,24 @@ impl Space {
             after = Some(last);
             tokio::task::yield_now().await;
         }
-        let frontier = Frontier(view.seen(&self.namespace)?);
-        Ok(super::Digest { root: blake3::Hash::from(root.hash()).to_hex().to_string(), keys, frontier })
+        Ok(digest(&root, keys, view.seen(&self.namespace)?))
+    }
+
+    /// The same from the digests that are kept in step with every commit, whatever the size of the store. Its
+    /// `keys` may count a value for a quarter of a second longer than readers see it. While the digests
+    /// are being made (after a crash) everything is read.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn kept_digest(&self) -> Result<super::Digest, ReadError> {
+        let reader = self.open_reader()?;
+        for _ in 0..DIGEST_TRIES {
+            if let Some((root, seen)) = reader.rooted(&self.namespace) {
+                return Ok(digest(&root, reader.exchanged_keys(&self.namespace), seen));
+            }
+            tokio::task::yield_now().await;
+        }
+        self.digest().await
     }
 
     /// What the node has seen of this namespace.
@@ -620,6 +638,11 @@ impl Space {
         let seen = self.open_reader()?.with_seen(&self.namespace, SeenSet::clone);
         Ok(Frontier(seen.unwrap_or_default()))
     }
+}
+
+fn digest(root: &Sum, keys: u64, seen: SeenSet) -> super::Digest {
+    let root = blake3::Hash::from(root.hash()).to_hex().to_string();
+    super::Digest { root, keys, frontier: Frontier(seen) }
 }
 
 fn write_bytes(write: &Write) -> usize {

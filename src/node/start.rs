@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use prometheus_client::registry::Registry;
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use ractor::Actor;
 use rand::Rng;
 use tokio::{
@@ -121,7 +121,21 @@ async fn spawn_supervisor(
 {
     match Actor::spawn(None, Supervisor, args).await {
         Ok((supervisor, task)) => Ok((supervisor, task.abort_handle())),
-        Err(error) => Err(StartError::Internal(error.to_string())),
+        Err(error) => Err(why_not_started(error)),
+    }
+}
+
+/// What kept an actor from starting, without who spawned whom.
+fn why_not_started(error: ractor::SpawnErr) -> StartError {
+    let ractor::SpawnErr::StartupFailed(inner) = error else {
+        return StartError::Internal(error.to_string());
+    };
+    match inner.downcast::<ractor::SpawnErr>() {
+        Ok(inner) => why_not_started(*inner),
+        Err(inner) => match inner.downcast::<StoreError>() {
+            Ok(error) => StartError::Open(OpenError::Store(*error)),
+            Err(inner) => StartError::Internal(inner.to_string()),
+        },
     }
 }
 
@@ -256,7 +270,7 @@ fn society(
         },
         scope: Scope::new(Handle::current()),
         observer: builder.observer.clone(),
-        hooks: hooks(builder, &events)?,
+        hooks: hooks(builder, &events, &metrics.hook_failures)?,
         entropy: builder.entropy.clone(),
         clock: clock_handle,
         metrics,
@@ -302,8 +316,12 @@ fn peers(opened: &Opened) -> Result<Peers, StartError> {
     Ok(peers)
 }
 
-fn hooks(builder: &Builder, events: &broadcast::Sender<NodeEvent>) -> Result<Hooks, StartError> {
-    let mut hooks = Hooks::new(builder.authorize.clone(), events.clone());
+fn hooks(
+    builder: &Builder,
+    events: &broadcast::Sender<NodeEvent>,
+    failures: &Counter,
+) -> Result<Hooks, StartError> {
+    let mut hooks = Hooks::new(builder.authorize.clone(), events.clone(), failures.clone());
     for (namespace, prefix, validator) in &builder.validators {
         if !builder.namespaces.contains(namespace) {
             let text =

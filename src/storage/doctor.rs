@@ -77,7 +77,26 @@ impl Examined {
 /// # Errors
 /// When it could not look: the directory is not there, is in use, may not be read, was written by a newer
 /// program, or cannot be copied.
-pub fn examine(path: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Examined, OpenError> {
+pub fn examine(path: &Path, progress: impl FnMut(u64, u64)) -> Result<Examined, OpenError> {
+    examine_at(path, &place_for_copy(), progress)
+}
+
+/// A place for the copy that is looked at, that nobody else has.
+#[must_use]
+pub fn place_for_copy() -> PathBuf {
+    let bits: u64 = rand::random();
+    std::env::temp_dir().join(format!("tidings-doctor-{bits:016x}"))
+}
+
+/// The same with the copy at `place`, where nothing is: whoever breaks off removes it.
+///
+/// # Errors
+/// As [`examine`].
+pub fn examine_at(
+    path: &Path,
+    place: &Path,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Examined, OpenError> {
     let _lock = directory::lock_as_is(path)?;
     let mut examined = Examined::default();
     match directory::read_identity(path) {
@@ -100,7 +119,7 @@ pub fn examine(path: &Path, mut progress: impl FnMut(u64, u64)) -> Result<Examin
         examined.find("store", "there is none", "the peers fill it at the next start");
         return Ok(examined);
     }
-    let copy = Copy::of(&store).map_err(|error| OpenError::Io {
+    let copy = Copy::of(&store, place).map_err(|error| OpenError::Io {
         path: store.clone(),
         reason: format!("it cannot be copied to {} to be looked at: {error}", std::env::temp_dir().display()),
     })?;
@@ -253,9 +272,8 @@ pub fn reset(path: &Path) -> Result<PathBuf, OpenError> {
 struct Copy(PathBuf);
 
 impl Copy {
-    fn of(store: &Path) -> io::Result<Self> {
-        let bits: u64 = rand::random();
-        let copy = Self(std::env::temp_dir().join(format!("tidings-doctor-{bits:016x}")));
+    fn of(store: &Path, place: &Path) -> io::Result<Self> {
+        let copy = Self(place.to_owned());
         private_directory(&copy.0)?;
         copy_into(store, &copy.0)?;
         Ok(copy)

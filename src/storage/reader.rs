@@ -8,6 +8,7 @@ use super::{Store, StoreError, View, layout, memory::Memory, shared::Shared, sto
 use crate::{
     causality::{Dot, Hlc, SeenSet},
     conflict::{Payload, Reading, Record, Strategies, Strategy, Visible},
+    digest::Sum,
     types::{Key, Namespace, Value},
 };
 
@@ -86,8 +87,7 @@ impl Reader {
     /// How many keys have a value, those among them that never leave the node.
     #[must_use]
     pub fn keys(&self, namespace: &Namespace) -> u64 {
-        let keys = |name: &Namespace| self.shared.space(name).map_or(0, |space| space.keys());
-        keys(namespace) + keys(&namespace.companion())
+        self.exchanged_keys(namespace) + self.exchanged_keys(&namespace.companion())
     }
 
     /// A number that rises whenever more has been seen.
@@ -134,6 +134,20 @@ impl Reader {
         let held = space.held_tag();
         let tag = seen.tag() ^ held.unwrap_or_default();
         Some((seen, tag, held.is_some()))
+    }
+
+    /// The root of what `namespace` holds, as digests are kept, and what had been seen when it was that; nothing
+    /// while the digests are being made, or just follow a commit.
+    #[must_use]
+    pub fn rooted(&self, namespace: &Namespace) -> Option<(Sum, SeenSet)> {
+        self.shared.space(namespace)?.rooted()
+    }
+
+    /// How many keys that other nodes may know of have a value, as of the last time that deadlines were gone
+    /// through.
+    #[must_use]
+    pub fn exchanged_keys(&self, namespace: &Namespace) -> u64 {
+        self.shared.space(namespace).map_or(0, |space| space.keys())
     }
 
     /// Whether all deletes were seen here that others are known to have forgotten.

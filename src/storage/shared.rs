@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
-        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -64,6 +64,8 @@ pub(super) struct SpaceState {
     keys: AtomicU64,
     /// A short hash of floors and root; 0 while the root is not known.
     held: AtomicU64,
+    /// The root, once it is known, and the revision that it is of.
+    root: Mutex<Option<(Sum, u64)>>,
     revision: AtomicU64,
     /// How readers resolve siblings; set once, when a node opens the store.
     strategies: OnceLock<Table>,
@@ -80,6 +82,7 @@ impl SpaceState {
             floors: RwLock::new(floors),
             keys: keys.into(),
             held: 0.into(),
+            root: Mutex::default(),
             revision: revision.into(),
             strategies: OnceLock::new(),
         }
@@ -133,6 +136,16 @@ impl SpaceState {
         let bytes = [&root.to_bytes()[..], &self.floors().hash()].concat();
         let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(&bytes).as_bytes();
         self.held.store(u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1), Ordering::Relaxed);
+        *self.root.lock().unwrap_or_else(PoisonError::into_inner) = Some((*root, self.revision()));
+    }
+
+    /// The root of what is held, with what had been seen then; nothing while the root is not known, or just being
+    /// brought up to what has been seen.
+    pub(super) fn rooted(&self) -> Option<(Sum, SeenSet)> {
+        let (root, revision) = (*self.root.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let seen = self.seen();
+        // Under the lock nobody raises it.
+        (self.revision() == revision).then(|| (root, seen.clone()))
     }
 
     pub(super) fn keys(&self) -> u64 {

@@ -247,6 +247,10 @@ fn files_are_written_verified_and_taken_in_on_the_command_line() {
     assert_eq!(ask(&bat, &["get", "k"], 0).0, "three");
     let said = ask(&ant, &["export", "x.tidings", "--since", "what"], 1).1;
     assert!(said.contains("since") && !at.join("x.tidings.part").exists(), "{said}");
+    for verb in ["export", "import"] {
+        assert!(ask(&ant, &[verb, "-"], 2).1.contains("takes a file"));
+    }
+    assert!(!at.join("-").exists());
 }
 
 #[cfg(feature = "http")]

@@ -385,6 +385,11 @@ fn two_nodes_of_one_user_meet_when_one_is_told_of_the_other() {
         assert!(run(&mut bat.ask(at, &["sync", &ant_id, way]), 0).0.contains(&ant_id));
     }
     assert!(run(&mut bat.ask(at, &["sync", &bat_id]), 1).1.contains("is not connected"));
+    // A namespace that the other does not carry is no failure, unless it was asked for.
+    run(&mut bat.ask(at, &["namespaces", "join", "own"]), 0);
+    let (all, _) = run(&mut bat.ask(at, &["sync"]), 0);
+    assert!(all.lines().any(|line| line.contains(" own ") && line.contains("not carried")), "{all}");
+    assert!(run(&mut bat.ask(at, &["sync", "--ns", "own"]), 1).1.contains("does not carry"));
     run(&mut bat.ask(at, &["peers", "block", &ant_id]), 0);
     bat.hear(&format!("peer lost: {ant_id}"));
     run(&mut bat.ask(at, &["peers", "unblock", &ant_id]), 0);

@@ -1,8 +1,11 @@
 //! `tidings doctor`, on the directories of real processes.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use crate::program::{Site, until, until_equal};
@@ -60,4 +63,57 @@ fn the_doctor_names_an_identity_that_was_cut() {
     fs::write(site.path("ant/identity"), [1; 5]).unwrap();
     let (status, told, _) = doctor(&site, &[]);
     assert!(status == 1 && told.contains("32 bytes"), "{told}");
+}
+
+#[test]
+fn the_doctor_that_is_broken_off_leaves_no_copy_behind() {
+    let site = Site::new();
+    let mut ant = site.start("ant", &[]);
+    ant.put("k", b"x");
+    ant.signal(Signal::TERM);
+    ant.ended();
+    // Nobody writes into it: copying it takes for ever.
+    let pipe = Command::new("mkfifo").arg(site.path("ant/store/never")).status().unwrap();
+    assert!(pipe.success());
+    let temporary = site.path("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let copies = || fs::read_dir(&temporary).unwrap().count();
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut command = site.command();
+        command.env("TMPDIR", &temporary).stderr(Stdio::piped()).stdout(Stdio::piped());
+        let running = command.args(["doctor", "--data-dir"]).arg(site.path("ant")).spawn().unwrap();
+        until("it has begun to copy", || (copies() == 1).then_some(()));
+        rustix::process::kill_process(Pid::from_child(&running), signal).unwrap();
+        let ended = running.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.code() == Some(status) && said.contains("broken off"), "{ended:?}");
+        assert_eq!(copies(), 0);
+    }
+}
+
+#[test]
+fn a_node_whose_store_is_damaged_says_so_and_not_who_started_whom() {
+    let site = Site::new();
+    let mut ant = site.start("ant", &[]);
+    (0..200).for_each(|n| drop(ant.put(&format!("k/{n}"), &vec![7; 20_000])));
+    ant.signal(Signal::TERM);
+    ant.ended();
+    let damaged = fs::read_dir(site.path("ant/store/keyspaces")).unwrap();
+    let mut tables = 0;
+    for place in damaged.map(|place| place.unwrap().path().join("tables")) {
+        for table in fs::read_dir(place).into_iter().flatten() {
+            let path = table.unwrap().path();
+            let mut bytes = fs::read(&path).unwrap();
+            let length = bytes.len();
+            bytes[..length / 2].fill(0xaa);
+            fs::write(path, bytes).unwrap();
+            tables += 1;
+        }
+    }
+    let mut command = site.command();
+    let started = command.args(["node", "--http", "127.0.0.1:0", "--no-discovery", "--open", "--listen"]);
+    let ended = started.args(["/ip4/127.0.0.1/tcp/0", "--data-dir"]).arg(site.path("ant")).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(1) && said.contains("tidings doctor"), "{tables} tables: {said}");
+    assert!(!said.contains("Actor"), "{said}");
 }

@@ -1,9 +1,9 @@
 //! Changes, made keys, `/api` and tokens over HTTP, with real nodes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use tidings::{Limits, http::serve_with};
+use tidings::{Limits, http::serve_with, node::Builder};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -11,8 +11,8 @@ use tokio::{
 };
 
 use super::{
-    http::{Answer, Api, until, with_node, with_nodes},
-    support::PATIENCE,
+    http::{Answer, Api, until, with_node, with_nodes, with_nodes_that},
+    support::{PATIENCE, metric},
 };
 
 /// Server-sent events as they come.
@@ -115,6 +115,50 @@ async fn events_go_on_at_another_node_where_they_were_cut_off() {
             keys.insert(all.change().await.0);
         }
         assert_eq!(keys, ["users/2", "users/3", "users2/1"].map(str::to_owned).into());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_too_old_is_told_reset_or_gone_with_a_cursor_to_go_on_from() {
+    let forgets = |builder: Builder, _: &str| builder.delete_retention(Duration::ZERO);
+    with_nodes_that(Limits::default(), forgets, async |[ant, bat]: [Api; 2]| {
+        link(&ant, &bat).await;
+        ant.put("/v1/kv/a/1", b"1").await.expect(200);
+        let old = ant.get("/v1/changes/a").await.expect(200).json()["cursor"].as_str().unwrap().to_owned();
+        ant.delete("/v1/kv/a/1").await.expect(200);
+        ant.put("/v1/kv/a/2", b"2").await.expect(200);
+        until_equal(&ant, &bat).await;
+        for api in [&ant, &bat] {
+            until("the delete is forgotten", async || {
+                (metric(&api.node, "tidings_forgotten_total") > 0).then_some(())
+            })
+            .await;
+            let gone = api.get(&format!("/v1/changes/a?since={old}")).await.refused(410, "cursor_too_old");
+            let newer = gone.json()["cursor"].as_str().expect("where to go on").to_owned();
+            let nothing = api.get(&format!("/v1/changes/a?since={newer}")).await.expect(200).json();
+            assert_eq!((&nothing["changes"], &nothing["more"]), (&json!([]), &json!(false)), "{nothing}");
+
+            // The same as a parameter and as an `EventSource` says it.
+            until_equal(&ant, &bat).await;
+            for (target, id) in
+                [(format!("/v1/watch/a?since={old}"), None), ("/v1/watch/a".into(), Some(&*old))]
+            {
+                let mut events = Events::open(api, &target, id).await;
+                let (name, data) = events.next().await;
+                assert_eq!(name, "reset", "{data}");
+                assert!(data["detail"].as_str().is_some_and(|text| text.contains("scan")), "{data}");
+                assert_ne!(events.last, old, "it comes with the cursor after it");
+                api.put("/v1/kv/a/3", target.as_bytes()).await.expect(200);
+                assert_eq!(events.change().await, ("a/3".into(), json!(target)));
+                // Whoever comes back with that cursor misses nothing, and is not told to begin anew again.
+                let mut again = Events::open(api, "/v1/watch/a", Some(&events.last)).await;
+                api.put("/v1/kv/a/4", target.as_bytes()).await.expect(200);
+                assert_eq!(again.change().await, ("a/4".into(), json!(target)));
+            }
+        }
+        // Who begins has nothing that could have been deleted.
+        ant.get("/v1/changes/a").await.expect(200);
     })
     .await;
 }

@@ -445,8 +445,7 @@ async fn forged_and_malformed_gossip_is_refused_and_counted() {
         Envelope { namespace: "elsewhere".parse().unwrap(), versions: vec![eve.version(1, "forged")] };
     eve.publish(sign(&elsewhere).to_bytes()).await;
 
-    let rejected =
-        |reason: &'static str| metric_of(&ant, "tidings_network_network_gossip_rejected_total", reason);
+    let rejected = |reason: &'static str| metric_of(&ant, "tidings_network_gossip_rejected_total", reason);
     until("all of it is counted", || async {
         let counted = [rejected("origin"), rejected("signature"), rejected("malformed"), rejected("topic")];
         (counted == [1, 2, 3, 1]).then_some(())
@@ -526,14 +525,14 @@ async fn empty_and_repeated_batches_change_no_cursor_and_cursors_never_move_back
     until_text(&bat, "k/3", "from eve").await;
     until_equal(&both).await;
     let before = ant.digest().await.unwrap().frontier.0;
-    let known = || metric_of(&ant, "tidings_network_network_gossip_ignored_total", "");
+    let known = || metric_of(&ant, "tidings_network_gossip_ignored_total", "");
     let ignored = known();
     // Each another message, none of them with anything new.
     for again in [vec![2], vec![0], vec![0, 1], vec![1, 2], vec![0, 2]] {
         eve.publish_versions(again.iter().map(|n: &usize| versions[*n].clone()).collect()).await;
     }
     until("all that was known is known to be", || async { (known() >= ignored + 5).then_some(()) }).await;
-    let refused = || metric_of(&ant, "tidings_network_network_gossip_rejected_total", "malformed");
+    let refused = || metric_of(&ant, "tidings_network_gossip_rejected_total", "malformed");
     let before_it = refused();
     eve.publish_versions(Vec::new()).await;
     until("what says nothing is refused", || async { (refused() > before_it).then_some(()) }).await;

@@ -546,6 +546,81 @@ async fn a_node_tells_of_itself() {
         let metrics = ant.get("/metrics").await.expect(200);
         assert!(metrics.headers["content-type"].starts_with("application/openmetrics-text"));
         assert!(metrics.text().ends_with("# EOF\n"), "{}", metrics.text());
+        assert!(metrics.text().contains("\ntidings_network_dials_total "), "{}", metrics.text());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_changes_a_value_and_not_when_it_expires() {
+    with_node(async |ant| {
+        let expires = async || ant.get("/v1/kv/a?meta=true").await.expect(200).json()["expires_at"].as_u64();
+        ant.put("/v1/kv/a?ttl=1h", b"{\"n\":1}").await.expect(200);
+        let before = expires().await.expect("it has a deadline");
+        let patch = [("Content-Type", "application/merge-patch+json")];
+        ant.ask("PATCH", "/v1/kv/a", &patch, b"{\"m\":2}").await.expect(200);
+        let after = expires().await.expect("it still has a deadline");
+        assert!(before.abs_diff(after) < 5_000, "{before} and {after}");
+        assert_eq!(ant.get("/v1/kv/a").await.expect(200).json(), json!({ "n": 1, "m": 2 }));
+        // A put says anew how long, or for ever.
+        ant.put("/v1/kv/a", b"{}").await.expect(200);
+        ant.ask("PATCH", "/v1/kv/a", &patch, b"{\"m\":2}").await.expect(200);
+        assert_eq!(expires().await, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_over_http_is_the_one_that_is_kept_and_says_what_reading_everything_says() {
+    with_nodes(Limits::default(), async |[ant, bat]: [Api; 2]| {
+        ant.post("/v1/peers", &json!({ "addr": bat.listen().await })).await.expect(200);
+        for n in 0..30 {
+            let api = if n % 2 == 0 { &ant } else { &bat };
+            api.put(&format!("/v1/kv/k/{}", n % 20), format!("{n}").as_bytes()).await.expect(200);
+        }
+        ant.delete("/v1/kv/k/0").await.expect(200);
+        ant.put("/v1/kv/soon?ttl=1ms", b"gone").await.expect(200);
+        until("all are equal", async || {
+            let mut all = Vec::new();
+            for api in [&ant, &bat] {
+                let kept = api.get("/v1/digest").await.expect(200).json();
+                let read = api.node.digest().await.expect("is read");
+                let read =
+                    json!({ "root": read.root, "keys": read.keys, "frontier": read.frontier.to_string() });
+                all.extend([kept, read]);
+            }
+            all.windows(2).all(|pair| pair[0] == pair[1]).then_some(())
+        })
+        .await;
+        assert_eq!(ant.get("/v1/digest").await.expect(200).json()["keys"], 19);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_is_of_all_namespaces_or_of_the_one_that_is_named() {
+    with_nodes(Limits::default(), async |[ant, bat]: [Api; 2]| {
+        ant.post("/v1/peers", &json!({ "addr": bat.listen().await })).await.expect(200);
+        ant.post("/v1/namespaces", &json!({ "name": "own" })).await.expect(201);
+        for api in [&ant, &bat] {
+            api.post("/v1/namespaces", &json!({ "name": "both" })).await.expect(201);
+        }
+        until("they are linked", async || (ant.node.status().await.peers == 1).then_some(())).await;
+        let round = async |query: &str| {
+            let report = ant.ask("POST", &format!("/v1/sync{query}"), &[], b"").await.expect(200).json();
+            let with = report["peers"].as_array().expect("a list").iter();
+            let with =
+                with.map(|one| (one["namespace"].as_str().expect("a name").to_owned(), one["error"].clone()));
+            with.collect::<BTreeMap<_, _>>()
+        };
+        let not_there = json!("the peer does not carry the namespace");
+        let expected = |names: &[&str]| {
+            let error = |name| if name == "own" { not_there.clone() } else { Value::Null };
+            names.iter().map(|name| ((*name).to_owned(), error(*name))).collect()
+        };
+        assert_eq!(round("").await, expected(&["both", "default", "own"]));
+        assert_eq!(round("?ns=both").await, expected(&["both"]));
+        assert_eq!(round("?ns=own").await, expected(&["own"]));
     })
     .await;
 }
@@ -625,6 +700,7 @@ async fn peers_are_connected_cut_off_and_let_back_in() {
             ant.ask("POST", &format!("/v1/sync?{query}"), &[], b"").await.refused(status, code);
         }
 
+        ant.ask("POST", &format!("/v1/peers/{ant_id}/block"), &[], b"").await.refused(400, "bad_peer_id");
         let blocked = ant.ask("POST", &format!("/v1/peers/{bat_id}/block"), &[], b"").await.expect(200);
         assert_eq!(blocked.json()["blocked"], true);
         until("bat is cut off", async || (!connected(&bat, &ant_id).await).then_some(())).await;
@@ -660,7 +736,9 @@ async fn a_read_waits_for_what_was_written_elsewhere_or_says_what_is_missing() {
         let put = ant.put("/v1/kv/a", b"2").await.expect(200);
         let (written, frontier) = (put.json(), put.headers["tidings-frontier"].clone());
         let at_least = [("Tidings-At-Least", &*frontier)];
-        for target in ["/v1/kv/a?wait=100ms", "/v1/scan?wait=100ms"] {
+        let reads = ["kv/a", "scan", "history/a", "explain/a", "conflicts", "changes", "digest"];
+        for read in reads.into_iter().chain(["watch"]) {
+            let target = &format!("/v1/{read}?wait=100ms");
             let problem = bat.ask("GET", target, &at_least, b"").await.refused(504, "not_seen").json();
             let missing = problem["missing"][0].as_str().expect("a dot");
             assert!(missing.starts_with(written["origin"].as_str().expect("a text")), "{problem}");
@@ -671,6 +749,9 @@ async fn a_read_waits_for_what_was_written_elsewhere_or_says_what_is_missing() {
         bat.ask("POST", &format!("/v1/peers/{id}/unblock"), &[], b"").await.expect(200);
         let got = bat.ask("GET", "/v1/kv/a?wait=15s", &at_least, b"").await.expect(200);
         assert_eq!(got.body, b"2");
+        for read in reads {
+            bat.ask("GET", &format!("/v1/{read}?wait=1s"), &at_least, b"").await.expect(200);
+        }
 
         bat.ask("GET", "/v1/kv/a?wait=26s", &at_least, b"").await.refused(400, "bad_parameter");
         let token = format!("here.{id}.0");

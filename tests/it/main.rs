@@ -22,6 +22,8 @@ mod examples;
 mod expiry;
 #[cfg(feature = "http")]
 mod follow;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod full_disk;
 mod halves;
 #[cfg(feature = "http")]
 mod history;

@@ -83,7 +83,7 @@ async fn a_stalled_disk_and_a_frozen_peer_keep_memory_bounded_and_everything_rec
         }
         all_is_bounded(&all).await;
         shed = metric_of(&ant, "tidings_shed_total", "gossip");
-        dropped = metric(&bat, "tidings_network_network_gossip_slow_peer_drops_total");
+        dropped = metric(&bat, "tidings_network_gossip_slow_peer_drops_total");
     }
     until("the writers fill the room there is for them", || async {
         let queue = ant.status().await.queues["writes"];
@@ -96,9 +96,9 @@ async fn a_stalled_disk_and_a_frozen_peer_keep_memory_bounded_and_everything_rec
         (!is_linked(&bat, &dog).await).then_some(())
     })
     .await;
-    let dials = metric(&bat, "tidings_network_network_dials_total");
+    let dials = metric(&bat, "tidings_network_dials_total");
     until("it is dialled again", || async {
-        (metric(&bat, "tidings_network_network_dials_total") > dials).then_some(())
+        (metric(&bat, "tidings_network_dials_total") > dials).then_some(())
     })
     .await;
     bat.put("live", "x").await.unwrap();

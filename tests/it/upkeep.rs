@@ -1,14 +1,27 @@
 //! What a store keeps depends on what is live, not on what was ever written.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
-
-use tidings::{
-    Key, Node, Value,
-    node::BatchOp,
-    storage::{Durability, Store, layout, memory::Memory},
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
-use crate::support::{Machine, contents, link, mesh_name, metric, node_on_disk, restart, until, until_equal};
+use bytes::Bytes;
+
+use tidings::{
+    Key, Namespace, Node, Value,
+    node::BatchOp,
+    storage::{Batch, Durability, Snapshot, Store, StoreError, layout, life::Surroundings, memory::Memory},
+};
+
+use crate::support::{
+    Machine, contents, link, mesh_name, metric, node, node_on_disk, restart, until, until_equal,
+};
 
 const KEYS: u64 = 1_000;
 /// Deletes are forgotten a second after this.
@@ -121,4 +134,55 @@ async fn a_million_overwrites_and_deletes_of_a_thousand_keys_leave_a_small_direc
     println!("{keys} keys, {live} bytes live; {open} bytes on disk after a restart, {closed} closed again");
     let most = 4 * live + JOURNAL_BYTES_MAX;
     assert!(open <= most && closed <= most, "{open} and {closed} of {most}");
+}
+
+/// A disk that counts how often somebody begins to read at large.
+#[derive(Clone)]
+struct CountingDisk {
+    disk: Memory,
+    looks: Arc<AtomicUsize>,
+}
+
+impl Store for CountingDisk {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.disk.get(key)
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.disk.snapshot()
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
+        self.disk.commit(batch, durability)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.disk.sync()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.disk.size_bytes()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_digest_is_that_of_all_that_is_stored_and_reads_nothing_of_it() {
+    let disk = CountingDisk { disk: Memory::new(), looks: Arc::default() };
+    let looks = disk.looks.clone();
+    let ant = node(&mesh_name(), "ant").store(Arc::new(disk), Surroundings::default(), [7; 32]);
+    let ant = ant.start().await.unwrap();
+    write(&ant, 0, 3 * KEYS).await;
+    let space = ant.space(&Namespace::default()).unwrap();
+    let read = ant.digest().await.unwrap();
+    assert!(looks.load(Ordering::SeqCst) > 0);
+    // The node's own upkeep may look just then, but not each time.
+    until("it is answered without a look", || async {
+        let before = looks.load(Ordering::SeqCst);
+        let kept = space.kept_digest().await.unwrap();
+        assert_eq!((&kept.root, kept.keys, &kept.frontier), (&read.root, read.keys, &read.frontier));
+        (looks.load(Ordering::SeqCst) == before).then_some(())
+    })
+    .await;
+    ant.close().await;
 }

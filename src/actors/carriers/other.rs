@@ -57,7 +57,7 @@ impl Other {
         match self {
             Self::Peer(peer) => {
                 let (reply, report) = oneshot::channel();
-                society.sessions.cast(SessionsMsg::Sync { peer: Some(*peer), way, reply });
+                society.sessions.cast(SessionsMsg::Sync { peer: Some(*peer), namespace: None, way, reply });
                 let report = report.await.map_err(|_| RemoteError::Closed)?;
                 report.ok_or(RemoteError::NotConnected(*peer))
             }

@@ -139,9 +139,9 @@ pub(super) const ROUTES: &[Route] = &[
         operations: &[get(
             "history",
             "Earlier versions of a key, newest first.",
-            &[],
+            &["wait", "Tidings-At-Least"],
             &[given(200, Shape::Json("History"), "None, if none are kept.")],
-            READ,
+            &[DOOR, QUERY, KEY, SEEN, STORE, TIME],
         )],
     },
     Route {
@@ -159,9 +159,9 @@ pub(super) const ROUTES: &[Route] = &[
         operations: &[get(
             "changes",
             "What changed since a cursor, a page at a time.",
-            &["since", "limit_changes", "Last-Event-ID"],
+            &["since", "limit_changes", "Last-Event-ID", "wait", "Tidings-At-Least"],
             &[given(200, Shape::Json("ChangesPage"), "A page, and where to go on.")],
-            &[DOOR, QUERY, KEY, CURSOR, STORE, TIME, &[C::CursorTooOld, C::Busy]],
+            &[DOOR, QUERY, KEY, CURSOR, SEEN, STORE, TIME, &[C::CursorTooOld, C::Busy]],
         )],
     },
     Route {
@@ -169,9 +169,9 @@ pub(super) const ROUTES: &[Route] = &[
         operations: &[get(
             "watch",
             "Changes as server-sent events: change, lagged, reset, error.",
-            &["since", "snapshot", "Last-Event-ID"],
+            &["since", "snapshot", "Last-Event-ID", "wait", "Tidings-At-Least"],
             &[given(200, Shape::Text("text/event-stream"), "Events, until somebody has enough.")],
-            &[DOOR, QUERY, KEY, CURSOR, STORE, &[C::Busy]],
+            &[DOOR, QUERY, KEY, CURSOR, SEEN, STORE, &[C::Busy]],
         )],
     },
     Route {
@@ -179,9 +179,9 @@ pub(super) const ROUTES: &[Route] = &[
         operations: &[get(
             "conflicts",
             "Keys with concurrent versions.",
-            &["limit", "after"],
+            &["limit", "after", "wait", "Tidings-At-Least"],
             &[given(200, Shape::Json("ConflictsPage"), "A page.")],
-            READ,
+            &[DOOR, QUERY, KEY, SEEN, STORE, TIME],
         )],
     },
     Route {
@@ -189,9 +189,9 @@ pub(super) const ROUTES: &[Route] = &[
         operations: &[get(
             "explain",
             "The whole story of a key.",
-            &[],
+            &["wait", "Tidings-At-Least"],
             &[given(200, Shape::Json("Explanation"), "All that is stored about it.")],
-            &[DOOR, QUERY, KEY, GONE, STORE, TIME],
+            &[DOOR, QUERY, KEY, GONE, SEEN, STORE, TIME],
         )],
     },
     Route {
@@ -240,7 +240,7 @@ pub(super) const ROUTES: &[Route] = &[
             Operation {
                 method: "post",
                 id: "sync",
-                summary: "One round with every neighbour now, or with one; both ways, or one.",
+                summary: "One round with every neighbour now, or with one; both ways, or one; of all namespaces, or of the one that is named.",
                 parameters: &["peer", "direction"],
                 body: Body::None,
                 answers: &[given(200, Shape::Json("SyncReport"), "What was exchanged.")],
@@ -289,9 +289,9 @@ pub(super) const ROUTES: &[Route] = &[
         operations: &[get(
             "digest",
             "What the node holds, in one hash.",
-            &[],
+            &["wait", "Tidings-At-Least"],
             &[given(200, Shape::Json("Digest"), "Now.")],
-            NODE,
+            &[DOOR, QUERY, SEEN, STORE, TIME],
         )],
     },
     Route {

@@ -17,7 +17,7 @@ pub(super) const fn why(reason: &'static str) -> Why {
     Why { reason }
 }
 
-/// The numbers of the network, in the registry under `network_`.
+/// The numbers of the network; the registry says whose they are.
 #[derive(Clone, Default)]
 pub(super) struct Metrics {
     /// Envelopes taken in.
@@ -45,7 +45,6 @@ pub(super) struct Metrics {
 impl Metrics {
     /// Registers all of them.
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let registry = registry.sub_registry_with_prefix("network");
         let new = Self::default();
         registry.register("gossip_received", "Envelopes taken in by gossip", new.received.clone());
         registry.register("gossip_ignored", "Envelopes that were entirely known", new.ignored.clone());

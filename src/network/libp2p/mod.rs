@@ -199,7 +199,7 @@ fn listen_near(
         match turn.map_or(Ok(()), |turn| turn.probe(candidate)) {
             Ok(()) => match swarm.listen_on(candidate.clone()) {
                 Ok(listener) => return Ok(listener),
-                Err(error) => failure = error.to_string(),
+                Err(error) => failure = reason::of_listen(&error),
             },
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => failure = error.to_string(),
             Err(error) => return Err(error.to_string()),

@@ -28,6 +28,14 @@ pub(super) fn of_dial(error: &DialError, keyed: bool) -> String {
     }
 }
 
+/// Why an address cannot be listened on.
+pub(super) fn of_listen(error: &TransportError<io::Error>) -> String {
+    match error {
+        TransportError::MultiaddrNotSupported(_) => "no transport for such an address".into(),
+        TransportError::Other(error) => innermost(error),
+    }
+}
+
 /// Why a connection ended.
 pub(super) fn of_close(cause: Option<&ConnectionError>) -> String {
     match cause {

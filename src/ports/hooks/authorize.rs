@@ -103,7 +103,9 @@ impl Asked {
 }
 
 /// Is asked before every operation that comes from outside. Functions of that form authorize. It is called on
-/// the task that serves whoever asks, by many at once: it must be quick and wait for nothing.
+/// the task that serves whoever asks, by many at once: it must be quick and wait for nothing. One that takes more than 100 ms is counted
+/// (`tidings_hook_failures_total`) and told of once ([`NodeEvent::Warning`](crate::node::NodeEvent::Warning)), and its
+/// answer stands; one that never returns holds that task, and cannot be helped.
 ///
 /// What is asked, and when:
 ///

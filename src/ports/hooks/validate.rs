@@ -6,7 +6,9 @@ use crate::types::{Key, Namespace, Value};
 /// Looks at a value that is about to be written here. Functions of that form are validators.
 ///
 /// It is called on the task of the writer, before anything is planned, and by many at once: it must be quick
-/// and wait for nothing. What comes from peers, by gossip, exchange or bundle, is never shown to it: it was
+/// and wait for nothing. One that takes more than 100 ms is counted (`tidings_hook_failures_total`) and told of once
+/// ([`NodeEvent::Warning`](crate::node::NodeEvent::Warning)), and its answer stands; one that never returns holds that
+/// task, and cannot be helped. What comes from peers, by gossip, exchange or bundle, is never shown to it: it was
 /// accepted where it was written, and replicas that differ in what they take would never agree. A validator
 /// that changes does not touch what is stored.
 ///

@@ -9,6 +9,9 @@ use std::{
 
 use crate::storage::{OpenError, StoreError};
 
+/// What a flush may take: a memtable, and what is written beside it.
+const FLUSH_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// An error while the store is at work.
 pub(super) fn while_running(error: &fjall::Error) -> StoreError {
     if let Some(error) = io_error(error) {
@@ -25,6 +28,24 @@ pub(super) fn while_running(error: &fjall::Error) -> StoreError {
         error if is_damage(error) => StoreError::Damaged(error.to_string()),
         error => StoreError::Io(error.to_string()),
     }
+}
+
+/// Where a thread of fjall's own was refused by the disk, nobody is told why. If there is less room than a flush may
+/// take, that was it.
+pub(super) fn for_lack_of_room(error: StoreError, path: &Path) -> StoreError {
+    match (error, room(path)) {
+        (StoreError::Poisoned(_), Some(free)) if free < FLUSH_BYTES_MAX => {
+            let mebibytes = free / (1024 * 1024);
+            StoreError::Full(format!("a flush was refused, and {mebibytes} MiB are free"))
+        }
+        (error, _) => error,
+    }
+}
+
+/// The bytes that this user may still write where `path` lies.
+fn room(path: &Path) -> Option<u64> {
+    let told = rustix::fs::statvfs(path).ok()?;
+    told.f_bavail.checked_mul(told.f_frsize)
 }
 
 /// An error while the store in `path` is opened.
@@ -93,4 +114,25 @@ fn is_damage(error: &fjall::Error) -> bool {
             | fjall::Error::KeyspaceDeleted
             | fjall::Error::Locked
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_flush_is_for_lack_of_room_only_where_there_is_none() {
+        let poisoned = || while_running(&fjall::Error::Poisoned);
+        let here = tempfile::tempdir().expect("a directory");
+        let free = room(here.path()).expect("the system tells");
+        let error = for_lack_of_room(poisoned(), here.path());
+        assert_eq!(matches!(error, StoreError::Full(_)), free < FLUSH_BYTES_MAX, "{free}: {error}");
+        assert!(matches!(for_lack_of_room(poisoned(), Path::new("/nowhere")), StoreError::Poisoned(_)));
+        // The system's own files have no room for others, and say so.
+        if let Some(0) = room(Path::new("/proc")) {
+            assert!(matches!(for_lack_of_room(poisoned(), Path::new("/proc")), StoreError::Full(_)));
+            let damaged = for_lack_of_room(StoreError::Damaged("x".into()), Path::new("/proc"));
+            assert!(matches!(damaged, StoreError::Damaged(_)));
+        }
+    }
 }

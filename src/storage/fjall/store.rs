@@ -125,7 +125,7 @@ impl Store for Fjall {
         if outcome.is_ok() {
             *lock(&self.before) = None;
         }
-        outcome
+        outcome.map_err(|error| failure::for_lack_of_room(error, &self.path))
     }
 
     fn sync(&self) -> Result<(), StoreError> {
