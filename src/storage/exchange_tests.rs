@@ -30,7 +30,7 @@ pub(super) struct End {
 }
 
 impl End {
-    fn new(replica: &Replica, nonce: u64, way: Way) -> Self {
+    pub(super) fn new(replica: &Replica, nonce: u64, way: Way) -> Self {
         let view = replica.ledger.reader().view();
         let root = replica.ledger.digests(&ns()).map(|digests| digests.root().hash());
         let (exchange, effects) =
@@ -59,7 +59,7 @@ impl End {
         self.out.push_back((frame.to_bytes(), false));
     }
 
-    fn handle(&mut self, replica: &mut Replica, input: Input) {
+    pub(super) fn handle(&mut self, replica: &mut Replica, input: Input) {
         let effects = self.exchange.handle(input).expect("both keep the rules");
         for effect in effects {
             self.carry_out(replica, effect);
@@ -155,7 +155,7 @@ impl End {
     }
 
     /// One thing that this end may do; false if there is nothing.
-    fn act(&mut self, replica: &mut Replica) -> bool {
+    pub(super) fn act(&mut self, replica: &mut Replica) -> bool {
         if let Some(input) = self.inputs.pop_front() {
             self.handle(replica, input);
             return true;
@@ -169,6 +169,30 @@ impl End {
         let Some(frame) = self.reader.next_frame().unwrap() else { return false };
         self.handle(replica, Input::Frame(ExchangeFrame::from_frame(&frame).unwrap()));
         true
+    }
+}
+
+impl End {
+    /// Moves what each has sent to the other; whether there was anything.
+    pub(super) fn carry(ends: &mut [Self; 2]) -> bool {
+        let mut moved = false;
+        for side in 0..2 {
+            for (bytes, page) in std::mem::take(&mut ends[side].out) {
+                moved = true;
+                ends[1 - side].came.push_back(bytes);
+                if page {
+                    ends[side].inputs.push_back(Input::PageSent);
+                }
+            }
+        }
+        moved
+    }
+
+    /// Nothing is watched for it any more.
+    pub(super) fn close(&self, replica: &mut Replica) {
+        if let Some((_, watch)) = self.ranges {
+            replica.ledger.close_ranges(watch);
+        }
     }
 }
 
@@ -186,21 +210,12 @@ pub(super) fn exchange_going(way: Way, a: &mut Replica, b: &mut Replica, turns: 
         let side = usize::from(turns.next().unwrap_or(idle % 2 == 1));
         let replica = if side == 0 { &mut *a } else { &mut *b };
         let acted = ends[side].act(replica);
-        let sent = std::mem::take(&mut ends[side].out);
-        let moved = !sent.is_empty();
-        for (bytes, page) in sent {
-            ends[1 - side].came.push_back(bytes);
-            if page {
-                ends[side].inputs.push_back(Input::PageSent);
-            }
-        }
+        let moved = End::carry(&mut ends);
         idle = if acted || moved { side + 1 } else { idle + 1 };
         assert!(idle < 100, "neither end has anything to do, and they are not done");
     }
     for (end, replica) in ends.iter().zip([a, b]) {
-        if let Some((_, watch)) = end.ranges {
-            replica.ledger.close_ranges(watch);
-        }
+        end.close(replica);
     }
     ends
 }

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Claims, Descent, Frame, FrameError, Items, Verdicts, Way, bounds, decode, encode, write_frame};
+use super::{
+    Claims, Descent, Frame, FrameError, Got, Items, Lacking, Verdicts, Way, bounds, decode, encode,
+    write_frame,
+};
 use crate::{
     causality::{Floors, Intervals, SeenSet},
     conflict::Version,
@@ -47,6 +50,12 @@ pub enum ExchangeFrame {
     /// Before the hello of the end that opened the stream, if versions go one way only: which one, as
     /// that end sees it.
     Way(Way),
+    /// What the sender has seen meanwhile of what it is being sent.
+    Got(Got),
+    /// In the place of a hello: the sender is sent what it lacks by another, and asks for a part of it.
+    Lacking(Lacking),
+    /// After that: send one page.
+    More,
 }
 
 /// What is compared, and the hash of what the sender has seen of it.
@@ -147,6 +156,9 @@ impl ExchangeFrame {
             Self::Claimed => "that all is claimed",
             Self::Bye => "a bye",
             Self::Way(_) => "which way versions go",
+            Self::Got(_) => "what it has seen meanwhile",
+            Self::Lacking(_) => "what it lacks",
+            Self::More => "that one more page may come",
         }
     }
 
@@ -168,6 +180,9 @@ impl ExchangeFrame {
             Self::Bye => write_frame(11, &[]),
             Self::SeenSince(since) => write_frame(12, &encode(since)),
             Self::Way(way) => write_frame(13, &encode(way)),
+            Self::Got(got) => write_frame(14, &encode(got)),
+            Self::Lacking(lacking) => write_frame(15, &encode(lacking)),
+            Self::More => write_frame(16, &[]),
         }
     }
 
@@ -192,6 +207,9 @@ impl ExchangeFrame {
             11 => decode(payload).map(|()| Self::Bye)?,
             12 => Self::SeenSince(decode(payload)?),
             13 => Self::Way(decode(payload)?),
+            14 => Self::Got(decode(payload)?),
+            15 => Self::Lacking(decode(payload)?),
+            16 => decode(payload).map(|()| Self::More)?,
             kind => return Err(FrameError::Kind(kind)),
         })
     }

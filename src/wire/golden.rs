@@ -170,6 +170,12 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
             }),
         ),
         ("sync-13-way", ExchangeFrame::Way(Way::Give)),
+        ("sync-14-got", ExchangeFrame::Got(Got { seen: seen() })),
+        (
+            "sync-15-lacking",
+            ExchangeFrame::Lacking(Lacking { namespace: namespace.clone(), set: seen(), more: true }),
+        ),
+        ("sync-16-more", ExchangeFrame::More),
     ];
     let carrier = [
         ("carrier-0-hello", CarrierFrame::Hello(CarrierHello { node: ANT.node, hello: hello() })),

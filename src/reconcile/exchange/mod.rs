@@ -1,5 +1,6 @@
 //! One exchange about one namespace, both directions at once over one stream.
 
+mod meanwhile;
 mod receiving;
 mod sending;
 mod settling;
@@ -164,7 +165,9 @@ impl Exchange {
                 Receiving::Hello | Receiving::Seen { .. } => true,
                 Receiving::Pages { unapplied, ended, .. } => !ended && *unapplied < PAGES_UNAPPLIED_MAX,
                 Receiving::Ranges { .. } | Receiving::Absorbing { .. } | Receiving::Ended => {
-                    self.ranges.as_ref().is_some_and(|ranges| ranges.busy < UNDER_WAY_MAX) && !self.bye.came
+                    // While this side sends, the peer may say what it need not be sent.
+                    let sends = matches!(self.sending, Sending::Pages { .. });
+                    self.ranges.as_ref().map_or(sends, |ranges| ranges.busy < UNDER_WAY_MAX) && !self.bye.came
                 }
             }
     }
@@ -209,6 +212,7 @@ impl Exchange {
                 ranges.on_items_read(items, report, &mut effects);
             }
             Input::Settled => self.ranges().0.busy -= 1,
+            Input::Got(got) => self.on_got_here(&got, &mut effects),
         }
         self.absorb_if_settled(&mut effects);
         self.finish(&mut effects);
@@ -229,6 +233,7 @@ impl Exchange {
             ExchangeFrame::SeenSince(since) => self.on_seen_since(&since, effects),
             ExchangeFrame::Page(page) => self.on_page(page, effects),
             ExchangeFrame::End(end) => self.on_end(&end, effects),
+            ExchangeFrame::Got(got) => self.on_got_there(&got),
             ranges => self.on_range_frame(ranges, effects),
         }
     }
