@@ -85,6 +85,7 @@ impl SeenSet {
     }
 
     /// Origins and their sequence numbers, in order.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Origin, &Intervals)> {
         self.0.iter()
     }

@@ -225,6 +225,26 @@ fn what_the_peer_has_seen_meanwhile_is_not_read_any_more() {
     assert_eq!(**missing, up_to(1, 9).difference(&middle));
 }
 
+/// A newcomer has nothing to send, so its end comes at once.
+#[test]
+fn ranges_are_opened_when_all_pages_are_sent_and_not_when_all_have_come() {
+    let deletes = [Dot::new(origin(1), 9)].into_iter().collect();
+    let floors = Floors { deletes, ..Floors::new() };
+    let (root, other) = (Some([7; 32]), Some([8; 32]));
+    let (mut exchange, _) = Exchange::new(Namespace::default(), up_to(1, 9), floors, root, 2);
+    let nothing = SeenSet::new();
+    let hello = Hello::new(Namespace::default(), &nothing, &Floors::new(), other, 1);
+    exchange.handle(Input::Frame(ExchangeFrame::Hello(hello))).expect("lawful");
+    exchange.handle(Input::Frame(seen(nothing))).expect("lawful");
+    assert_eq!(exchange.handle(Input::Frame(end())), Ok(vec![]), "it still sends");
+    let page = Page { versions: vec![version(1, 9)] };
+    let effects = exchange.handle(Input::PageRead { page, lost: SeenSet::new(), last: true });
+    let effects = effects.expect("lawful");
+    let sent =
+        matches!(effects[..2], [Effect::Send(ExchangeFrame::Page(_)), Effect::Send(ExchangeFrame::End(_))]);
+    assert!(sent && effects[2..] == [Effect::OpenRanges], "{effects:?}");
+}
+
 #[test]
 fn no_frame_is_wanted_while_too_many_pages_wait() {
     let (mut exchange, _) = Exchange::new(Namespace::default(), SeenSet::new(), Floors::new(), None, 2);

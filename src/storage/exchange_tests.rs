@@ -26,6 +26,8 @@ pub(super) struct End {
     came: VecDeque<bytes::Bytes>,
     bytes: usize,
     pages: usize,
+    /// The most versions in one page.
+    pub(super) page_versions: usize,
     pub(super) report: Option<Report>,
 }
 
@@ -45,6 +47,7 @@ impl End {
             came: VecDeque::new(),
             bytes: 0,
             pages: 0,
+            page_versions: PAGE_VERSIONS,
             report: None,
         };
         for effect in effects {
@@ -81,7 +84,8 @@ impl End {
             }
             Effect::PeerSeen(_) => return,
             Effect::ReadPage { missing, after } => {
-                let page = self.view.versions(&ns(), &missing, after, PAGE_VERSIONS, PAGE_BYTES).unwrap();
+                let page =
+                    self.view.versions(&ns(), &missing, after, self.page_versions, PAGE_BYTES).unwrap();
                 let last = page.next.is_none();
                 let lost =
                     if last { self.view.unaccounted(&ns(), &missing).unwrap() } else { SeenSet::new() };
@@ -160,6 +164,11 @@ impl End {
             self.handle(replica, input);
             return true;
         }
+        self.read(replica)
+    }
+
+    /// Takes in a frame, if one came and is wanted.
+    pub(super) fn read(&mut self, replica: &mut Replica) -> bool {
         if !self.exchange.wants_frame() {
             return false;
         }

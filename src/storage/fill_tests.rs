@@ -84,7 +84,7 @@ impl World {
         let replicas = self.replicas.iter().map(|replica| {
             let store = replica.store.copy();
             let (ledger, _) = Ledger::open(Arc::new(store.clone()), replica.origin, &[ns()]).unwrap();
-            let clock = replica.clock.clone();
+            let clock = replica.clock;
             Replica { store, ledger, clock, origin: replica.origin, written: Vec::new() }
         });
         Self { replicas: replicas.collect(), written: self.written.clone() }
@@ -153,6 +153,8 @@ fn fill(world: &mut World, turns: &[Turn], to_the_end: bool) -> bool {
     let wanted = main.seen().difference(&here.seen());
     let mut loan = Loan::begin(lender, wanted);
     let mut ends = [End::new(here, 7, Way::Both), End::new(main, 3, Way::Both)];
+    // So that much is told before all is sent.
+    ends.iter_mut().for_each(|end| end.page_versions = 1);
     let rest = (0..100_000).map(|n| match n % 7 {
         5 => Turn::Lend(1),
         6 => Turn::Tell,
@@ -164,7 +166,8 @@ fn fill(world: &mut World, turns: &[Turn], to_the_end: bool) -> bool {
             Turn::Tell => ends[0].handle(here, Input::Got(here.seen())),
             Turn::Main(first) => {
                 let (side, replica) = if first { (0, &mut *here) } else { (1, &mut *main) };
-                ends[side].act(replica);
+                // What came is read before more is sent.
+                let _did_something = ends[side].read(replica) || ends[side].act(replica);
             }
         }
         End::carry(&mut ends);

@@ -160,13 +160,14 @@ impl Exchange {
     /// applied, and not after the last one.
     #[must_use]
     pub fn wants_frame(&self) -> bool {
+        // While this side sends, the peer may say what it need not be sent.
+        let sends = matches!(self.sending, Sending::Pages { .. });
         !self.over
             && match &self.receiving {
                 Receiving::Hello | Receiving::Seen { .. } => true,
-                Receiving::Pages { unapplied, ended, .. } => !ended && *unapplied < PAGES_UNAPPLIED_MAX,
+                Receiving::Pages { ended: true, .. } => sends,
+                Receiving::Pages { unapplied, .. } => *unapplied < PAGES_UNAPPLIED_MAX,
                 Receiving::Ranges { .. } | Receiving::Absorbing { .. } | Receiving::Ended => {
-                    // While this side sends, the peer may say what it need not be sent.
-                    let sends = matches!(self.sending, Sending::Pages { .. });
                     self.ranges.as_ref().map_or(sends, |ranges| ranges.busy < UNDER_WAY_MAX) && !self.bye.came
                 }
             }

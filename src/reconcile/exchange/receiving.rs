@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Exchange};
+use super::{Effect, Exchange, sending::Sending};
 use crate::{
     causality::{Dot, SeenSet},
     reconcile::{
@@ -95,7 +95,11 @@ impl Exchange {
         self.absorb_if_all_applied(effects);
     }
 
-    fn absorb_if_all_applied(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn absorb_if_all_applied(&mut self, effects: &mut Vec<Effect>) {
+        // Ranges are compared when all pages are sent, too: the peer expects none of theirs before the end.
+        if self.compares_ranges && !matches!(self.sending, Sending::Ended) {
+            return;
+        }
         if let Receiving::Pages { frontier, unapplied: 0, ended: true, .. } = &mut self.receiving {
             let frontier = std::mem::take(frontier);
             if self.compares_ranges {

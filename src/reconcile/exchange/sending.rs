@@ -65,5 +65,6 @@ impl Exchange {
     pub(super) fn end(&mut self, lost: SeenSet, effects: &mut Vec<Effect>) {
         effects.push(Effect::Send(ExchangeFrame::End(End { lost })));
         self.sending = Sending::Ended;
+        self.absorb_if_all_applied(effects);
     }
 }
