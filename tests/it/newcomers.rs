@@ -230,6 +230,26 @@ async fn what_the_second_neighbour_lacks_or_has_superseded_is_not_left_out() {
     assert_eq!(cat.status().await.keys, KEYS + 1_600);
 }
 
+/// Ranges are compared after all pages, which takes nothing away from these.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_to_a_neighbour_that_has_forgotten_deletes_is_filled_in_one_go() {
+    let mesh = mesh_name();
+    let ant = node(&mesh, "ant").delete_retention(Duration::from_millis(50)).start().await.unwrap();
+    fill(&ant, KEYS / 3).await;
+    ant.delete("k/000007").await.unwrap();
+    until("a delete is forgotten", || async { (metric(&ant, "tidings_forgotten_total") > 0).then_some(()) })
+        .await;
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    let mut events = bat.events();
+    link(&bat, &ant).await;
+    let first = event(&mut events, |event| match event {
+        NodeEvent::FillEnded { complete, versions, .. } => Some((complete, versions)),
+        _ => None,
+    });
+    assert_eq!(first.await, (true, KEYS / 3 - 1));
+    until_equal(&[ant, bat.clone()]).await;
+}
+
 /// A disk in memory that counts the snapshots of it that are kept.
 struct CountingDisk {
     disk: Memory,
