@@ -21,6 +21,7 @@ mod events;
 mod examples;
 mod expiry;
 #[cfg(feature = "http")]
+mod fills;
 mod follow;
 mod halves;
 #[cfg(feature = "http")]

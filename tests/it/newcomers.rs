@@ -14,29 +14,28 @@ use tidings::{
     node::{BatchOp, NodeEvent},
     storage::{Batch, Durability, Pairs, Snapshot, Store, StoreError, life::Surroundings, memory::Memory},
 };
-use tokio::{sync::broadcast::Receiver, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::support::{
-    address, cut, event, link, mend, mesh_name, metric, node, node_on_disk, node_that_may_stall, until,
-    until_equal,
+    address, cut, event, link, mend, mesh_name, metric, node, node_on_disk, until, until_equal,
 };
 
-const KEYS: u64 = 30_000;
+pub const KEYS: u64 = 30_000;
 /// What may be under way when an exchange breaks off, in versions.
-const UNDER_WAY: u64 = 5_000;
+pub const UNDER_WAY: u64 = 5_000;
 
-fn put(n: u64) -> BatchOp {
+pub fn put(n: u64) -> BatchOp {
     BatchOp::Put(Key::new(format!("k/{n:06}")).unwrap(), Value::octets(vec![b'x'; 100]))
 }
 
-async fn fill(node: &Node, keys: u64) {
+pub async fn fill(node: &Node, keys: u64) {
     for n in (0..keys).step_by(1_000) {
         node.batch((n..keys.min(n + 1_000)).map(put).collect()).await.unwrap();
     }
 }
 
 /// Waits until `node` is being filled by `from`, and has stored something of it.
-async fn until_filling(node: &Node, from: &Node) {
+pub async fn until_filling(node: &Node, from: &Node) {
     let from = from.id().to_string();
     until("a newcomer takes in what there is", || async {
         node.filling().iter().any(|one| one.versions > 0 && one.from == from).then_some(())
@@ -115,119 +114,6 @@ async fn what_a_cut_leaves_missing_is_all_that_comes_after_it_from_another_neigh
     // A version of these is some 200 bytes.
     let bytes = metric(&bat, "tidings_exchange_out_bytes_total") - sent_by_bat;
     assert!(bytes <= (KEYS - kept) * 220 + 10_000, "{bytes} bytes for {} keys", KEYS - kept);
-}
-
-/// Two nodes that hold the same, and no link between them.
-async fn two_full(mesh: &str) -> [Node; 2] {
-    let ant = node(mesh, "ant").start().await.unwrap();
-    let bat = node(mesh, "bat").start().await.unwrap();
-    fill(&ant, KEYS).await;
-    link(&ant, &bat).await;
-    until_equal(&[ant.clone(), bat.clone()]).await;
-    cut(&ant, &bat).await;
-    [ant, bat]
-}
-
-/// A newcomer that `ant` fills, and `bat` lends meanwhile, in the middle of it. Its disk waits until both have begun.
-async fn filled_by(mesh: &str, [ant, bat]: [&Node; 2]) -> (Node, Receiver<NodeEvent>) {
-    let (builder, stall) = node_that_may_stall(mesh, "cat");
-    let cat = builder.start().await.unwrap();
-    let events = cat.events();
-    cat.connect(&address(ant).to_string()).await.unwrap();
-    until_filling(&cat, ant).await;
-    stall.set(true);
-    cat.connect(&address(bat).to_string()).await.unwrap();
-    let lends = Some(bat.id().to_string());
-    let lent = |least: u64| {
-        let (cat, lends) = (&cat, &lends);
-        move || async move {
-            cat.filling().iter().any(|one| one.also_from == *lends && one.versions >= least).then_some(())
-        }
-    };
-    until("a second neighbour lends", lent(0)).await;
-    stall.set(false);
-    until("some of it is stored", lent(KEYS / 10)).await;
-    (cat, events)
-}
-
-const SENT: &str = "tidings_exchange_out_bytes_total";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_neighbours_fill_a_newcomer_together_with_little_more_than_one_copy() {
-    let mesh = mesh_name();
-    let both = two_full(&mesh).await;
-    let [ant, bat] = &both;
-    let before = both.each_ref().map(|one| metric(one, SENT));
-    let (cat, mut events) = filled_by(&mesh, both.each_ref()).await;
-    until_equal(&[ant.clone(), bat.clone(), cat.clone()]).await;
-    let again = metric(&cat, "tidings_repeated_total");
-    assert!(again <= KEYS / 10, "{again} of {KEYS} came twice");
-    let [ants, bats] = [0, 1].map(|n| metric(&both[n], SENT) - before[n]);
-    // A version of these is some 200 bytes.
-    let (one_copy, least) = (KEYS * 200, KEYS * 200 / 5);
-    assert!(ants >= least && bats >= least, "{ants} bytes of the one, {bats} of the other");
-    assert!(ants + bats <= one_copy * 11 / 10, "{ants} and {bats} bytes, and one copy has {one_copy}");
-    let ended = event(&mut events, |event| match event {
-        NodeEvent::FillEnded { complete: true, versions, .. } => Some(versions),
-        _ => None,
-    });
-    assert_eq!(ended.await, KEYS);
-    assert!(cat.filling().is_empty());
-    until("both neighbours are known to agree", || async {
-        let peers = cat.sync_status().await.peers;
-        (peers.len() == 2 && peers.iter().all(|peer| peer.in_sync == Some(true))).then_some(())
-    })
-    .await;
-}
-
-/// Both fill a newcomer, and one of them is gone in the middle: the first or the second, 0 or 1.
-async fn one_of_two_goes(place: usize) {
-    let mesh = mesh_name();
-    let both = two_full(&mesh).await;
-    let (cat, _) = filled_by(&mesh, both.each_ref()).await;
-    let (gone, stays) = (&both[place], &both[1 - place]);
-    cut(&cat, gone).await;
-    let kept = cat.status().await.keys;
-    assert!(kept < KEYS, "it was cut before the end");
-    let sent_before = metric(stays, SENT);
-    until("the newcomer holds all", || async { (cat.status().await.keys == KEYS).then_some(()) }).await;
-    until_equal(&[stays.clone(), cat.clone()]).await;
-    let again = metric(&cat, "tidings_repeated_total");
-    assert!(again <= KEYS / 10, "{again} of {KEYS} came twice");
-    let bytes = metric(stays, SENT) - sent_before;
-    assert!(bytes <= (KEYS - kept) * 220 + KEYS * 20, "{bytes} bytes for {} keys", KEYS - kept);
-    mend(&cat, gone).await;
-    until_equal(&[gone.clone(), cat.clone()]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_newcomer_goes_on_with_the_second_neighbour_when_the_first_one_is_gone() {
-    one_of_two_goes(0).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_newcomer_goes_on_with_the_first_neighbour_when_the_second_one_is_gone() {
-    one_of_two_goes(1).await;
-}
-
-/// The second neighbour lacks some of what the first has, and has written over some: it goes past them, and
-/// the first one brings what was not brought.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_second_neighbour_lacks_or_has_superseded_is_not_left_out() {
-    let mesh = mesh_name();
-    let both = two_full(&mesh).await;
-    for (one, name) in both.iter().zip(["ant", "bat"]) {
-        one.batch((0..50).map(|n| put(n * 600)).collect()).await.unwrap();
-        let own = |n| BatchOp::Put(Key::new(format!("{name}/{n}")).unwrap(), Value::octets(vec![b'y'; 100]));
-        one.batch((0..800).map(own).collect()).await.unwrap();
-    }
-    let (cat, _) = filled_by(&mesh, both.each_ref()).await;
-    let [main, second] = &both;
-    cut(&cat, second).await;
-    until_equal(&[main.clone(), cat.clone()]).await;
-    mend(&cat, second).await;
-    until_equal(&[main.clone(), second.clone(), cat.clone()]).await;
-    assert_eq!(cat.status().await.keys, KEYS + 1_600);
 }
 
 /// Ranges are compared after all pages, which takes nothing away from these.
