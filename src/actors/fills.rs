@@ -1,8 +1,11 @@
-//! Which namespaces are being filled, and from whom: one peer for each at a time.
+//! Which namespaces are being filled, and from whom: one peer sends all there is, and a second one brings
+//! single versions of that from its end on, until the two meet.
 //!
 //! An exchange brings all that was not seen when it began, so two that fill the same namespace at once
-//! bring everything twice. Who comes second waits. Seen sets are their own resume points: where the
-//! first one breaks off, or stands still, another goes on with what is still missing.
+//! bring everything twice. Who comes second lends, who comes third waits. Seen sets are their own resume points:
+//! where the first one breaks off, or stands still, another goes on with what is still missing.
+
+mod second;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +21,8 @@ use tokio::{
     time::{self, Instant},
 };
 
+use self::second::Lent;
+pub use self::second::Second;
 use super::{anti_entropy::AntiEntropyMsg, society::Society};
 use crate::{
     causality::{Dot, NodeId, SeenSet},
@@ -43,15 +48,19 @@ struct Table {
     fills: BTreeMap<Namespace, Progress>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Progress {
     number: u64,
     from: NodeId,
+    missing: Arc<SeenSet>,
     expected: u64,
     versions: u64,
     passed: u64,
     /// The last dot stored.
     last: Option<Dot>,
+    /// The last dot that came.
+    coming: Option<Dot>,
+    lent: Lent,
     began: Instant,
     moved: Instant,
 }
@@ -64,14 +73,16 @@ impl Progress {
     fn shown(&self, namespace: &Namespace) -> Filling {
         let millis = self.began.elapsed().as_millis();
         let per_second = u128::from(self.versions) * 1_000 / millis.max(1);
-        let left = u128::from(self.expected.saturating_sub(self.passed)) * millis;
-        let left = left.checked_div(u128::from(self.passed) * 1_000);
+        let passed = self.passed_by_both();
+        let left = u128::from(self.expected.saturating_sub(passed)) * millis;
+        let left = left.checked_div(u128::from(passed) * 1_000);
         Filling {
             namespace: namespace.clone(),
             from: self.from.to_string(),
+            also_from: self.lent.by().map(|peer| peer.to_string()),
             versions: self.versions,
             expected: self.expected,
-            passed: self.passed,
+            passed,
             per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
             seconds_left: left.map(|left| u64::try_from(left).unwrap_or(u64::MAX)),
         }
@@ -85,16 +96,30 @@ impl Fills {
 
     /// Takes the place for `namespace`: the number of the fill; none if another peer has it and moves. A
     /// peer that begins anew has given up what it had begun before.
-    fn begin(&self, namespace: &Namespace, from: NodeId, expected: u64) -> Option<u64> {
+    fn begin(&self, namespace: &Namespace, from: NodeId, missing: Arc<SeenSet>) -> Option<u64> {
         let mut table = self.table();
         if table.fills.get(namespace).is_some_and(|fill| fill.from != from && !fill.stands_still()) {
             return None;
         }
         table.begun += 1;
         let (number, now) = (table.begun, Instant::now());
-        let progress =
-            Progress { number, from, expected, versions: 0, passed: 0, last: None, began: now, moved: now };
+        let progress = Progress {
+            number,
+            from,
+            expected: missing.count(),
+            missing,
+            versions: 0,
+            passed: 0,
+            last: None,
+            coming: None,
+            lent: Lent::default(),
+            began: now,
+            moved: now,
+        };
         table.fills.insert(namespace.clone(), progress);
+        drop(table);
+        // Who lends for the one before is of no use to this one.
+        self.ended.notify_waiters();
         Some(number)
     }
 
@@ -107,8 +132,8 @@ impl Fills {
 
     fn end(&self, namespace: &Namespace, number: u64) -> Option<Progress> {
         let mut table = self.table();
-        let fill = *table.fills.get(namespace).filter(|fill| fill.number == number)?;
-        table.fills.remove(namespace);
+        table.fills.get(namespace).filter(|fill| fill.number == number)?;
+        let fill = table.fills.remove(namespace)?;
         drop(table);
         self.ended.notify_waiters();
         Some(fill)
@@ -126,15 +151,24 @@ impl Fills {
         fill.map(|fill| fill.from)
     }
 
+    /// Waits until one began, ended or stands still, or a second place is free; maybe without cause. What
+    /// changed after the call counts, also if it is awaited later. Cancel-safe.
+    pub fn changed(&self) -> impl Future<Output = ()> {
+        let changed = self.ended.notified();
+        async move {
+            // Nobody tells of one that stands still.
+            let _either_way_look_again = time::timeout(STANDSTILL, changed).await;
+        }
+    }
+
     /// Waits until `peer` may have a part in `namespace`. Cancel-safe.
     pub async fn until_free_for(&self, peer: &NodeId, namespace: &Namespace) {
         loop {
-            let ended = self.ended.notified();
+            let changed = self.changed();
             if self.other_than(peer, namespace).is_none() {
                 return;
             }
-            // Nobody tells of one that stands still.
-            let _either_way_look_again = time::timeout(STANDSTILL, ended).await;
+            changed.await;
         }
     }
 
@@ -152,7 +186,7 @@ pub struct Fill {
     namespace: Namespace,
     from: NodeId,
     number: u64,
-    missing: SeenSet,
+    missing: Arc<SeenSet>,
     complete: AtomicBool,
 }
 
@@ -164,19 +198,37 @@ impl Fill {
         from: NodeId,
         missing: SeenSet,
     ) -> Option<Self> {
-        let expected = missing.count();
-        let number = society.fills.begin(&namespace, from, expected)?;
+        let (expected, missing) = (missing.count(), Arc::new(missing));
+        let number = society.fills.begin(&namespace, from, missing.clone())?;
         society.tell(NodeEvent::FillBegan { namespace: namespace.clone(), from: from.to_string(), expected });
         Some(Self { society, namespace, from, number, missing, complete: AtomicBool::new(false) })
     }
 
-    /// So many versions are stored; the next ones come after `last` in dot order. False if the fill stood
+    /// So many new versions are stored; the next ones come after `last` in dot order. False if the fill stood
     /// still, and another peer has taken its place.
     pub fn stored(&self, versions: u64, last: Dot) -> bool {
         self.society.fills.update(&self.namespace, self.number, |fill| {
             fill.passed += count_between(&self.missing, fill.last, last);
             (fill.versions, fill.last, fill.moved) = (fill.versions + versions, Some(last), Instant::now());
         })
+    }
+
+    /// A page came, with versions up to `last`.
+    pub fn comes(&self, last: Dot) {
+        let _its_place_may_be_taken =
+            self.society.fills.update(&self.namespace, self.number, |fill| fill.coming = Some(last));
+    }
+
+    /// What a second neighbour brought since this was asked last: the first one need not send it.
+    pub fn lent(&self) -> SeenSet {
+        let mut lent = SeenSet::new();
+        self.society.fills.update(&self.namespace, self.number, |fill| lent = fill.lent.take());
+        lent
+    }
+
+    /// All pages came: a second neighbour has no more to bring.
+    pub fn enough(&self) {
+        self.society.fills.update(&self.namespace, self.number, |fill| fill.lent.enough());
     }
 
     /// All that was missing came, or was passed over.
@@ -212,85 +264,4 @@ fn count_between(set: &SeenSet, after: Option<Dot>, to: Dot) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::causality::Origin;
-
-    fn origin(n: u8) -> Origin {
-        Origin { node: NodeId([n; 32]), epoch: 1 }
-    }
-
-    fn ns() -> Namespace {
-        Namespace::default()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_peer_fills_at_a_time_until_it_ends_or_stands_still() {
-        let (fills, [ant, bat]) = (Fills::default(), [1, 2].map(|n| NodeId([n; 32])));
-        let first = fills.begin(&ns(), ant, 5_000).expect("nobody was there");
-        assert!(fills.begin(&ns(), bat, 5_000).is_none());
-        assert_eq!(fills.other_than(&bat, &ns()), Some(ant));
-        assert_eq!(fills.other_than(&ant, &ns()), None, "it may go on");
-        time::advance(STANDSTILL / 2).await;
-        assert!(fills.update(&ns(), first, |fill| fill.moved = Instant::now()));
-        time::advance(STANDSTILL / 2).await;
-        assert!(fills.begin(&ns(), bat, 5_000).is_none(), "it moved meanwhile");
-        time::advance(STANDSTILL / 2).await;
-        let second = fills.begin(&ns(), bat, 5_000).expect("the first stands still");
-        assert!(!fills.update(&ns(), first, |_| ()), "its place is taken");
-        assert!(fills.end(&ns(), first).is_none() && fills.is_filling(&ns()));
-        let again = fills.begin(&ns(), bat, 5_000).expect("the same peer begins anew");
-        assert!(!fills.update(&ns(), second, |_| ()), "it has given that one up");
-        assert!(fills.end(&ns(), again).is_some() && !fills.is_filling(&ns()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_waits_is_told_of_the_end_and_finds_a_standstill_by_itself() {
-        let (fills, [ant, bat]) = (Fills::default(), [1, 2].map(|n| NodeId([n; 32])));
-        let number = fills.begin(&ns(), ant, 5_000).expect("nobody was there");
-        let began = Instant::now();
-        let space = ns();
-        let (_, ()) = tokio::join!(
-            async {
-                time::sleep(Duration::from_secs(1)).await;
-                fills.end(&ns(), number)
-            },
-            fills.until_free_for(&bat, &space)
-        );
-        assert_eq!(began.elapsed(), Duration::from_secs(1));
-        fills.begin(&ns(), ant, 5_000).expect("it ended");
-        fills.until_free_for(&bat, &ns()).await;
-        assert_eq!(began.elapsed(), Duration::from_secs(1) + STANDSTILL);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn progress_says_how_long_it_takes_by_what_is_passed() {
-        let (fills, ant) = (Fills::default(), NodeId([1; 32]));
-        let number = fills.begin(&ns(), ant, 5_000).expect("nobody was there");
-        assert_eq!(fills.shown(|_| true)[0].seconds_left, None);
-        time::advance(Duration::from_secs(2)).await;
-        fills.update(&ns(), number, |fill| (fill.versions, fill.passed) = (600, 1_000));
-        let shown = fills.shown(|_| true).remove(0);
-        assert_eq!((shown.per_second, shown.seconds_left, shown.expected), (300, Some(8), 5_000));
-        assert!(fills.shown(|namespace| *namespace != ns()).is_empty());
-    }
-
-    #[test]
-    fn what_is_passed_is_counted_once_over_all_origins() {
-        let mut set = SeenSet::new();
-        set.insert_range(origin(1), 1, 10);
-        set.insert_range(origin(2), 5, 8);
-        set.insert_range(origin(2), 20, 29);
-        set.insert_range(origin(4), 1, 100);
-        let stops = [(1, 4), (1, 10), (2, 6), (2, 25), (4, 100)].map(|(n, seq)| Dot::new(origin(n), seq));
-        let mut after = None;
-        let counts = stops.map(|to| {
-            let count = count_between(&set, after, to);
-            after = Some(to);
-            count
-        });
-        assert_eq!(counts, [4, 6, 2, 8, 104]);
-        assert_eq!(count_between(&set, None, stops[4]), set.count());
-        assert_eq!(count_between(&set, None, stops[2]), 12, "also those that were passed over at once");
-    }
-}
+mod tests;

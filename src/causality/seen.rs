@@ -85,7 +85,8 @@ impl SeenSet {
     }
 
     /// Origins and their sequence numbers, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Origin, &Intervals)> {
+    #[must_use]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Origin, &Intervals)> {
         self.0.iter()
     }
 

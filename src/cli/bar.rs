@@ -83,6 +83,7 @@ mod tests {
         Filling {
             namespace: Default::default(),
             from: "12D3".into(),
+            also_from: None,
             versions: passed,
             expected,
             passed,

@@ -51,6 +51,9 @@ struct Status {
 struct Fill {
     namespace: String,
     from: String,
+    /// Older nodes do not tell.
+    #[serde(default)]
+    also_from: Option<String>,
     passed: u64,
     expected: u64,
     per_second: u64,
@@ -91,9 +94,12 @@ pub(super) fn status(client: &Client, json: bool) -> Result<(), Failure> {
 }
 
 fn filling(fill: &Fill) -> String {
-    let Fill { namespace, from, passed, expected, per_second, seconds_left } = fill;
+    let Fill { namespace, from, also_from, passed, expected, per_second, seconds_left } = fill;
+    let also = also_from.as_ref().map(|peer| format!(" and {peer}")).unwrap_or_default();
     let left = seconds_left.map(|left| format!(", {} left", span(left))).unwrap_or_default();
-    format!("Filling {namespace} from {from}: {passed} of {expected} writes, {per_second} a second{left}.")
+    format!(
+        "Filling {namespace} from {from}{also}: {passed} of {expected} writes, {per_second} a second{left}."
+    )
 }
 
 fn standing(peer: &Standing, now_ms: u64) -> Vec<String> {

@@ -16,6 +16,7 @@
 
 mod descent;
 mod exchange;
+mod lending;
 mod parting;
 mod parts;
 mod ranges;
@@ -32,6 +33,7 @@ mod rules;
 
 pub use descent::STEP_RANGES_MAX;
 pub use exchange::{Effect, Exchange, Input, PAGES_AHEAD_MAX, PAGES_UNAPPLIED_MAX};
+pub use lending::{Borrowing, Lending, PAGES_ASKED_MAX};
 pub use parting::{PARTING_FRAGMENTS_MAX, Parting};
 pub use parts::{ABSORB_DOTS_MAX, SEEN_FRAGMENTS_MAX, SEEN_PART_BYTES};
 pub use ranges::{CLAIMS_AHEAD_BYTES, LATE_ROUNDS_MAX};

@@ -12,7 +12,7 @@ use crate::{
     causality::{Context, Dot, Floors, Hlc, Intervals, NodeId, Origin, SEQ_MAX, SeenSet},
     conflict::{Body, Version},
     types::Namespace,
-    wire::{End, ExchangeFrame, Hello, PAGE_VERSIONS, Page, SeenPart, SeenSince, encode},
+    wire::{End, ExchangeFrame, Got, Hello, PAGE_VERSIONS, Page, SeenPart, SeenSince, encode},
 };
 
 fn origin(n: u8) -> Origin {
@@ -45,6 +45,10 @@ fn seen(set: SeenSet) -> ExchangeFrame {
 
 fn since() -> ExchangeFrame {
     ExchangeFrame::SeenSince(SeenSince { fresh: up_to(2, 5_000), ..SeenSince::default() })
+}
+
+fn got(seen: SeenSet) -> ExchangeFrame {
+    ExchangeFrame::Got(Got { seen })
 }
 
 fn end() -> ExchangeFrame {
@@ -95,6 +99,7 @@ fn what_breaks_the_rules_is_named() {
         (then(&[ExchangeFrame::Busy]), Violation::LateRefusal("that it is busy")),
         (vec![hello(&peer()), since()], Violation::NoParting),
         (then(&[since()]), Violation::SecondSeen),
+        (vec![hello(&peer()), got(up_to(2, 1))], Violation::BeforeSeen("what it has seen meanwhile")),
     ];
     for (frames, expected) in cases {
         assert_eq!(violation(frames), expected);
@@ -179,6 +184,65 @@ fn the_frontier_waits_for_the_last_page_to_be_applied() {
     );
     let done = exchange.handle(Input::Absorbed).expect("lawful");
     assert!(matches!(&done[..], [Effect::Done(report)] if report.set_aside == 1 && report.versions_in == 2));
+}
+
+#[test]
+fn what_was_seen_meanwhile_is_told_once_and_is_no_part_of_the_frontier() {
+    let (mut exchange, _) = Exchange::new(Namespace::default(), SeenSet::new(), Floors::new(), None, 2);
+    let peer = up_to(2, 9);
+    for frame in [hello(&peer), seen(peer.clone()), page(&[3])] {
+        exchange.handle(Input::Frame(frame)).expect("lawful");
+    }
+    let mut both = up_to(3, 5);
+    both.insert_range(origin(2), 7, 12);
+    let mut told = SeenSet::new();
+    told.insert_range(origin(2), 7, 9);
+    assert_eq!(exchange.handle(Input::Got(both.clone())), Ok(vec![Effect::Send(got(told.clone()))]));
+    assert_eq!(exchange.handle(Input::Got(both)), Ok(vec![]));
+    exchange.handle(Input::Frame(end())).expect("lawful");
+    assert_eq!(exchange.handle(Input::Got(up_to(2, 1))), Ok(vec![]), "the peer has sent all there was");
+    let absorb = exchange.handle(Input::Applied { set_aside: vec![] }).expect("lawful");
+    let frontier = peer.difference(&told);
+    assert!(matches!(&absorb[..], [Effect::Absorb { frontier: absorbed, .. }] if *absorbed == frontier));
+}
+
+#[test]
+fn what_the_peer_has_seen_meanwhile_is_not_read_any_more() {
+    let (mut exchange, _) = Exchange::new(Namespace::default(), up_to(1, 9), Floors::new(), None, 2);
+    exchange.handle(Input::Frame(hello(&up_to(2, 1)))).expect("lawful");
+    let reads = exchange.handle(Input::Frame(seen(up_to(2, 1)))).expect("lawful");
+    assert!(matches!(&reads[..], [_, Effect::ReadPage { .. }]));
+    exchange.handle(Input::Frame(end())).expect("lawful");
+    exchange.handle(Input::Absorbed).expect("lawful");
+    assert!(exchange.wants_frame(), "it has taken over all, and still listens while it sends");
+    let mut middle = SeenSet::new();
+    middle.insert_range(origin(1), 4, 6);
+    assert_eq!(exchange.handle(Input::Frame(got(middle.clone()))), Ok(vec![]));
+    let page = Page { versions: vec![version(1, 2)] };
+    let more = Input::PageRead { page, lost: SeenSet::new(), last: false };
+    let effects = exchange.handle(more).expect("lawful");
+    let [Effect::Send(_), Effect::ReadPage { missing, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(**missing, up_to(1, 9).difference(&middle));
+}
+
+/// A newcomer has nothing to send, so its end comes at once.
+#[test]
+fn ranges_are_opened_when_all_pages_are_sent_and_not_when_all_have_come() {
+    let deletes = [Dot::new(origin(1), 9)].into_iter().collect();
+    let floors = Floors { deletes, ..Floors::new() };
+    let (root, other) = (Some([7; 32]), Some([8; 32]));
+    let (mut exchange, _) = Exchange::new(Namespace::default(), up_to(1, 9), floors, root, 2);
+    let nothing = SeenSet::new();
+    let hello = Hello::new(Namespace::default(), &nothing, &Floors::new(), other, 1);
+    exchange.handle(Input::Frame(ExchangeFrame::Hello(hello))).expect("lawful");
+    exchange.handle(Input::Frame(seen(nothing))).expect("lawful");
+    assert_eq!(exchange.handle(Input::Frame(end())), Ok(vec![]), "it still sends");
+    let page = Page { versions: vec![version(1, 9)] };
+    let effects = exchange.handle(Input::PageRead { page, lost: SeenSet::new(), last: true });
+    let effects = effects.expect("lawful");
+    let sent =
+        matches!(effects[..2], [Effect::Send(ExchangeFrame::Page(_)), Effect::Send(ExchangeFrame::End(_))]);
+    assert!(sent && effects[2..] == [Effect::OpenRanges], "{effects:?}");
 }
 
 #[test]

@@ -55,6 +55,20 @@ pub enum Violation {
     /// A version that is not in what the sender said it has seen.
     #[error("the peer sent {0}, which it did not say it has seen")]
     Unannounced(Dot),
+    /// A version of a second neighbour that does not come before the one that came last.
+    #[error("the peer sent {dot} after {low}: it was asked for the latest first")]
+    NotDown {
+        /// The version that came.
+        dot: Dot,
+        /// The one that came last.
+        low: Dot,
+    },
+    /// A version of a second neighbour that is none of those it was asked for.
+    #[error("the peer sent {0}, which it was not asked for")]
+    Unasked(Dot),
+    /// Something else, where one side lends the other what that lacks.
+    #[error("the peer sent {0}, and it is about single versions that are lacking")]
+    NotLent(&'static str),
     /// The sender takes back something that it did not say it has seen.
     #[error("the peer does not vouch for writes that it did not say it has seen")]
     LostUnannounced,

@@ -13,7 +13,10 @@ pub struct Filling {
     pub namespace: Namespace,
     /// The peer's id.
     pub from: String,
-    /// Versions that came and are stored.
+    /// The id of a second peer that brings single versions of the same meanwhile, from their end on; absent while
+    /// there is none.
+    pub also_from: Option<String>,
+    /// Versions that came, from either, and are stored.
     pub versions: u64,
     /// Writes that the peer had seen and this node had not when it began.
     pub expected: u64,

@@ -28,6 +28,8 @@ pub(super) struct End {
     pub(super) sent: usize,
     bytes: usize,
     pages: usize,
+    /// The most versions in one page.
+    pub(super) page_versions: usize,
     pub(super) report: Option<Report>,
 }
 
@@ -48,6 +50,7 @@ impl End {
             sent: 0,
             bytes: 0,
             pages: 0,
+            page_versions: PAGE_VERSIONS,
             report: None,
         };
         for effect in effects {
@@ -62,7 +65,7 @@ impl End {
         self.out.push_back((frame.to_bytes(), false));
     }
 
-    fn handle(&mut self, replica: &mut Replica, input: Input) {
+    pub(super) fn handle(&mut self, replica: &mut Replica, input: Input) {
         let effects = self.exchange.handle(input).expect("both keep the rules");
         for effect in effects {
             self.carry_out(replica, effect);
@@ -84,7 +87,8 @@ impl End {
             }
             Effect::PeerSeen(_) => return,
             Effect::ReadPage { missing, after } => {
-                let page = self.view.versions(&ns(), &missing, after, PAGE_VERSIONS, PAGE_BYTES).unwrap();
+                let page =
+                    self.view.versions(&ns(), &missing, after, self.page_versions, PAGE_BYTES).unwrap();
                 let last = page.next.is_none();
                 let lost =
                     if last { self.view.unaccounted(&ns(), &missing).unwrap() } else { SeenSet::new() };
@@ -162,14 +166,8 @@ impl End {
             self.handle(replica, input);
             return true;
         }
-        if self.exchange.wants_frame() {
-            if let Some(bytes) = self.came.pop_front() {
-                self.reader.push(&bytes);
-            }
-            if let Some(frame) = self.reader.next_frame().unwrap() {
-                self.handle(replica, Input::Frame(ExchangeFrame::from_frame(&frame).unwrap()));
-                return true;
-            }
+        if self.read(replica) {
+            return true;
         }
         let more = self.sent > 0;
         if more {
@@ -177,6 +175,39 @@ impl End {
             self.handle(replica, Input::PageSent);
         }
         more
+    }
+
+    /// Takes in a frame, if one came and is wanted.
+    pub(super) fn read(&mut self, replica: &mut Replica) -> bool {
+        if !self.exchange.wants_frame() {
+            return false;
+        }
+        if let Some(bytes) = self.came.pop_front() {
+            self.reader.push(&bytes);
+        }
+        let Some(frame) = self.reader.next_frame().unwrap() else { return false };
+        self.handle(replica, Input::Frame(ExchangeFrame::from_frame(&frame).unwrap()));
+        true
+    }
+
+    /// Moves what each has sent to the other; whether there was anything.
+    pub(super) fn carry(ends: &mut [Self; 2]) -> bool {
+        let mut moved = false;
+        for side in 0..2 {
+            for (bytes, page) in std::mem::take(&mut ends[side].out) {
+                moved = true;
+                ends[1 - side].came.push_back(bytes);
+                ends[side].sent += usize::from(page);
+            }
+        }
+        moved
+    }
+
+    /// Nothing is watched for it any more.
+    pub(super) fn close(&self, replica: &mut Replica) {
+        if let Some(watch) = self.ranges {
+            replica.ledger.close_ranges(watch);
+        }
     }
 }
 
@@ -219,19 +250,12 @@ pub(super) fn exchange_until(
         let side = usize::from(turns.next().unwrap_or(idle % 2 == 1));
         let replica = if side == 0 { &mut *a } else { &mut *b };
         let acted = ends[side].act(replica);
-        let sent = std::mem::take(&mut ends[side].out);
-        let moved = !sent.is_empty();
-        for (bytes, page) in sent {
-            ends[1 - side].came.push_back(bytes);
-            ends[side].sent += usize::from(page);
-        }
+        let moved = End::carry(&mut ends);
         idle = if acted || moved { side + 1 } else { idle + 1 };
         assert!(idle < 100, "neither end has anything to do, and they are not done");
     }
     for (end, replica) in ends.iter().zip([a, b]) {
-        if let Some(watch) = end.ranges {
-            replica.ledger.close_ranges(watch);
-        }
+        end.close(replica);
     }
     ends
 }

@@ -300,7 +300,8 @@ impl Ledger {
             Ok(made_from) => made_from,
             Err(refused) => return Ok(Err(refused)),
         };
-        let pen = made_from.as_ref().map_or_else(|| Ok(self.me_in(&space)), |record| self.pen(&space, at, record));
+        let pen =
+            made_from.as_ref().map_or_else(|| Ok(self.me_in(&space)), |record| self.pen(&space, at, record));
         let me = match pen {
             Ok(me) => me,
             Err(refused) => return Ok(Err(refused)),

@@ -41,7 +41,8 @@ fn put(replica: &mut Replica, space: &Namespace, key: &str, value: Option<&str>)
         content_type: ContentType::text(),
         payload: Payload::Inline(value.to_owned().into()),
     };
-    let write = Write::new(Key::new(key).expect("lawful"), value.map_or(Body::Delete, |value| Body::Put(put(value))));
+    let write =
+        Write::new(Key::new(key).expect("lawful"), value.map_or(Body::Delete, |value| Body::Put(put(value))));
     let clock = &mut replica.clock;
     let stamp = |seen: &[crate::conflict::Version]| clock.tick(NOW, seen.iter().map(|version| version.hlc));
     replica.ledger.write(space, write, stamp).expect("planned").expect("not refused");

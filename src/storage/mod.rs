@@ -15,6 +15,7 @@ mod chunks;
 mod commit;
 mod count;
 mod dead_runs;
+mod descend;
 pub mod directory;
 pub mod doctor;
 mod draft;
@@ -55,6 +56,8 @@ mod contract;
 mod exchange_tests;
 #[cfg(test)]
 mod expire_tests;
+#[cfg(test)]
+mod fill_tests;
 #[cfg(test)]
 mod history_tests;
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub struct View {
     spaces: Arc<Spaces>,
     /// Of each origin, sequences from one on and up to another at which no version is kept.
     pub(super) kept_gaps: Mutex<BTreeMap<(NsNo, Origin), Range<u64>>>,
+    /// The same, as it is found from the latest down.
+    pub(super) kept_gaps_down: Mutex<BTreeMap<(NsNo, Origin), Range<u64>>>,
     /// Bases that the snapshot may name are kept that long.
     _age: Arc<Age>,
 }
@@ -61,7 +63,14 @@ impl View {
         // What is left is removed after it is not listed any more, so what is listed now is whole before.
         let snapshot = store.snapshot();
         let spaces = shared.spaces();
-        Self { snapshot, shared, spaces, kept_gaps: Mutex::default(), _age: age }
+        Self {
+            snapshot,
+            shared,
+            spaces,
+            kept_gaps: Mutex::default(),
+            kept_gaps_down: Mutex::default(),
+            _age: age,
+        }
     }
 
     /// A view of a store that no node has open, or that nobody writes to meanwhile: what a node would
@@ -282,11 +291,7 @@ impl View {
                 for pair in merged(held, kept) {
                     let (key, entry) = pair?;
                     let dot = Dot::new(*origin, seq_of(&key)?);
-                    let version = match key.first() {
-                        Some(b'k') => self.kept_to_send(&entry),
-                        _ => self.version(space.no, dot, &entry)?,
-                    };
-                    let Some(version) = version else { continue };
+                    let Some(version) = self.version_to_send(space.no, dot, &key, &entry)? else { continue };
                     bytes += version.size_hint();
                     page.versions.push(version);
                     if page.versions.len() >= count_max || bytes >= bytes_max {
@@ -333,6 +338,20 @@ impl View {
             }
         }
         Ok(false)
+    }
+
+    /// What lies under `key`, which names `dot` as held or as kept.
+    pub(super) fn version_to_send(
+        &self,
+        ns: NsNo,
+        dot: Dot,
+        key: &[u8],
+        entry: &Bytes,
+    ) -> Result<Option<Version>, StoreError> {
+        match key.first() {
+            Some(b'k') => Ok(self.kept_to_send(entry)),
+            _ => self.version(ns, dot, entry),
+        }
     }
 
     fn version(&self, ns: NsNo, dot: Dot, entry: &[u8]) -> Result<Option<Version>, StoreError> {

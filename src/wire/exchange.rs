@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Claims, Descent, Frame, FrameError, Items, Verdicts, Wants, Way, bounds, decode, encode, write_frame,
+    Claims, Descent, Frame, FrameError, Got, Items, Lacking, Verdicts, Wants, Way, bounds, decode, encode,
+    write_frame,
 };
 use crate::{
     causality::{Floors, Intervals, SeenSet},
@@ -55,6 +56,12 @@ pub enum ExchangeFrame {
     Offers(Items),
     /// What the earliest verdicts that wanted something, and were not answered with this, wanted is sent.
     Sent,
+    /// What the sender has seen meanwhile of what it is being sent.
+    Got(Got),
+    /// In the place of a hello: the sender is sent what it lacks by another, and asks for a part of it.
+    Lacking(Lacking),
+    /// After that: send one page.
+    More,
 }
 
 /// What is compared, and the hash of what the sender has seen of it.
@@ -158,6 +165,9 @@ impl ExchangeFrame {
             Self::Wants(_) => "what it wants",
             Self::Offers(_) => "offers",
             Self::Sent => "that all is sent",
+            Self::Got(_) => "what it has seen meanwhile",
+            Self::Lacking(_) => "what it lacks",
+            Self::More => "that one more page may come",
         }
     }
 
@@ -188,6 +198,9 @@ impl ExchangeFrame {
             Self::Wants(wants) => write_frame(14, &encode(wants)),
             Self::Offers(items) => write_frame(15, &encode(items)),
             Self::Sent => write_frame(16, &[]),
+            Self::Got(got) => write_frame(17, &encode(got)),
+            Self::Lacking(lacking) => write_frame(18, &encode(lacking)),
+            Self::More => write_frame(19, &[]),
         }
     }
 
@@ -215,6 +228,9 @@ impl ExchangeFrame {
             14 => Self::Wants(decode(payload)?),
             15 => Self::Offers(decode(payload)?),
             16 => decode(payload).map(|()| Self::Sent)?,
+            17 => Self::Got(decode(payload)?),
+            18 => Self::Lacking(decode(payload)?),
+            19 => decode(payload).map(|()| Self::More)?,
             kind => return Err(FrameError::Kind(kind)),
         })
     }

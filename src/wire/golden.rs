@@ -173,6 +173,12 @@ pub fn frames() -> Vec<(&'static str, Bytes)> {
         ("sync-14-wants", ExchangeFrame::Wants(Wants { ranges: descent().lacking })),
         ("sync-15-offers", ExchangeFrame::Offers(Items { versions: vec![put(), large()] })),
         ("sync-16-sent", ExchangeFrame::Sent),
+        ("sync-17-got", ExchangeFrame::Got(Got { seen: seen() })),
+        (
+            "sync-18-lacking",
+            ExchangeFrame::Lacking(Lacking { namespace: namespace.clone(), set: seen(), more: true }),
+        ),
+        ("sync-19-more", ExchangeFrame::More),
     ];
     let carrier = [
         ("carrier-0-hello", CarrierFrame::Hello(CarrierHello { node: ANT.node, hello: hello() })),

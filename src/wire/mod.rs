@@ -18,6 +18,7 @@ mod envelope;
 mod exchange;
 mod frame;
 mod held;
+mod lending;
 mod link;
 mod ranges;
 mod versions;
@@ -42,6 +43,7 @@ pub use frame::{
     read_head, write_frame,
 };
 pub use held::{HELD_WRITES, Held};
+pub use lending::{Got, Lacking};
 pub use link::{
     ADDRESS_BYTES_MAX, Answer, BEACON_NEIGHBOURS_MAX, Beacon, LINK_ADDRESSES_MAX, LINK_HELLO_NAME_BYTES_MAX,
     LinkFrame, LinkHello, NEED_SEQS_MAX, NEEDED_ANSWERS_MAX, NEEDED_BYTES, Need, Needed, PEER_ADDRESSES_MAX,

@@ -21,6 +21,7 @@ mod events;
 mod examples;
 mod expiry;
 #[cfg(feature = "http")]
+mod fills;
 mod follow;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod full_disk;

@@ -3,7 +3,8 @@
 //! Every history ends well as the rules stand, and does not where the clause is left out.
 
 use Event::{
-    Account, Begin, Cut, Delete, Forget, Gossip, Leave, Lose, LoseRecord, Put, Restore, Run, Save, Step,
+    Account, Begin, Borrow, Cut, Delete, Forget, Gossip, Leave, Lend, Lose, LoseRecord, Put, Restore, Run,
+    Save, Step, Tell,
 };
 use Node::{Ant, Bat, Cat, Dog};
 
@@ -42,6 +43,9 @@ pub fn counter_example(mistake: Mistake) -> History {
         Mistake::LostDotsSwallowed => {
             (2, &[Put(Ant, 0), Gossip(Ant, 1, Bat), Lose(Ant, 1, Ant), Account(Ant)])
         }
+        Mistake::SkippedByPosition => (3, BY_POSITION),
+        Mistake::ToldBeforeItCame => (3, BEFORE_IT_CAME),
+        Mistake::LenderVouchedFor => (3, VOUCHED_FOR),
     };
     History { nodes, events: events.to_vec() }
 }
@@ -58,6 +62,49 @@ const BASE: &[Event] = &[
     Put(Bat, 0),
     Gossip(Bat, 2, Cat),
     Run(Ant, Cat),
+];
+
+/// Ant sends Cat two writes, and Bat, who has seen the first of them only, brings that: so it has gone past the
+/// second without having it.
+const BY_POSITION: &[Event] = &[
+    Put(Ant, 0),
+    Put(Ant, 1),
+    Gossip(Ant, 1, Bat),
+    Begin(Cat, Ant),
+    Step(Cat, Ant),
+    Step(Ant, Cat),
+    Borrow(Cat, Bat, Ant),
+    Lend(Bat, Cat),
+    Tell(Cat, Ant),
+    Step(Cat, Ant),
+    Step(Cat, Ant),
+    Run(Ant, Cat),
+];
+
+/// Cat tells Ant what Bat is to bring, and then Bat breaks off.
+const BEFORE_IT_CAME: &[Event] = &[
+    Put(Ant, 0),
+    Gossip(Ant, 1, Bat),
+    Begin(Cat, Ant),
+    Step(Cat, Ant),
+    Step(Ant, Cat),
+    Borrow(Cat, Bat, Ant),
+    Tell(Cat, Ant),
+    Step(Cat, Ant),
+    Step(Cat, Ant),
+    Cut(Cat, Bat),
+    Run(Ant, Cat),
+];
+
+/// Bat knows a write that Ant does not, and so is not asked for it.
+const VOUCHED_FOR: &[Event] = &[
+    Put(Ant, 0),
+    Put(Bat, 1),
+    Begin(Cat, Ant),
+    Step(Cat, Ant),
+    Step(Ant, Cat),
+    Borrow(Cat, Bat, Ant),
+    Lend(Bat, Cat),
 ];
 
 /// Bat deletes and forgets in mid-session what it did not hold when it took its snapshot.

@@ -18,6 +18,12 @@ pub enum Event {
     /// The rest of a session takes place, or a whole one.
     Run(Node, Node),
     Cut(Node, Node),
+    /// The first asks the second for what the third is to send it.
+    Borrow(Node, Node, Node),
+    /// The next version of what the first lends arrives at the second.
+    Lend(Node, Node),
+    /// The first tells the second, which sends it what it lacks, what it has seen by now.
+    Tell(Node, Node),
     /// A node forgets a deleted key.
     Forget(Node, Key),
     /// A backup is made.

@@ -21,6 +21,9 @@ enum Kind {
     Step,
     Run,
     Cut,
+    Borrow,
+    Lend,
+    Tell,
     Forget,
     Save,
     Restore,
@@ -32,7 +35,7 @@ enum Kind {
 }
 
 /// What a mesh does, and how often.
-const KINDS: [(Kind, usize); 12] = [
+const KINDS: [(Kind, usize); 15] = [
     (Kind::Put, 8),
     (Kind::Delete, 6),
     (Kind::Gossip, 8),
@@ -40,6 +43,9 @@ const KINDS: [(Kind, usize); 12] = [
     (Kind::Step, 30),
     (Kind::Run, 5),
     (Kind::Cut, 1),
+    (Kind::Borrow, 4),
+    (Kind::Lend, 8),
+    (Kind::Tell, 4),
     (Kind::Forget, 8),
     (Kind::Save, 2),
     (Kind::Restore, 1),
@@ -47,13 +53,16 @@ const KINDS: [(Kind, usize); 12] = [
     (Kind::Leave, 1),
 ];
 
-const DENSE: [(Kind, usize); 7] = [
+const DENSE: [(Kind, usize); 10] = [
     (Kind::Put, 4),
     (Kind::Delete, 4),
     (Kind::Gossip, 8),
     (Kind::Begin, 3),
     (Kind::Step, 12),
     (Kind::Run, 2),
+    (Kind::Borrow, 2),
+    (Kind::Lend, 3),
+    (Kind::Tell, 2),
     (Kind::Forget, 8),
 ];
 
@@ -177,6 +186,9 @@ impl Temper {
             Kind::Step => dice.pick(&world.mail()).map(|(from, to)| Event::Step(from, to))?,
             Kind::Run => Event::Run(at, other),
             Kind::Cut => dice.pick(&world.mail()).map(|(from, to)| Event::Cut(from, to))?,
+            Kind::Borrow => dice.pick(&world.receivers()).map(|(at, main)| Event::Borrow(at, other, main))?,
+            Kind::Lend => dice.pick(&world.lenders()).map(|(from, at)| Event::Lend(from, at))?,
+            Kind::Tell => dice.pick(&world.receivers()).map(|(at, main)| Event::Tell(at, main))?,
             Kind::Forget => Event::Forget(at, key),
             Kind::Save => Event::Save(at),
             Kind::Restore => Event::Restore(at),

@@ -35,6 +35,7 @@ mod dice;
 mod dots;
 mod event;
 mod history;
+mod loan;
 mod message;
 mod mistake;
 mod named;

@@ -37,6 +37,8 @@ pub enum Message {
     Hello(Box<Hello>),
     /// A page of one version.
     Page(Rc<Version>),
+    /// What the sender has seen meanwhile of what it is being sent.
+    Got(Box<DotSet>),
     /// All pages were sent.
     End,
     /// All pages were sent, and what was scanned for them does not add up (rule 3).

@@ -38,10 +38,17 @@ pub enum Mistake {
     DeadVersionsSupersedeNothing,
     /// The context swallows what was lost when it comes again.
     LostDotsSwallowed,
+    /// The first neighbour is told to leave out all that the second one has gone past, held there or not, and
+    /// its whole frontier is taken over.
+    SkippedByPosition,
+    /// It is told to leave out what the second one is still to bring, and its whole frontier is taken over.
+    ToldBeforeItCame,
+    /// What the second neighbour has seen is taken over when it has sent what it was asked for.
+    LenderVouchedFor,
 }
 
 impl Mistake {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::FrontierMergedEarly,
         Self::NoProviso,
         Self::FloorsNotMerged,
@@ -60,6 +67,9 @@ impl Mistake {
         Self::CountedTooLate,
         Self::DeadVersionsSupersedeNothing,
         Self::LostDotsSwallowed,
+        Self::SkippedByPosition,
+        Self::ToldBeforeItCame,
+        Self::LenderVouchedFor,
     ];
 
     /// Whether it can only show where something was lost.

@@ -94,6 +94,21 @@ fn a_dead_version_still_supersedes() {
 }
 
 #[test]
+fn what_a_second_neighbour_has_gone_past_is_not_what_it_has_brought() {
+    shows(Mistake::SkippedByPosition);
+}
+
+#[test]
+fn a_first_neighbour_is_told_of_what_has_come_and_not_of_what_is_under_way() {
+    shows(Mistake::ToldBeforeItCame);
+}
+
+#[test]
+fn a_second_neighbour_vouches_for_nothing() {
+    shows(Mistake::LenderVouchedFor);
+}
+
+#[test]
 fn what_was_lost_comes_back_past_the_context() {
     shows(Mistake::LostDotsSwallowed);
 }

@@ -24,10 +24,16 @@ pub enum Progress {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Side {
-    inbox: VecDeque<Message>,
+pub struct Side {
+    pub inbox: VecDeque<Message>,
     snapshot: Option<Box<Replica>>,
-    peer: Option<Hello>,
+    pub peer: Option<Hello>,
+    /// All pages came.
+    pub ended: bool,
+    /// What the peer was told of that was seen here meanwhile.
+    pub told: DotSet,
+    /// What the peer, whose pages stand in the way here, was told of: as it arrived there.
+    pub got: DotSet,
     /// The second snapshot, from which ranges are computed.
     second: Option<Box<Replica>>,
     /// What the peer holds or was told of.
@@ -49,7 +55,7 @@ impl Side {
 pub struct Session {
     /// Whose sides they are.
     nodes: [Node; 2],
-    sides: [Side; 2],
+    pub sides: [Side; 2],
 }
 
 impl Session {
@@ -61,7 +67,7 @@ impl Session {
         session
     }
 
-    fn side_of(&self, node: Node) -> usize {
+    pub fn side_of(&self, node: Node) -> usize {
         usize::from(node == self.nodes[1])
     }
 
@@ -77,6 +83,7 @@ impl Session {
             None => return Progress::Running,
             Some(Message::Hello(hello)) => return self.on_hello(side, here, &hello),
             Some(Message::Page(version)) => here.receive(&version),
+            Some(Message::Got(got)) => self.on_got(side, &got),
             Some(Message::End) => self.on_end(side, here),
             Some(Message::Broken) => return Progress::Damaged(self.nodes[1 - side]),
             Some(Message::Outdated) => return Progress::Over,
@@ -93,7 +100,7 @@ impl Session {
         if done { Progress::Over } else { Progress::Running }
     }
 
-    fn send(&mut self, from: usize, message: Message) {
+    pub fn send(&mut self, from: usize, message: Message) {
         self.sides[1 - from].inbox.push_back(message);
     }
 
@@ -103,11 +110,11 @@ impl Session {
         self.send(side, hello);
     }
 
-    fn snapshot(&self, side: usize) -> &Replica {
+    pub fn snapshot(&self, side: usize) -> &Replica {
         self.sides[side].snapshot.as_ref().expect("a side that got a hello has said its own")
     }
 
-    fn peer(&self, side: usize) -> &Hello {
+    pub fn peer(&self, side: usize) -> &Hello {
         self.sides[side].peer.as_ref().expect("hellos come first")
     }
 
@@ -146,6 +153,7 @@ impl Session {
     }
 
     fn on_end(&mut self, side: usize, here: &mut Replica) {
+        self.sides[side].ended = true;
         if self.needs_ranges(side, here) {
             self.sides[side].second = Some(Box::new(here.clone()));
             self.send(side, Message::Live(Box::new(here.live())));
@@ -156,7 +164,7 @@ impl Session {
 
     fn merge(&mut self, side: usize, here: &mut Replica) {
         let peer = *self.peer(side);
-        here.absorb(&peer.frontier);
+        here.absorb(&self.frontier(side, here));
         here.absorb_floors(&peer.floors);
         self.sides[side].merged = true;
     }
@@ -251,7 +259,7 @@ impl Session {
         if missing && here.mistake != Some(Mistake::MergedWithoutCounting) {
             return Progress::Damaged(here.origin.node);
         }
-        let inside = here.live().intersection(&frontier);
+        let inside = here.live().intersection(&self.frontier(side, here));
         let late = inside.difference(&self.sides[side].second_live()).difference(&self.sides[side].settled);
         if late.is_empty() || here.mistake == Some(Mistake::MergedOverLateArrivals) {
             let dead = std::mem::take(&mut self.sides[side].dead);

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use super::{
     dots::{DotSet, EPOCHS, Node, SEQ_MAX},
     event::Event,
+    loan::Loan,
     mistake::Mistake,
     oracle,
     replica::Replica,
@@ -31,7 +32,9 @@ pub struct World {
     pub has_damage: bool,
     /// Replicas with damage that nobody noticed.
     pub damaged: Vec<Node>,
-    sessions: BTreeMap<(Node, Node), Session>,
+    pub sessions: BTreeMap<(Node, Node), Session>,
+    /// To whom, and by whom.
+    pub loans: BTreeMap<(Node, Node), Loan>,
     backups: BTreeMap<Node, Replica>,
     epochs: BTreeMap<Node, usize>,
     left: Vec<Node>,
@@ -50,6 +53,7 @@ impl World {
             has_damage: false,
             damaged: vec![],
             sessions: BTreeMap::new(),
+            loans: BTreeMap::new(),
             backups: BTreeMap::new(),
             epochs: BTreeMap::new(),
             left: vec![],
@@ -66,7 +70,10 @@ impl World {
             Event::Begin(a, b) => self.begin(a, b),
             Event::Step(from, to) => self.deliver(from, to),
             Event::Run(a, b) => self.run(a, b)?,
-            Event::Cut(a, b) => _ = self.sessions.remove(&pair(a, b)),
+            Event::Cut(a, b) => self.cut(a, b),
+            Event::Borrow(at, from, main) => self.borrow(at, from, main),
+            Event::Lend(from, at) => self.lend(from, at),
+            Event::Tell(at, main) => self.tell(at, main),
             Event::Forget(at, key) => self.forget(at, key),
             Event::Save(at) => self.save(at),
             Event::Restore(at) => self.restore(at),
@@ -169,7 +176,21 @@ impl World {
         both.filter(|(session, _, to)| session.has_mail(*to)).map(|(_, from, to)| (from, to)).collect()
     }
 
+    pub fn session(&self, a: Node, b: Node) -> Option<&Session> {
+        self.sessions.get(&pair(a, b))
+    }
+
+    pub fn session_mut(&mut self, a: Node, b: Node) -> Option<&mut Session> {
+        self.sessions.get_mut(&pair(a, b))
+    }
+
+    fn cut(&mut self, a: Node, b: Node) {
+        self.sessions.remove(&pair(a, b));
+        self.loans.retain(|lent, _| pair(lent.0, lent.1) != pair(a, b));
+    }
+
     pub fn cut_sessions_of(&mut self, node: Node) {
+        self.loans.retain(|(a, b), _| *a != node && *b != node);
         self.sessions.retain(|(a, b), _| *a != node && *b != node);
     }
 
@@ -256,6 +277,7 @@ impl World {
     /// Full exchanges of all with all, until nothing changes any more.
     pub fn settle(&mut self) -> Result<(), String> {
         self.sessions.clear();
+        self.loans.clear();
         let nodes: Vec<Node> = self.replicas.keys().copied().collect();
         for _ in 0..12 {
             for (n, a) in nodes.iter().enumerate() {

@@ -49,17 +49,17 @@ pub const MAY_NOT: &str = "this node may not exchange it with that peer (its aut
 pub const NOT_CARRIED: &str = "the peer does not carry the namespace";
 
 /// How long, and how many pages, a snapshot was sent from.
-struct Sending {
+pub(super) struct Sending {
     began: Instant,
     pages: AtomicU64,
 }
 
 impl Sending {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         Self { began: Instant::now(), pages: AtomicU64::new(0) }
     }
 
-    fn read_one_more(&self) -> Result<(), Broken> {
+    pub(super) fn read_one_more(&self) -> Result<(), Broken> {
         let read = self.pages.fetch_add(1, Ordering::Relaxed);
         if read >= PAGES_LEAST && self.began.elapsed() > SENDING_MAX { Err(Broken::Long) } else { Ok(()) }
     }
@@ -89,6 +89,9 @@ pub enum Broken {
     /// Another peer sends all that is missing here.
     #[error("{0} fills this node just now: this peer's turn is after that")]
     Elsewhere(NodeId),
+    /// No stream to the peer.
+    #[error("the peer cannot be asked: {0}")]
+    Unreachable(String),
     /// The snapshot that is sent from is old.
     #[error("it took so long that it goes on with a new snapshot")]
     Long,
@@ -135,7 +138,7 @@ impl Ended {
 
 impl Broken {
     /// Whether the peer sent what it must not.
-    fn is_refusal(&self) -> bool {
+    pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::Stream(broken) => broken.is_refusal(),
             Self::Violation(_) => true,
@@ -146,6 +149,7 @@ impl Broken {
             | Self::Forgotten
             | Self::DoesNotAddUp
             | Self::Elsewhere(_)
+            | Self::Unreachable(_)
             | Self::Long => false,
         }
     }
@@ -442,8 +446,14 @@ impl Talk<'_> {
                     let input = self.read_page(&missing, after)?;
                     self.own.send(input).map_err(|_| Broken::Closing)?;
                 }
-                Effect::Apply(page) => self.pages.send(Work::Apply(page)).map_err(|_| Broken::Closing)?,
+                Effect::Apply(page) => {
+                    if let Some((fill, last)) = self.fill.get().zip(page.versions.last()) {
+                        fill.comes(last.dot);
+                    }
+                    self.work(Work::Apply(page))?;
+                }
                 Effect::Absorb { frontier, floors, settled, drop } => {
+                    self.enough();
                     let watch = self.ranges.get().map(|watch| watch.number);
                     let settled = watch.zip(settled);
                     let floors = floors.unwrap_or_default();
@@ -451,6 +461,7 @@ impl Talk<'_> {
                 }
                 Effect::OpenRanges => {
                     self.forget_view();
+                    self.enough();
                     self.society.metrics.ranges.inc();
                     self.work(Work::OpenRanges)?;
                 }
@@ -514,6 +525,13 @@ impl Talk<'_> {
                 let other = self.society.fills.other_than(&self.peer, self.namespace);
                 Err(Broken::Elsewhere(other.unwrap_or(self.peer)))
             }
+        }
+    }
+
+    /// All that was missing came: who lends has no more to bring, and nothing comes late to a comparison of ranges.
+    fn enough(&self) {
+        if let Some(fill) = self.fill.get() {
+            fill.enough();
         }
     }
 

@@ -14,9 +14,10 @@ use tokio::{
 };
 
 use super::{
-    SessionMsg,
+    SessionMsg, borrowing,
     exchange::{Broken, Conversation, End, Ended, MAY_NOT},
     frames::{ANSWER_PATIENCE, send_frame},
+    lending::lend,
     opening::Opening,
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     ports::{Operation, Scope},
     report::ExchangeReport,
     types::Namespace,
-    wire::{ExchangeFrame, Way},
+    wire::{ExchangeFrame, Lacking, Way},
 };
 
 /// An exchange that ended early is tried again after this time …
@@ -65,6 +66,8 @@ pub struct Exchanges {
     peer: NodeId,
     scope: Scope,
     running: Option<Running>,
+    /// What the peer is lent, while another one fills it: once at a time.
+    lending: Option<Scope>,
     /// One entry per namespace and way at most, so it is bounded by their number.
     waiting: VecDeque<Errand>,
     replies: BTreeMap<Errand, Vec<Reply>>,
@@ -84,6 +87,7 @@ impl Exchanges {
             peer,
             scope,
             running: None,
+            lending: None,
             waiting: VecDeque::new(),
             replies: BTreeMap::new(),
             compared: BTreeSet::new(),
@@ -153,7 +157,8 @@ impl Exchanges {
         scope.spawn(async move { teller.tell(outgoing(society, peer, errand).await) });
     }
 
-    /// Another peer sends all there is: a second one would send the same. Who asked is told so.
+    /// Another peer sends all there is: a second one would send the same, but for what it lends meanwhile. Who
+    /// asked is told so.
     fn hold_what_others_fill(&mut self, myself: &ActorRef<SessionMsg>) {
         for errand in self.waiting.clone().into_iter().filter(|errand| errand.way.takes()) {
             let namespace = errand.namespace.clone();
@@ -166,7 +171,7 @@ impl Exchanges {
             if self.held.insert(namespace.clone()) {
                 let (society, peer, myself) = (self.society.clone(), self.peer, myself.clone());
                 self.scope.spawn(async move {
-                    society.fills.until_free_for(&peer, &namespace).await;
+                    borrowing::until_free_for(&society, peer, &namespace).await;
                     let _session_is_ending = myself.cast(SessionMsg::FillEnded(namespace));
                 });
             }
@@ -197,13 +202,24 @@ impl Exchanges {
         opening: Opening,
         place: OwnedSemaphorePermit,
     ) {
+        if let ExchangeFrame::Lacking(first) = opening.first {
+            return self.lend(stream, (first, opening.bytes), place);
+        }
         let Some(namespace) = opening.namespace().cloned() else {
             tracing::debug!(peer = %self.peer, "an exchange did not begin with a hello");
             return;
         };
         let mark = match opening.admit(&self.society, self.peer, &namespace) {
             Ok(mark) => mark,
-            Err(refusal) => return self.refuse(stream, refusal, place),
+            Err(refusal) => {
+                // It is filled from another peer, and this one may lend meanwhile.
+                let lends = refusal == ExchangeFrame::Busy && opening.way == Way::Both;
+                self.refuse(stream, refusal, place);
+                if lends {
+                    self.ask(myself, namespace, None);
+                }
+                return;
+            }
         };
         let ours_wins = |running: &Running| !running.outgoing || self.society.node < self.peer;
         if self.running.as_ref().is_some_and(ours_wins) {
@@ -243,6 +259,25 @@ impl Exchanges {
             let ended = conversation.run().await;
             drop((permit, place));
             teller.tell(ended);
+        });
+    }
+
+    /// The peer is filled from another one, and asks for single versions.
+    fn lend(&mut self, stream: Stream, first: (Lacking, u64), place: OwnedSemaphorePermit) {
+        let namespace = &first.0.namespace;
+        if !self.society.reader().carries(namespace) || !self.may(namespace) {
+            return self.refuse(stream, ExchangeFrame::NotCarried, place);
+        }
+        let Some(permit) = self.society.admission.exchanges.admit_now(1) else {
+            return self.refuse(stream, ExchangeFrame::Busy, place);
+        };
+        let (scope, society, peer) = (self.scope.child(), self.society.clone(), self.peer);
+        if let Some(before) = self.lending.replace(scope.clone()) {
+            before.close();
+        }
+        scope.spawn(async move {
+            lend(society, peer, stream, first).await;
+            drop((permit, place));
         });
     }
 

@@ -2,14 +2,17 @@
 //! connection, and is never restarted.
 
 pub(super) mod blobs;
+mod borrowing;
 pub(super) mod exchange;
 mod exchanges;
 pub(super) mod frames;
 mod gaps;
+mod lending;
 mod link;
 mod needs;
 pub(super) mod opening;
 mod storing;
+mod taking;
 
 use std::{sync::Arc, time::Duration};
 

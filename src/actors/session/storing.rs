@@ -1,37 +1,29 @@
 //! What an exchange has Storage do, one thing after the other.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use tokio::sync::{OnceCell, mpsc, oneshot};
 
 use super::{
-    blobs,
     exchange::{Broken, snapshot},
-    frames::ANSWER_PATIENCE,
+    taking::{Giver, Taken},
 };
 use crate::{
     actors::{
         fills::Fill,
         society::Society,
-        storage::{Absorbed, MergeRequest, Source, StorageMsg},
+        storage::{Absorbed, Source, StorageMsg},
     },
     causality::{Dot, Floors, NodeId, SeenSet},
-    conflict::Version,
     network::Streams,
     reconcile::Input,
     storage::Judgement,
     types::{Key, Namespace},
     wire::{Items, Page, Verdict},
 };
-
-/// Large values are asked for twice more, for they are there as long as their version is.
-const BLOB_TRY_AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// What Storage is to do, in order.
 pub enum Work {
@@ -76,9 +68,9 @@ impl Storing<'_> {
     ) -> Result<(), Broken> {
         while let Some(work) = worklist.recv().await {
             let done = match work {
-                Work::Apply(page) => self.apply(page).await?,
+                Work::Apply(page) => self.apply(page, &own).await?,
                 Work::Settle(items) => {
-                    self.apply_all(items.versions, Source::Ranges).await?;
+                    self.giver().take(items.versions, Source::Ranges).await?;
                     Input::Settled
                 }
                 Work::OpenRanges => self.open_ranges().await?,
@@ -102,16 +94,24 @@ impl Storing<'_> {
         futures::future::pending().await
     }
 
-    async fn apply(&self, page: Page) -> Result<Input, Broken> {
+    fn giver(&self) -> Giver<'_> {
+        let Self { society, streams, peer, namespace, .. } = *self;
+        Giver { society, streams, peer, namespace }
+    }
+
+    async fn apply(&self, page: Page, own: &mpsc::UnboundedSender<Input>) -> Result<Input, Broken> {
         let (count, last) = (page.versions.len(), page.versions.last().map(|version| version.dot));
-        let set_aside = self.apply_all(page.versions, Source::Exchange).await?;
-        let stored = (count - set_aside.len()) as u64;
-        self.versions_in.fetch_add(stored, Ordering::Relaxed);
-        if let Some((fill, last)) = self.fill.get().zip(last)
-            && !fill.stored(stored, last)
-        {
-            let other = self.society.fills.other_than(&self.peer, self.namespace);
-            return Err(other.map_or(Broken::Stalled, Broken::Elsewhere));
+        let Taken { set_aside, fresh } = self.giver().take(page.versions, Source::Exchange).await?;
+        self.versions_in.fetch_add((count - set_aside.len()) as u64, Ordering::Relaxed);
+        if let Some((fill, last)) = self.fill.get().zip(last) {
+            if !fill.stored(fresh, last) {
+                let other = self.society.fills.other_than(&self.peer, self.namespace);
+                return Err(other.map_or(Broken::Stalled, Broken::Elsewhere));
+            }
+            let lent = fill.lent();
+            if !lent.is_empty() {
+                let _conversation_is_over = own.send(Input::Got(lent));
+            }
         }
         Ok(Input::Applied { set_aside })
     }
@@ -150,59 +150,4 @@ impl Storing<'_> {
         }
         Ok(Input::Judged { verdicts, items: Items::fitted(items) })
     }
-
-    /// Has a page stored, and answers with the versions whose large values were not to be had.
-    async fn apply_all(&self, versions: Vec<Version>, source: Source) -> Result<Vec<Dot>, Broken> {
-        let Self { society, namespace, peer, .. } = *self;
-        let bytes = versions.iter().map(Version::size_hint).sum();
-        let permit = society.admission.pages.admit(bytes, ANSWER_PATIENCE).await.ok_or(Broken::Stalled)?;
-        let permit = permit.heard_of(&society.admission.waiting, namespace);
-        let mut request = MergeRequest {
-            namespace: namespace.clone(),
-            versions,
-            blobs: std::collections::BTreeMap::new(),
-            from: peer,
-            source,
-            permit,
-            reply: None,
-        };
-        let mut set_aside = Vec::new();
-        // One version at a time, for a page of large values is larger than memory should be.
-        let (large, small): (Vec<_>, Vec<_>) = request.versions.into_iter().partition(Version::is_large);
-        request.versions = small;
-        if request.versions.is_empty() {
-            drop(request);
-        } else {
-            merge(society, request).await?;
-        }
-        for version in large {
-            let dot = version.dot;
-            // Gossip may have brought it meanwhile.
-            if source == Source::Exchange
-                && society.reader().with_seen(namespace, |seen| seen.contains(dot)) == Some(true)
-            {
-                continue;
-            }
-            let unit = [version];
-            let fetched =
-                blobs::fetch_all(society, self.streams, peer, namespace, &unit, &BLOB_TRY_AGAIN).await;
-            let Some((blobs, permit)) = fetched else {
-                set_aside.push(dot);
-                continue;
-            };
-            let [version] = unit;
-            let (namespace, versions) = (namespace.clone(), vec![version]);
-            let (from, reply) = (peer, None);
-            merge(society, MergeRequest { namespace, versions, blobs, from, source, permit, reply }).await?;
-        }
-        Ok(set_aside)
-    }
-}
-
-async fn merge(society: &Society, mut request: MergeRequest) -> Result<(), Broken> {
-    let (reply, merged) = oneshot::channel();
-    request.reply = Some(reply);
-    society.storage.cast(StorageMsg::Merge(request));
-    merged.await.map_err(|_| Broken::Closing)??;
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! One exchange about one namespace, both directions at once over one stream.
 
+mod meanwhile;
 mod receiving;
 mod sending;
 mod settling;
@@ -161,12 +162,15 @@ impl Exchange {
     /// applied, and not after the last one.
     #[must_use]
     pub fn wants_frame(&self) -> bool {
+        // While this side sends, the peer may say what it need not be sent.
+        let sends = matches!(self.sending, Sending::Pages { .. });
         !self.over
             && match &self.receiving {
                 Receiving::Hello | Receiving::Seen { .. } => true,
-                Receiving::Pages { unapplied, ended, .. } => !ended && *unapplied < PAGES_UNAPPLIED_MAX,
+                Receiving::Pages { ended: true, .. } => sends,
+                Receiving::Pages { unapplied, .. } => *unapplied < PAGES_UNAPPLIED_MAX,
                 Receiving::Ranges { .. } | Receiving::Absorbing { .. } | Receiving::Ended => {
-                    self.ranges.as_ref().is_some_and(Ranges::wants_frame)
+                    self.ranges.as_ref().map_or(sends, Ranges::wants_frame)
                 }
             }
     }
@@ -212,6 +216,7 @@ impl Exchange {
                 ranges.on_items_read(items, next, report, &mut effects);
             }
             Input::Settled => self.ranges().0.on_settled(),
+            Input::Got(got) => self.on_got_here(&got, &mut effects),
         }
         self.absorb_if_settled(&mut effects);
         self.finish(&mut effects);
@@ -232,6 +237,7 @@ impl Exchange {
             ExchangeFrame::SeenSince(since) => self.on_seen_since(&since, effects),
             ExchangeFrame::Page(page) => self.on_page(page, effects),
             ExchangeFrame::End(end) => self.on_end(&end, effects),
+            ExchangeFrame::Got(got) => self.on_got_there(&got),
             ranges => self.on_range_frame(ranges, effects),
         }
     }

@@ -62,6 +62,9 @@ pub enum Input {
     },
     /// What [`Effect::Settle`] handed out is stored.
     Settled,
+    /// These writes were seen here since the exchange began, for another neighbour brought them: the peer is
+    /// told, and need not send them. Each was stored before this is said, with all that its commit holds.
+    Got(SeenSet),
 }
 
 /// What is to be done, in this order.
