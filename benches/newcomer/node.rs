@@ -99,11 +99,11 @@ async fn fill(node: &Node, keys: u64, started: Instant) {
         time::sleep(Duration::from_millis(50)).await;
     }
     let seconds = started.elapsed().as_secs_f64();
-    // What an exchange moved is counted when it is over.
-    let mut bytes = 0.0;
-    while bytes == 0.0 {
-        time::sleep(Duration::from_millis(50)).await;
-        bytes = metric(node, "tidings_exchange_in_bytes");
+    // What an exchange moved is counted when it is over, and two neighbours may be about it.
+    let (mut bytes, mut before) = (0.0, -1.0);
+    while bytes == 0.0 || bytes > before || !node.filling().is_empty() {
+        time::sleep(Duration::from_millis(500)).await;
+        before = std::mem::replace(&mut bytes, metric(node, "tidings_exchange_in_bytes"));
     }
     println!("{seconds} {} {bytes} {}", peak_mb(), busy_ticks() as f64 / 100.0);
 }

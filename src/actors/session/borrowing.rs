@@ -52,11 +52,24 @@ pub async fn until_free_for(society: &Arc<Society>, peer: NodeId, namespace: &Na
 /// How many versions were stored, and what broke it off.
 async fn borrow(second: &Second) -> (u64, Option<Broken>) {
     let society = second.society();
-    let (bytes_in, bytes_out, mut stored) = (AtomicU64::new(0), AtomicU64::new(0), 0);
-    let broken = borrow_counted(second, [&bytes_in, &bytes_out], &mut stored).await.err();
-    society.metrics.exchange_bytes_in.inc_by(bytes_in.into_inner());
-    society.metrics.exchange_bytes_out.inc_by(bytes_out.into_inner());
+    let (traffic, mut stored) = (Traffic { society, bytes: Default::default() }, 0);
+    let [bytes_in, bytes_out] = &traffic.bytes;
+    let broken = borrow_counted(second, [bytes_in, bytes_out], &mut stored).await.err();
     (stored, broken)
+}
+
+/// Bytes in and out, which count also where the loan is given up in the middle.
+struct Traffic<'a> {
+    society: &'a Society,
+    bytes: [AtomicU64; 2],
+}
+
+impl Drop for Traffic<'_> {
+    fn drop(&mut self) {
+        let [bytes_in, bytes_out] = std::mem::take(&mut self.bytes);
+        self.society.metrics.exchange_bytes_in.inc_by(bytes_in.into_inner());
+        self.society.metrics.exchange_bytes_out.inc_by(bytes_out.into_inner());
+    }
 }
 
 async fn borrow_counted(

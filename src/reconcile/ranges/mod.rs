@@ -217,11 +217,11 @@ impl Ranges {
 
     /// Whether the next frame should be read: not while too much is under way, and not after the last one.
     pub fn wants_frame(&self) -> bool {
-        self.judging.len() + self.storing < UNDER_WAY_MAX && (!self.bye_came || self.awaits())
+        self.judging.len() + self.storing < UNDER_WAY_MAX && (!self.bye_came || self.is_owed())
     }
 
     /// Whether the peer has still to answer something.
-    fn awaits(&self) -> bool {
+    fn is_owed(&self) -> bool {
         !self.asked.is_empty() || self.owed > 0
     }
 
@@ -229,14 +229,14 @@ impl Ranges {
     pub fn is_out_of_place(&self, frame: &ExchangeFrame) -> bool {
         use ExchangeFrame as F;
         let answers = matches!(frame, F::Verdicts(_) | F::Items(_) | F::Sent);
-        self.bye_came && !(answers && self.awaits())
+        self.bye_came && !(answers && self.is_owed())
     }
 
     /// Whether all that both claimed is settled here, and all that the peer wants is sent.
     pub fn is_settled(&self) -> bool {
         self.claimed
             && self.peer_claimed
-            && !self.awaits()
+            && !self.is_owed()
             && self.judging.is_empty()
             && self.storing == 0
             && self.giving.is_empty()
