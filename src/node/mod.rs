@@ -7,6 +7,7 @@ mod bundle;
 mod carried;
 mod changes;
 mod conflicts;
+mod entry;
 mod error;
 mod follow;
 mod handle;
@@ -14,11 +15,13 @@ mod local_only;
 mod put_new;
 mod remote;
 mod resolving;
+mod scan;
 mod space;
 mod start;
 mod tail;
 mod wait;
 mod watch;
+mod write;
 
 #[cfg(feature = "cli")]
 pub(crate) use crate::actors::NOT_CARRIED;
@@ -27,13 +30,16 @@ pub use bundle::{Export, ImportError, Imported};
 pub use carried::{Carried, CarryError};
 pub use changes::{CHANGES_LIMIT_MAX, ChangesPage};
 pub use conflicts::{Conflict, ConflictPage, Explanation, Sibling};
+pub use entry::Entry;
 pub use error::{ConnectError, ReadError, StartError, WriteError};
 pub use follow::Changed;
 pub use handle::Node;
 pub use remote::{CARRIED_MAX, INTERVAL_MIN, Remote, RemoteError, SCHEDULES_MAX};
-pub use space::{BatchOp, Entry, Scan, ScanPage, Space, TTL_MAX, WriteOptions, Written};
+pub use scan::{Scan, ScanPage};
+pub use space::Space;
 pub use wait::WaitError;
 pub use watch::{SUBSCRIBERS_MAX, Watch, WatchError, WatchEvent, WatchOptions};
+pub use write::{BatchOp, TTL_MAX, WriteOptions, Written};
 
 pub use crate::network::libp2p::swarm_key::SwarmKeyError;
 pub use crate::report::{
