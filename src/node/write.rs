@@ -49,7 +49,7 @@ pub struct WriteOptions {
     /// From so long after now on, by the wall clock of this node, readers see a delete: more than nothing, and
     /// a century ([`TTL_MAX`]) at most. Means nothing to a delete.
     pub ttl: Option<Duration>,
-    /// The version that the write was made from ([`Entry::etag`] of what was read). The write supersedes that
+    /// The version that the write was made from ([`Entry::etag`](super::Entry::etag) of what was read). The write supersedes that
     /// and what that superseded, and nothing newer: a newer one becomes a sibling, and `merge-fields`
     /// compares with this one. Without it, whatever the node holds at that moment.
     pub base: Option<Etag>,
