@@ -19,6 +19,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod anti_entropy;
+pub(crate) mod arrivals;
 pub(crate) mod carriers;
 pub(crate) mod clock;
 mod expire;

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore, broadcast, watch};
 use super::{
     admission::Admission,
     anti_entropy::AntiEntropyMsg,
+    arrivals::Arrivals,
     carriers::Schedules,
     clock::{ClockHandle, ClockMsg},
     fills::Fills,
@@ -108,6 +109,8 @@ pub struct Society {
     /// Keeps how many names were given to writes, where the store lies in a directory.
     pub(crate) issued: Option<Issued>,
     pub(crate) admission: Admission,
+    /// How the latest versions came here.
+    pub(crate) arrivals: Arrivals,
     pub(crate) peers: Peers,
     /// Who is compared with at times of the host's.
     pub(crate) schedules: Schedules,

@@ -1,5 +1,7 @@
 //! `conflicts`, `explain`, and the versions of `get --meta`.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
@@ -15,6 +17,8 @@ use crate::types::Key;
 
 /// How many keys are asked for at once.
 const PAGE: u64 = 100;
+/// The last moment that has a date of four digits for the year, in milliseconds since 1970.
+const DATES_MAX: u64 = 253_402_300_799_999;
 
 /// Prints each key with its versions; what readers see is marked.
 pub(super) fn list(client: &Client, which: &args::Conflicts, json: bool) -> Result<(), Failure> {
@@ -62,6 +66,9 @@ pub(super) fn explain(client: &Client, key: &Key, json: bool) -> Result<(), Fail
         list.iter().map(dot).collect()
     };
     output::line(&format!("  accounted for up to {}", dots("accounted").join(", ")))?;
+    for version in story["versions"].as_array().map_or(&[][..], Vec::as_slice) {
+        output::line(&format!("  {}: {}", dot(version), arrival(&version["arrived"])))?;
+    }
     for dropped in dots("dropped") {
         output::line(&format!("  dropped on a peer's word: {dropped} (see GET /v1/dropped)"))?;
     }
@@ -70,6 +77,16 @@ pub(super) fn explain(client: &Client, key: &Key, json: bool) -> Result<(), Fail
 
 fn dot(version: &Value) -> String {
     format!("{}:{}", plain(&version["origin"]), plain(&version["seq"]))
+}
+
+/// How and when a version came.
+fn arrival(arrived: &Value) -> String {
+    let Some(at) = arrived["at"].as_u64() else { return "how it came is not remembered".to_owned() };
+    let at = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at.min(DATES_MAX)));
+    match arrived["from"].as_str() {
+        Some(from) => format!("{}, from {from}, at {at}", plain(&arrived["by"])),
+        None => format!("{}, at {at}", plain(&arrived["by"])),
+    }
 }
 
 /// A key, how it is resolved, and its versions.

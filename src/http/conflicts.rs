@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     causality::Dot,
-    node::{Conflict, Dropped, Sibling},
+    node::{Arrival, Conflict, Dropped, Sibling},
     types::Key,
 };
 
@@ -25,7 +25,7 @@ const EXPLAIN: &str = "/v1/explain/";
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 /// What is said of arrivals.
-const ARRIVALS: &str = "when a version arrived here is not recorded; `written_at` is its writer's clock";
+const ARRIVALS: &str = "`written_at` is the clock of a version's writer, `arrived` this node's; remembered since the node started, of the latest 8192 versions";
 
 /// `GET /v1/conflicts/{prefix}`.
 pub(super) async fn list(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
@@ -137,6 +137,25 @@ pub(super) struct SiblingView<'a> {
     size: u64,
     etag: String,
     supersedes: Vec<DotView>,
+    /// Nothing where it is not remembered.
+    arrived: Option<ArrivalView>,
+}
+
+/// How and when a version came here.
+#[derive(Serialize)]
+struct ArrivalView {
+    /// Milliseconds since 1970.
+    at: u64,
+    by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+}
+
+impl ArrivalView {
+    fn of(arrival: &Arrival) -> Self {
+        let from = arrival.from.map(|from| from.to_string());
+        Self { at: arrival.at, by: arrival.by.to_string(), from }
+    }
 }
 
 impl<'a> SiblingView<'a> {
@@ -153,6 +172,7 @@ impl<'a> SiblingView<'a> {
             size: sibling.size,
             etag: etag::hex(sibling.etag),
             supersedes: sibling.supersedes.iter().map(DotView::of).collect(),
+            arrived: sibling.arrived.as_ref().map(ArrivalView::of),
         }
     }
 }

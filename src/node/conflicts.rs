@@ -6,6 +6,7 @@ use super::{ReadError, Space};
 use crate::{
     causality::{Dot, Hlc},
     conflict::{Etag, Payload, Reading, Strategy, Version, VersionHash},
+    report::Arrival,
     storage::{Dropped, View},
     types::{ContentType, Key, Prefix, Value},
 };
@@ -38,6 +39,8 @@ pub struct Sibling {
     pub supersedes: Vec<Dot>,
     /// Whether what readers see comes from it: it is what they see, or was merged into that.
     pub seen_by_readers: bool,
+    /// How and when it came to this node. Remembered since the node started, of the latest 8,192 versions.
+    pub arrived: Option<Arrival>,
 }
 
 /// A key with concurrent versions.
@@ -141,8 +144,8 @@ impl Space {
     }
 
     /// All that is stored about `key`: its versions, with their origins and clocks, which of them readers see
-    /// and why, and what was dropped; nothing if nothing is. When a version arrived here is not stored.
-    /// What was superseded is not part of it.
+    /// and why, how and when they came here, as far as that is remembered, and what was dropped; nothing if nothing
+    /// is. What was superseded is not part of it.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -192,6 +195,7 @@ impl Space {
                 etag: version.hash(),
                 supersedes: version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect(),
                 seen_by_readers,
+                arrived: self.society().arrivals.of(self.home(&version.key), version.dot),
             });
         }
         let etag = VersionHash::of_siblings(versions);

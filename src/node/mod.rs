@@ -43,8 +43,8 @@ pub use write::{BatchOp, TTL_MAX, WriteOptions, Written};
 
 pub use crate::network::libp2p::swarm_key::SwarmKeyError;
 pub use crate::report::{
-    Agreement, Cursor, CursorError, Digest, ExchangeKind, ExchangeReport, Filling, Frontier, Health,
-    NamespaceSync, NodeEvent, OriginGap, PeerInfo, PeerSync, Queue, Status, SyncReport, SyncStatus,
+    Agreement, Arrival, Came, Cursor, CursorError, Digest, ExchangeKind, ExchangeReport, Filling, Frontier,
+    Health, NamespaceSync, NodeEvent, OriginGap, PeerInfo, PeerSync, Queue, Status, SyncReport, SyncStatus,
 };
 pub use crate::storage::doctor;
 /// What the signatures of a node name, so that a program needs no other module.

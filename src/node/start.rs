@@ -28,6 +28,7 @@ use super::{
 use crate::{
     actors::{
         admission::Admission,
+        arrivals::Arrivals,
         carriers::{CARRIED_MAX, Schedules},
         clock::ClockHandle,
         fills::Fills,
@@ -276,6 +277,7 @@ fn society(
         metrics,
         issued,
         admission: Admission::default(),
+        arrivals: Arrivals::default(),
         schedules: Schedules::default(),
         carried: Semaphore::new(CARRIED_MAX),
         peers: peers(opened)?,

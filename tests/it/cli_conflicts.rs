@@ -47,7 +47,8 @@ fn people_see_what_readers_do_not_and_why() {
     assert!(row("for rent") && !row("three eggs"), "{list}");
     assert_eq!(tell(&site, &ant, &["conflicts", "names"]), "");
     let story = tell(&site, &ant, &["explain", "nest"]);
-    assert!(story.contains("accounted for up to") && story.contains("not recorded"), "{story}");
+    assert!(story.contains("accounted for up to") && story.contains("remembered since"), "{story}");
+    assert_eq!(story.lines().filter(|line| line.contains(": written, at 20")).count(), 2, "{story}");
     let meta = tell(&site, &ant, &["get", "nest", "--meta"]);
     assert!(meta.contains("three eggs") && meta.contains("for rent"), "{meta}");
     let json: serde_json::Value = serde_json::from_str(&tell(&site, &ant, &["conflicts", "--json"])).unwrap();

@@ -5,6 +5,7 @@
 
 mod actors;
 mod admission;
+mod arrivals;
 mod bundles;
 mod carriers;
 #[cfg(feature = "cli")]

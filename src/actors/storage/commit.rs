@@ -10,7 +10,9 @@ use crate::{
         admission::Permit, anti_entropy::AntiEntropyMsg, mesh::MeshMsg, sessions::SessionsMsg,
         watch::WatchMsg,
     },
+    causality::{Dot, NodeId},
     conflict::Version,
+    report::{Arrival, Came},
     storage::{Change, Durability, Sights, StoreError},
     types::Namespace,
 };
@@ -33,7 +35,7 @@ pub(super) enum Waiting {
 
 impl StorageState {
     pub(in crate::actors) fn flush(&mut self) -> Result<(), StoreError> {
-        let waiting = std::mem::take(&mut self.waiting);
+        let (waiting, arriving) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.arriving));
         self.operations = 0;
         let durability = std::mem::replace(&mut self.durability, Durability::Buffer);
         if waiting.is_empty() && !self.ledger.has_draft() {
@@ -46,6 +48,7 @@ impl StorageState {
                 self.society.committed.notify_waiters();
                 self.count_commit(started.elapsed());
                 self.note_issued();
+                self.note_arrivals(arriving);
                 self.tell(waiting, committed.changes, committed.sights);
                 // A lone writer gains little from it, and would wait for it every time.
                 if shared >= LEARN_SHARED_MIN { self.ledger.learn() } else { Ok(()) }
@@ -69,6 +72,12 @@ impl StorageState {
                 tracing::warn!(%error, "the count of names given cannot be kept: a store that loses its end may not notice");
             }
         }
+    }
+
+    fn note_arrivals(&self, arriving: Vec<(Namespace, Dot, Came, Option<NodeId>)>) {
+        let at = self.society.clock.wall_ms();
+        let arrival = |(home, dot, by, from)| (home, dot, Arrival { at, by, from });
+        self.society.arrivals.note(arriving.into_iter().map(arrival));
     }
 
     pub(super) fn count_commit(&self, elapsed: Duration) {

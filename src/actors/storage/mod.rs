@@ -24,9 +24,9 @@ pub use messages::{Absorbed, MergeRequest, Merged, Source, StorageMsg, Whole, Wr
 use self::commit::Waiting;
 use super::{expire::Deadlines, linger::stir, society::Society, subscribers::Line, watch::WatchMsg};
 use crate::{
-    causality::{NodeId, Origin},
+    causality::{Dot, NodeId, Origin},
     conflict::Version,
-    report::NodeEvent,
+    report::{Came, NodeEvent},
     storage::{Durability, Ledger, Store, StoreError, View, issued::Count, life},
     types::{Namespace, Prefix},
 };
@@ -67,6 +67,8 @@ pub struct StorageState {
     /// Where the scrub goes on.
     pub(in crate::actors) scrub_at: Option<Bytes>,
     waiting: Vec<Waiting>,
+    /// What is drafted came like this.
+    arriving: Vec<(Namespace, Dot, Came, Option<NodeId>)>,
     operations: usize,
     /// How many there were when `Flush` was last cast.
     operations_at_flush: usize,
@@ -117,6 +119,7 @@ impl Actor for Storage {
             issued: None,
             scrub_at: None,
             waiting: Vec::new(),
+            arriving: Vec::new(),
             operations: 0,
             operations_at_flush: 0,
             gaps: BTreeSet::new(),

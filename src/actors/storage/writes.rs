@@ -13,7 +13,7 @@ use crate::{
     causality::{Dot, NodeId},
     conflict::{Body, Version},
     replica::Refused,
-    report::NodeEvent,
+    report::{Came, NodeEvent},
     storage::{Received, StoreError, Write},
     types::{Key, Namespace},
 };
@@ -24,6 +24,10 @@ impl StorageState {
         match self.plan_writes(&namespace, writes) {
             Ok(Ok(versions)) => {
                 self.operations += versions.len();
+                let locals = &self.society.settings.locals;
+                let home = |version: &Version| locals.home(&namespace, &version.key).clone();
+                let came = versions.iter().map(|version| (home(version), version.dot, Came::Written, None));
+                self.arriving.extend(came);
                 self.durability = self.society.settings.durability;
                 self.waiting.push(Waiting::Write { namespace, versions, reply, _permit: permit });
                 Ok(())
@@ -153,6 +157,8 @@ impl StorageState {
                 Received::Held => {
                     metrics.received.inc();
                     merged.fresh += 1;
+                    let (by, from) = self.way_of(source, from);
+                    self.arriving.push((namespace.clone(), dot, by, from));
                 }
                 Received::Superseded => {
                     metrics.superseded.inc();
@@ -185,6 +191,17 @@ impl StorageState {
         let fills = source == Source::Exchange && self.society.fills.is_filling(namespace);
         self.learned |= source != Source::Gossip && !fills && merged.fresh > 0;
         Ok(merged)
+    }
+
+    /// By which way versions come that a request names so, and who hands them on.
+    fn way_of(&self, source: Source, from: NodeId) -> (Came, Option<NodeId>) {
+        match source {
+            Source::Gossip => (Came::Gossip, Some(from)),
+            Source::Ranges => (Came::Ranges, Some(from)),
+            // What a host imports, the node hands to itself.
+            Source::Exchange if from == self.society.node => (Came::Bundle, None),
+            Source::Exchange => (Came::Delta, Some(from)),
+        }
     }
 
     /// What peers wrote below a prefix that is local-only here is carried for the others, and nobody reads it here.
