@@ -1,32 +1,22 @@
 //! What libp2p does not carry, under weather: keys that never leave their node, and exchanges over carriers.
 
+mod beside;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use beside::holds;
 use futures::FutureExt;
-use sims::{
-    Mesh, Options, run,
-    scenario::{Overrides, find},
-    verdict,
-};
+use sims::{Mesh, Options, oracles::Violation};
 use tidings::{Namespace, Node, Prefix, ports::carrier};
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Runs `scenario` with this program beside its own work.
-fn holds(scenario: &str, nodes: usize, seeds: std::ops::RangeInclusive<u64>, program: impl Fn() -> Options) {
-    let scenario = find(scenario).expect("a scenario of the library");
-    for seed in seeds {
-        let overrides = Overrides { nodes: Some(nodes), ..Overrides::default() };
-        let plan = scenario.draw(seed, &overrides).expect("a plan that makes sense");
-        let outcome = run(&plan, &program()).expect("a simulation that runs");
-        let mut found = verdict(&plan, &outcome);
-        // What is read below a local prefix is the node's own affair: what others write there is held and not seen.
-        found.retain(|violation| !violation.text.contains(" of own/"));
-        assert!(found.is_empty(), "seed {seed}: {}", found[0]);
-    }
+/// What is read below a local prefix is the node's own affair: what others write there is held and not seen.
+fn of_what_is_local(violation: &Violation) -> bool {
+    violation.text.contains(" of own/")
 }
 
 async fn read(node: &Node, key: &str) -> Result<Option<u64>, String> {
@@ -78,7 +68,7 @@ async fn nothing_leaked(mesh: Mesh, acknowledged: Acknowledged) -> Result<(), St
 
 #[test]
 fn what_is_local_only_never_leaves_its_node_and_outlives_its_crashes() {
-    holds("crash-restart", 6, 1..=3, || {
+    holds("crash-restart", 6, 1..=3, of_what_is_local, || {
         let writes = Acknowledged::default();
         let reads = writes.clone();
         Options {
@@ -144,7 +134,7 @@ async fn carry(mesh: Mesh) -> Result<(), String> {
 
 #[test]
 fn a_carrier_brings_over_what_no_link_does() {
-    holds("dumbbell", 8, 1..=3, || Options {
+    holds("dumbbell", 8, 1..=3, of_what_is_local, || Options {
         workload: Some(Arc::new(|mesh| carry(mesh).boxed())),
         ..Options::default()
     });

@@ -1,35 +1,25 @@
 //! What the data means, under weather: strategies and followers while the mesh falls apart.
 
+mod beside;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use beside::holds;
 use futures::FutureExt;
-use sims::{
-    Mesh, Options, run,
-    scenario::{Overrides, find},
-    verdict,
-};
+use sims::{Mesh, Options, oracles::Violation};
 use tidings::{
     Node, Prefix,
     node::{Cursor, Dot, Strategy, WatchEvent, WatchOptions},
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Runs `scenario` with this program beside its own work.
-fn holds(scenario: &str, nodes: usize, seeds: std::ops::RangeInclusive<u64>, program: impl Fn() -> Options) {
-    let scenario = find(scenario).expect("a scenario of the library");
-    for seed in seeds {
-        let overrides = Overrides { nodes: Some(nodes), ..Overrides::default() };
-        let plan = scenario.draw(seed, &overrides).expect("a plan that makes sense");
-        let outcome = run(&plan, &program()).expect("a simulation that runs");
-        let mut found = verdict(&plan, &outcome);
-        // They hold what readers are given against single versions, the greatest of all.
-        found.retain(|violation| !["model", "dots-unique"].contains(&violation.oracle));
-        assert!(found.is_empty(), "seed {seed}: {}", found[0]);
-    }
+/// The oracles that hold what readers are given against single versions, the greatest of all.
+fn of_single_versions(violation: &Violation) -> bool {
+    ["model", "dots-unique"].contains(&violation.oracle)
 }
 
 async fn read(node: &Node, key: &str) -> Result<Option<String>, String> {
@@ -70,7 +60,7 @@ fn fourteen_nodes_that_change_fourteen_fields_of_one_object_apart_keep_all_of_th
         }
         Ok(())
     };
-    holds("partition-heals", 14, 1..=3, || Options {
+    holds("partition-heals", 14, 1..=3, of_single_versions, || Options {
         configure: Some(Arc::new(|_, builder| {
             builder.strategy(Prefix::new("objects").expect("lawful"), Strategy::MergeFields)
         })),
@@ -151,7 +141,7 @@ fn what_is_put_deleted_and_created_again_apart_reads_the_same_everywhere_under_e
         }
         Ok(())
     };
-    holds("partition-heals", 6, 1..=3, || Options {
+    holds("partition-heals", 6, 1..=3, of_single_versions, || Options {
         configure: Some(Arc::new(|_, builder| {
             Strategy::NAMED.iter().fold(builder, |builder, strategy| {
                 builder.strategy(Prefix::new(&strategy.to_string()).expect("lawful"), strategy.clone())
@@ -204,7 +194,7 @@ impl Follower {
 /// Acceptance 31.
 #[test]
 fn a_follower_that_goes_from_node_to_node_misses_nothing_and_is_told_nothing_twice() {
-    holds("partition-heals", 8, 1..=4, || {
+    holds("partition-heals", 8, 1..=4, of_single_versions, || {
         let follower = Arc::new(tokio::sync::Mutex::new(Follower::default()));
         let problem = Arc::new(Mutex::new(None));
         let (travels, problems) = (follower.clone(), problem.clone());

@@ -27,7 +27,6 @@ impl View {
     ) -> Result<VersionPage, StoreError> {
         let mut page = VersionPage::default();
         let Some(ns) = self.number_of(namespace) else { return Ok(page) };
-        let mut bytes = 0;
         for (origin, seqs) in dots.iter().rev() {
             if before.is_some_and(|before| before.origin < *origin) {
                 continue;
@@ -43,10 +42,7 @@ impl View {
                     let (key, entry) = pair?;
                     let dot = Dot::new(*origin, seq_of(&key)?);
                     let Some(version) = self.version_to_send(ns, dot, &key, &entry)? else { continue };
-                    bytes += version.size_hint();
-                    page.versions.push(version);
-                    if page.versions.len() >= count_max || bytes >= bytes_max {
-                        page.next = Some(dot);
+                    if page.takes(dot, version, count_max, bytes_max) {
                         return Ok(page);
                     }
                 }

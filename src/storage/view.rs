@@ -45,6 +45,19 @@ pub struct VersionPage {
     pub versions: Vec<Version>,
     /// The last dot looked at; absent when nothing is left behind it.
     pub next: Option<Dot>,
+    bytes: usize,
+}
+
+impl VersionPage {
+    /// Takes in one more, after a look at `dot`. Whether the page is full then: it has as many versions or bytes
+    /// as it may.
+    pub(super) fn takes(&mut self, dot: Dot, version: Version, count_max: usize, bytes_max: usize) -> bool {
+        self.bytes += version.size_hint();
+        self.versions.push(version);
+        let full = self.versions.len() >= count_max || self.bytes >= bytes_max;
+        self.next = full.then_some(dot);
+        full
+    }
 }
 
 fn damaged(what: &str) -> StoreError {
@@ -277,7 +290,6 @@ impl View {
     ) -> Result<VersionPage, StoreError> {
         let mut page = VersionPage::default();
         let Some(space) = self.spaces.get(namespace) else { return Ok(page) };
-        let mut bytes = 0;
         for (origin, seqs) in dots.iter() {
             if after.is_some_and(|after| *origin < after.origin) {
                 continue;
@@ -292,10 +304,7 @@ impl View {
                     let (key, entry) = pair?;
                     let dot = Dot::new(*origin, seq_of(&key)?);
                     let Some(version) = self.version_to_send(space.no, dot, &key, &entry)? else { continue };
-                    bytes += version.size_hint();
-                    page.versions.push(version);
-                    if page.versions.len() >= count_max || bytes >= bytes_max {
-                        page.next = Some(dot);
+                    if page.takes(dot, version, count_max, bytes_max) {
                         return Ok(page);
                     }
                 }

@@ -13,11 +13,12 @@ use bytes::Bytes;
 use tidings::{
     Key, Node, Value,
     node::{BatchOp, Builder, NodeEvent},
-    storage::{Batch, Durability, Pairs, Snapshot, Store, StoreError, life::Surroundings, memory::Memory},
+    storage::{Pairs, Snapshot, StoreError, life::Surroundings},
 };
 use tokio::sync::broadcast::Receiver;
 
 use crate::{
+    looked_at::LookedAt,
     newcomers::{KEYS, UNDER_WAY, fill, put, until_filling},
     support::{
         address, cut, event, link, mend, mesh_name, metric, node, node_that_may_stall, until, until_equal,
@@ -141,12 +142,7 @@ async fn what_the_second_neighbour_lacks_or_has_superseded_is_not_left_out() {
     assert_eq!(cat.status().await.keys, KEYS + 1_600);
 }
 
-/// A disk in memory that takes its time to read, while it is told to.
-struct SlowDisk {
-    disk: Memory,
-    slow: Arc<AtomicBool>,
-}
-
+/// A snapshot that takes its time to be read, while it is told to.
 struct Slowly {
     snapshot: Box<dyn Snapshot>,
     slow: Arc<AtomicBool>,
@@ -168,33 +164,12 @@ impl Snapshot for Slowly {
     }
 }
 
-impl Store for SlowDisk {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.disk.get(key)
-    }
-
-    fn snapshot(&self) -> Box<dyn Snapshot> {
-        Box::new(Slowly { snapshot: self.disk.snapshot(), slow: self.slow.clone() })
-    }
-
-    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
-        self.disk.commit(batch, durability)
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.disk.sync()
-    }
-
-    fn size_bytes(&self) -> u64 {
-        self.disk.size_bytes()
-    }
-}
-
 /// It moves, so it keeps its place; and the newcomer does not wait for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn where_the_first_neighbour_is_slow_the_second_one_brings_nearly_all() {
     let (mesh, slow) = (mesh_name(), Arc::new(AtomicBool::new(false)));
-    let disk = SlowDisk { disk: Memory::new(), slow: slow.clone() };
+    let told = slow.clone();
+    let disk = LookedAt::by(move |snapshot| Box::new(Slowly { snapshot, slow: told.clone() }));
     let ant = node(&mesh, "ant").scrub_interval(Duration::ZERO);
     let both = two_full_of(&mesh, ant.store(Arc::new(disk), Surroundings::default(), [9; 32])).await;
     let before = both.each_ref().map(|one| metric(one, SENT));

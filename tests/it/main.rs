@@ -40,6 +40,7 @@ mod local_http;
 mod local_keys;
 mod local_only;
 mod local_watch;
+mod looked_at;
 mod mesh;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod namespaces;

@@ -12,12 +12,13 @@ use bytes::Bytes;
 use tidings::{
     Key, Node, Value,
     node::{BatchOp, NodeEvent},
-    storage::{Batch, Durability, Pairs, Snapshot, Store, StoreError, life::Surroundings, memory::Memory},
+    storage::{Pairs, Snapshot, StoreError, life::Surroundings},
 };
 use tokio::task::JoinSet;
 
-use crate::support::{
-    address, cut, event, link, mend, mesh_name, metric, node, node_on_disk, until, until_equal,
+use crate::{
+    looked_at::LookedAt,
+    support::{address, cut, event, link, mend, mesh_name, metric, node, node_on_disk, until, until_equal},
 };
 
 pub const KEYS: u64 = 30_000;
@@ -136,12 +137,7 @@ async fn a_newcomer_to_a_neighbour_that_has_forgotten_deletes_is_filled_in_one_g
     until_equal(&[ant, bat.clone()]).await;
 }
 
-/// A disk in memory that counts the snapshots of it that are kept.
-struct CountingDisk {
-    disk: Memory,
-    kept: Arc<AtomicI64>,
-}
-
+/// A snapshot that is counted as long as it is kept.
 struct Counted {
     snapshot: Box<dyn Snapshot>,
     kept: Arc<AtomicI64>,
@@ -163,29 +159,6 @@ impl Snapshot for Counted {
     }
 }
 
-impl Store for CountingDisk {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.disk.get(key)
-    }
-
-    fn snapshot(&self) -> Box<dyn Snapshot> {
-        self.kept.fetch_add(1, Ordering::SeqCst);
-        Box::new(Counted { snapshot: self.disk.snapshot(), kept: self.kept.clone() })
-    }
-
-    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
-        self.disk.commit(batch, durability)
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.disk.sync()
-    }
-
-    fn size_bytes(&self) -> u64 {
-        self.disk.size_bytes()
-    }
-}
-
 /// A snapshot keeps in memory all that the store writes from then on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_keeps_no_snapshot_while_it_fills() {
@@ -193,7 +166,11 @@ async fn a_newcomer_keeps_no_snapshot_while_it_fills() {
     let ant = node(&mesh, "ant").start().await.unwrap();
     fill(&ant, KEYS).await;
     let kept = Arc::new(AtomicI64::new(0));
-    let disk = CountingDisk { disk: Memory::new(), kept: kept.clone() };
+    let count = kept.clone();
+    let disk = LookedAt::by(move |snapshot| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Box::new(Counted { snapshot, kept: count.clone() })
+    });
     let builder = node(&mesh, "bat").scrub_interval(Duration::ZERO);
     let bat = builder.store(Arc::new(disk), Surroundings::default(), [7; 32]).start().await.unwrap();
     bat.connect(&address(&ant).to_string()).await.unwrap();

@@ -81,7 +81,11 @@ async fn a_resolver_that_goes_by_the_order_is_refused_at_the_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resolver_that_panics_costs_its_record_nothing_but_its_word() {
     let touchy = |siblings: &[Version]| {
-        assert!(!siblings.iter().any(|version| text_of(version) == b"boo"), "boo!");
+        if siblings.iter().any(|version| text_of(version) == b"boo") {
+            // As slow as printing a backtrace may be on a busy machine: it is not taken for dawdling.
+            std::thread::sleep(Duration::from_millis(101));
+            panic!("boo!");
+        }
         Resolution::Nothing
     };
     let ant = with(touchy).start().await.unwrap();
@@ -102,10 +106,10 @@ async fn a_resolver_that_panics_costs_its_record_nothing_but_its_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resolver_that_is_slow_is_asked_once() {
+async fn a_resolver_that_is_slow_is_not_asked_for_a_while() {
     let slow = |siblings: &[Version]| {
         if siblings.iter().any(|version| text_of(version) == b"slow") {
-            std::thread::sleep(Duration::from_millis(150));
+            std::thread::sleep(Duration::from_millis(101));
         }
         Resolution::Nothing
     };
@@ -120,7 +124,7 @@ async fn a_resolver_that_is_slow_is_asked_once() {
         _ => None,
     })
     .await;
-    assert!(warning.contains("100 ms") && warning.contains("not asked again"), "{warning}");
+    assert!(warning.contains("100 ms") && warning.contains("not asked for 60 s"), "{warning}");
     assert_eq!(text(&ant, "own/k").await.as_deref(), Some("b"), "it is not asked for others, either");
     ant.close().await;
 }

@@ -11,16 +11,15 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use tidings::{
     Key, Namespace, Node, Value,
     node::BatchOp,
-    storage::{Batch, Durability, Snapshot, Store, StoreError, layout, life::Surroundings, memory::Memory},
+    storage::{Durability, Store, layout, life::Surroundings, memory::Memory},
 };
 
-use crate::support::{
-    Machine, contents, link, mesh_name, metric, node, node_on_disk, restart, until, until_equal,
+use crate::{
+    looked_at::LookedAt,
+    support::{Machine, contents, link, mesh_name, metric, node, node_on_disk, restart, until, until_equal},
 };
 
 const KEYS: u64 = 1_000;
@@ -136,40 +135,14 @@ async fn a_million_overwrites_and_deletes_of_a_thousand_keys_leave_a_small_direc
     assert!(open <= most && closed <= most, "{open} and {closed} of {most}");
 }
 
-/// A disk that counts how often somebody begins to read at large.
-#[derive(Clone)]
-struct CountingDisk {
-    disk: Memory,
-    looks: Arc<AtomicUsize>,
-}
-
-impl Store for CountingDisk {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.disk.get(key)
-    }
-
-    fn snapshot(&self) -> Box<dyn Snapshot> {
-        self.looks.fetch_add(1, Ordering::SeqCst);
-        self.disk.snapshot()
-    }
-
-    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
-        self.disk.commit(batch, durability)
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        self.disk.sync()
-    }
-
-    fn size_bytes(&self) -> u64 {
-        self.disk.size_bytes()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_digest_is_that_of_all_that_is_stored_and_reads_nothing_of_it() {
-    let disk = CountingDisk { disk: Memory::new(), looks: Arc::default() };
-    let looks = disk.looks.clone();
+    let looks = Arc::new(AtomicUsize::new(0));
+    let count = looks.clone();
+    let disk = LookedAt::by(move |snapshot| {
+        count.fetch_add(1, Ordering::SeqCst);
+        snapshot
+    });
     let ant = node(&mesh_name(), "ant").store(Arc::new(disk), Surroundings::default(), [7; 32]);
     let ant = ant.start().await.unwrap();
     write(&ant, 0, 3 * KEYS).await;
