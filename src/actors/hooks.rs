@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -85,7 +86,7 @@ impl Hooks {
             told.lock().unwrap_or_else(PoisonError::into_inner).insert(place)
         };
         let name = || format!("the validator for {:?} of {namespace}", prefix.as_str());
-        if self.dawdled(begun) && first(&self.slow) {
+        if self.dawdled(begun, &answer) && first(&self.slow) {
             self.warn_slow(&name(), &format!("{key}"));
         }
         answer.unwrap_or_else(|_| {
@@ -98,9 +99,10 @@ impl Hooks {
         })
     }
 
-    /// Counts a hook that took too long.
-    fn dawdled(&self, begun: Instant) -> bool {
-        let slow = begun.elapsed() > HOOK_TIME_MAX;
+    /// Counts a hook that took too long to answer. One that panicked did not answer: it is counted as such, and
+    /// the time until it was caught may be that of the host's panic hook, which prints a backtrace.
+    fn dawdled(&self, begun: Instant, answer: &thread::Result<Result<(), Refusal>>) -> bool {
+        let slow = answer.is_ok() && begun.elapsed() > HOOK_TIME_MAX;
         if slow {
             self.failures.inc();
         }
@@ -125,7 +127,7 @@ impl Hooks {
         let Some(authorize) = &self.authorize else { return Ok(()) };
         let begun = Instant::now();
         let answer = catch_unwind(AssertUnwindSafe(|| authorize.authorize(who, asked)));
-        if self.dawdled(begun) && !self.authorize_slow.swap(true, Ordering::Relaxed) {
+        if self.dawdled(begun, &answer) && !self.authorize_slow.swap(true, Ordering::Relaxed) {
             self.warn_slow("the authorizer", &format!("{asked:?}"));
         }
         answer.unwrap_or_else(|_| {
@@ -215,9 +217,17 @@ mod tests {
     fn what_panics_refuses_and_is_told_of_once() {
         let (events, mut heard) = broadcast::channel(8);
         let failures = Counter::default();
-        let authorize = |_: &Who, _: &Asked| -> Result<(), Refusal> { panic!("no good") };
+        // As slow as a backtrace may be on a busy machine: what panics is not told of as slow besides.
+        let slowly = || thread::sleep(HOOK_TIME_MAX + Duration::from_millis(1));
+        let authorize = move |_: &Who, _: &Asked| -> Result<(), Refusal> {
+            slowly();
+            panic!("no good")
+        };
         let mut hooks = Hooks::new(Some(Arc::new(authorize)), events, failures.clone());
-        let panics = |_: &Namespace, _: &Key, _: &Value| -> Result<(), Refusal> { panic!("no good") };
+        let panics = move |_: &Namespace, _: &Key, _: &Value| -> Result<(), Refusal> {
+            slowly();
+            panic!("no good")
+        };
         assert!(hooks.add(Namespace::default(), Prefix::all(), Arc::new(panics)));
         for _ in 0..2 {
             assert!(
@@ -237,7 +247,7 @@ mod tests {
     fn what_dawdles_is_counted_and_told_of_once_and_its_answer_stands() {
         let (events, mut heard) = broadcast::channel(8);
         let failures = Counter::default();
-        let dawdle = || std::thread::sleep(HOOK_TIME_MAX + Duration::from_millis(1));
+        let dawdle = || thread::sleep(HOOK_TIME_MAX + Duration::from_millis(1));
         let authorize = move |_: &Who, _: &Asked| -> Result<(), Refusal> {
             dawdle();
             Ok(())

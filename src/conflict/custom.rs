@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{causality::Dot, types::Value};
 
-/// A resolver that took longer than this for one record is not asked again.
+/// A resolver that took longer than this for one record is not asked for a while.
 pub const RESOLVER_TIME_MAX: Duration = Duration::from_millis(100);
 
 /// What readers are to see of a record.
@@ -59,10 +59,8 @@ pub enum Failure {
     Panicked,
     /// It named a version that is none of the siblings.
     NoSuchVersion,
-    /// It took longer than [`RESOLVER_TIME_MAX`]. It is not asked again.
-    Slow,
-    /// It was slow before.
-    GivenUp,
+    /// It was late a moment ago, and is not asked now.
+    Resting,
 }
 
 impl fmt::Display for Failure {
@@ -70,8 +68,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Panicked => f.write_str("it panicked"),
             Self::NoSuchVersion => f.write_str("it named a version that is none of the siblings"),
-            Self::Slow => write!(f, "it took longer than {} ms", RESOLVER_TIME_MAX.as_millis()),
-            Self::GivenUp => f.write_str("it is not asked any more"),
+            Self::Resting => f.write_str("it is not asked now, since it was slow"),
         }
     }
 }
@@ -82,6 +79,8 @@ pub trait Guard: Send + Sync + 'static {
     fn now(&self) -> Duration;
     /// Whether the resolver is asked at all.
     fn trusts(&self, name: &str) -> bool;
+    /// A resolver took longer than [`RESOLVER_TIME_MAX`] for a record of `version`'s key. Its answer stands.
+    fn late(&self, name: &str, version: &Version);
     /// A resolver was not followed for a record of `version`'s key.
     fn failed(&self, name: &str, version: &Version, why: Failure);
 }
@@ -131,7 +130,7 @@ pub(super) fn visible<'a>(custom: &Custom, siblings: &'a [Version], now: u64) ->
     let (Some((resolver, guard)), Some(first)) = (&custom.bound, siblings.first()) else {
         return greatest_put(siblings, now);
     };
-    let answer = ask(&custom.name, &**resolver, &**guard, siblings);
+    let answer = ask(&custom.name, &**resolver, &**guard, siblings, first);
     match answer.and_then(|resolution| follow(resolution, siblings, now)) {
         Ok(visible) => visible,
         Err(why) => {
@@ -146,16 +145,19 @@ fn ask(
     resolver: &dyn Resolver,
     guard: &dyn Guard,
     siblings: &[Version],
+    first: &Version,
 ) -> Result<Resolution, Failure> {
     if !guard.trusts(name) {
-        return Err(Failure::GivenUp);
+        return Err(Failure::Resting);
     }
     let start = guard.now();
-    let answer = catch_unwind(AssertUnwindSafe(|| resolver.resolve(siblings)));
+    // The time of a panic is not the resolver's: the host's panic hook may print a backtrace.
+    let answer =
+        catch_unwind(AssertUnwindSafe(|| resolver.resolve(siblings))).map_err(|_| Failure::Panicked)?;
     if guard.now().saturating_sub(start) > RESOLVER_TIME_MAX {
-        return Err(Failure::Slow);
+        guard.late(name, first);
     }
-    answer.map_err(|_| Failure::Panicked)
+    Ok(answer)
 }
 
 fn follow(resolution: Resolution, siblings: &[Version], now: u64) -> Result<Option<Visible<'_>>, Failure> {
