@@ -1,21 +1,12 @@
 //! Resolving by a function of the program's own.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
     Payload, Put, Version, Visible,
     strategy::{greatest_put, seen},
 };
 use crate::{causality::Dot, types::Value};
-
-/// A resolver that took longer than this for one record is not asked for a while.
-pub const RESOLVER_TIME_MAX: Duration = Duration::from_millis(100);
 
 /// What readers are to see of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,9 +20,9 @@ pub enum Resolution {
 }
 
 /// Resolves siblings: a **pure** function of their set. It is asked whenever a record with several
-/// siblings is read, on the thread of the reader or of Storage, so it must be quick; it must not depend
+/// siblings is read, while the reader or Storage waits, so it must be quick; it must not depend
 /// on the order of the siblings, on time, chance or anything outside. Large values are given by hash and
-/// size alone.
+/// size alone. A node asks it on a thread of its own, one question after the other.
 ///
 /// ```
 /// use tidings::conflict::{Resolution, Resolver, Version};
@@ -59,7 +50,9 @@ pub enum Failure {
     Panicked,
     /// It named a version that is none of the siblings.
     NoSuchVersion,
-    /// It was late a moment ago, and is not asked now.
+    /// It did not answer for so long that nobody waited any more.
+    Silent,
+    /// It was late or silent a moment ago, and is not asked now.
     Resting,
 }
 
@@ -68,28 +61,28 @@ impl fmt::Display for Failure {
         match self {
             Self::Panicked => f.write_str("it panicked"),
             Self::NoSuchVersion => f.write_str("it named a version that is none of the siblings"),
+            Self::Silent => f.write_str("it did not answer"),
             Self::Resting => f.write_str("it is not asked now, since it was slow"),
         }
     }
 }
 
-/// What watches over resolvers: it has a clock, and is told of failures.
-pub trait Guard: Send + Sync + 'static {
-    /// Time that only rises.
-    fn now(&self) -> Duration;
-    /// Whether the resolver is asked at all.
-    fn trusts(&self, name: &str) -> bool;
-    /// A resolver took longer than [`RESOLVER_TIME_MAX`] for a record of `version`'s key. Its answer stands.
-    fn late(&self, name: &str, version: &Version);
-    /// A resolver was not followed for a record of `version`'s key.
-    fn failed(&self, name: &str, version: &Version, why: Failure);
+/// Asks a resolver for those who read, and keeps from them what it does wrong.
+pub trait Ask: Send + Sync + 'static {
+    /// What the resolver says of `siblings`, of which there are two at least.
+    ///
+    /// # Errors
+    /// When it panics, does not answer in time, or is not asked at present.
+    fn ask(&self, siblings: &[Version]) -> Result<Resolution, Failure>;
+    /// The resolver was not followed for a record of `version`'s key.
+    fn failed(&self, version: &Version, why: Failure);
 }
 
 /// A function of the program's own, by its name.
 #[derive(Clone)]
 pub struct Custom {
     name: Arc<str>,
-    bound: Option<(Arc<dyn Resolver>, Arc<dyn Guard>)>,
+    bound: Option<Arc<dyn Ask>>,
 }
 
 impl Custom {
@@ -98,10 +91,10 @@ impl Custom {
         Self { name: name.into(), bound: None }
     }
 
-    /// The same with the function itself, and who watches over it.
+    /// The same with who asks the function itself.
     #[must_use]
-    pub fn bound(&self, resolver: Arc<dyn Resolver>, guard: Arc<dyn Guard>) -> Self {
-        Self { name: self.name.clone(), bound: Some((resolver, guard)) }
+    pub fn bound(&self, asked: Arc<dyn Ask>) -> Self {
+        Self { name: self.name.clone(), bound: Some(asked) }
     }
 
     /// Its name.
@@ -127,37 +120,16 @@ impl Eq for Custom {}
 
 /// What readers see of several siblings: what the function says; where it fails, as under `keep-all`.
 pub(super) fn visible<'a>(custom: &Custom, siblings: &'a [Version], now: u64) -> Option<Visible<'a>> {
-    let (Some((resolver, guard)), Some(first)) = (&custom.bound, siblings.first()) else {
+    let (Some(bound), Some(first)) = (&custom.bound, siblings.first()) else {
         return greatest_put(siblings, now);
     };
-    let answer = ask(&custom.name, &**resolver, &**guard, siblings, first);
-    match answer.and_then(|resolution| follow(resolution, siblings, now)) {
+    match bound.ask(siblings).and_then(|resolution| follow(resolution, siblings, now)) {
         Ok(visible) => visible,
         Err(why) => {
-            guard.failed(&custom.name, first, why);
+            bound.failed(first, why);
             greatest_put(siblings, now)
         }
     }
-}
-
-fn ask(
-    name: &str,
-    resolver: &dyn Resolver,
-    guard: &dyn Guard,
-    siblings: &[Version],
-    first: &Version,
-) -> Result<Resolution, Failure> {
-    if !guard.trusts(name) {
-        return Err(Failure::Resting);
-    }
-    let start = guard.now();
-    // The time of a panic is not the resolver's: the host's panic hook may print a backtrace.
-    let answer =
-        catch_unwind(AssertUnwindSafe(|| resolver.resolve(siblings))).map_err(|_| Failure::Panicked)?;
-    if guard.now().saturating_sub(start) > RESOLVER_TIME_MAX {
-        guard.late(name, first);
-    }
-    Ok(answer)
 }
 
 fn follow(resolution: Resolution, siblings: &[Version], now: u64) -> Result<Option<Visible<'_>>, Failure> {

@@ -20,11 +20,11 @@ mod strategy_tests;
 pub(crate) use fields::{merge as merge_fields, written as fields_written};
 
 pub use base::{Base, BaseHash};
-pub use custom::{Custom, Failure, Guard, RESOLVER_TIME_MAX, Resolution, Resolver};
+pub use custom::{Ask, Custom, Failure, Resolution, Resolver};
 pub use fields::{DEPTH_MAX, GONE_MAX, STAMPS_BYTES_MAX, Stamp, Stamps};
 pub use reading::{Etag, Reading};
 pub use record::{Merged, Record};
 pub use strategies::{STRATEGIES_MAX, Strategies, StrategiesError, Table};
 pub use strategy::{Strategy, StrategyError, Visible};
-pub use trial::{Untrustworthy, trial};
+pub use trial::{Untrustworthy, trial, trial_by};
 pub use version::{Body, CONTEXT_ENTRIES_MAX, Payload, Put, Version, VersionHash};

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::{Body, Payload, Put, Resolution, Resolver, Version};
+use super::{Body, Failure, Payload, Put, Resolution, Resolver, Version};
 use crate::{
     causality::{Context, Dot, Hlc, NodeId, Origin},
     types::{ContentType, Key},
@@ -39,6 +39,12 @@ pub enum Untrustworthy {
         /// How many siblings there were.
         siblings: usize,
     },
+    /// It did not answer.
+    #[error("it did not answer for {siblings} siblings: it must be quick, and wait for nothing")]
+    Silent {
+        /// How many siblings there were.
+        siblings: usize,
+    },
 }
 
 /// Tries `resolver` on sets of siblings made from `seed`, each in several orders.
@@ -46,23 +52,40 @@ pub enum Untrustworthy {
 /// # Errors
 /// When its answer depends on the order, or it panics.
 pub fn trial(resolver: &dyn Resolver, seed: u64) -> Result<(), Untrustworthy> {
+    let ask = |siblings: &[Version]| {
+        catch_unwind(AssertUnwindSafe(|| resolver.resolve(siblings))).map_err(|_| Failure::Panicked)
+    };
+    trial_by(ask, seed)
+}
+
+/// The same of a resolver that is asked by `ask`.
+///
+/// # Errors
+/// When its answer depends on the order, or it fails.
+pub fn trial_by(
+    mut ask: impl FnMut(&[Version]) -> Result<Resolution, Failure>,
+    seed: u64,
+) -> Result<(), Untrustworthy> {
+    let mut ask = |siblings: &[Version]| {
+        ask(siblings).map_err(|why| match why {
+            Failure::Silent | Failure::Resting => Untrustworthy::Silent { siblings: siblings.len() },
+            Failure::Panicked | Failure::NoSuchVersion => {
+                Untrustworthy::Panicked { siblings: siblings.len() }
+            }
+        })
+    };
     let mut dice = Dice(seed);
     for _ in 0..SETS {
         let mut siblings = siblings(&mut dice);
-        let first = ask(resolver, &siblings)?;
+        let first = ask(&siblings)?;
         for _ in 0..ORDERS {
             shuffle(&mut siblings, &mut dice);
-            if ask(resolver, &siblings)? != first {
+            if ask(&siblings)? != first {
                 return Err(Untrustworthy::Order { siblings: siblings.len() });
             }
         }
     }
     Ok(())
-}
-
-fn ask(resolver: &dyn Resolver, siblings: &[Version]) -> Result<Resolution, Untrustworthy> {
-    catch_unwind(AssertUnwindSafe(|| resolver.resolve(siblings)))
-        .map_err(|_| Untrustworthy::Panicked { siblings: siblings.len() })
 }
 
 /// Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators" (OOPSLA 2014).

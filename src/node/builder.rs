@@ -341,9 +341,9 @@ impl Builder {
     /// Registers a resolver for [`Strategy::custom`] of that name. When the node starts it is tried on a few
     /// hundred sets of siblings in random order, and refused if its answer depends on the order or if it
     /// panics. Should it panic later, readers see that record as under [`Strategy::KeepAll`]; should it take
-    /// longer than 100 ms, its answer stands, and it is not asked for a minute. Either is told of as
-    /// [`NodeEvent::Warning`](super::NodeEvent::Warning), once, and counted. One that never returns cannot be
-    /// helped: it keeps its reader, or Storage, for good.
+    /// longer than 100 ms, its answer stands, and it is not asked for a minute. It has a thread of its own: one that
+    /// never returns is waited for for two seconds, and not asked again before it does. All of this is told of as
+    /// [`NodeEvent::Warning`](super::NodeEvent::Warning), once, and counted.
     ///
     /// ```
     /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

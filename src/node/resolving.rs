@@ -1,13 +1,16 @@
 //! The strategies of a node, checked and bound to what resolves.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::broadcast;
 
 use super::{Builder, NodeEvent, StartError};
 use crate::{
-    actors::{metrics::Metrics, resolvers::Watchdog},
-    conflict::{self, Guard, Strategies},
+    actors::{
+        metrics::Metrics,
+        resolvers::{Watched, Worker},
+    },
+    conflict::{self, Ask, Strategies},
 };
 
 /// What the builder was told, as a table.
@@ -21,9 +24,14 @@ pub(super) fn strategies(
     events: &broadcast::Sender<NodeEvent>,
 ) -> Result<Strategies, StartError> {
     let refuse = |text: String| StartError::Config(text);
+    let mut asked: BTreeMap<&str, Arc<dyn Ask>> = BTreeMap::new();
     for (name, resolver) in &builder.resolvers {
-        conflict::trial(&**resolver, builder.entropy.bits())
+        let no_thread = |error| refuse(format!("there is no thread for the resolver {name:?}: {error}"));
+        let mut worker = Worker::start(resolver.clone()).map_err(no_thread)?;
+        conflict::trial_by(|siblings| worker.ask(siblings), builder.entropy.bits())
             .map_err(|why| refuse(format!("the resolver {name:?} is refused: {why}")))?;
+        let failures = metrics.resolver_failures.clone();
+        asked.insert(name, Arc::new(Watched::new(name.clone(), worker, events.clone(), failures)));
     }
     let mut table = Strategies::default();
     for (namespace, prefix, strategy) in &builder.strategies {
@@ -35,16 +43,15 @@ pub(super) fn strategies(
         let set = table.set(namespace.clone(), prefix.clone(), strategy.clone());
         set.map_err(|error| refuse(error.to_string()))?;
     }
-    let guard: Arc<dyn Guard> = Arc::new(Watchdog::new(events.clone(), metrics.resolver_failures.clone()));
     for custom in table.customs_mut() {
-        let resolver = builder.resolvers.get(custom.name()).ok_or_else(|| {
+        let bound = asked.get(custom.name()).ok_or_else(|| {
             refuse(format!(
                 "there is no resolver {:?}: register it with `Builder::resolver`, or use another strategy \
                  (the program `tidings` has none of its own)",
                 custom.name()
             ))
         })?;
-        *custom = custom.bound(resolver.clone(), guard.clone());
+        *custom = custom.bound(bound.clone());
     }
     Ok(table)
 }

@@ -1,6 +1,9 @@
 //! Resolvers of a program's own, good and bad.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 
 use tidings::{
     Key, Namespace, Node, Prefix, Value,
@@ -67,6 +70,13 @@ async fn a_resolver_that_goes_by_the_order_is_refused_at_the_start() {
     let first = |siblings: &[Version]| Resolution::Version(siblings[0].dot);
     refused(with(first), "changed with their order").await;
     refused(with(|_: &[Version]| panic!("no good")), "panicked").await;
+    let (_never, told) = mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    let silent = move |_: &[Version]| {
+        let _ = told.lock().unwrap().recv();
+        Resolution::Nothing
+    };
+    refused(with(silent), "did not answer").await;
     let nobody = node(&mesh_name(), "ant").strategy(Prefix::all(), Strategy::custom("nobody"));
     refused(nobody, "there is no resolver \"nobody\"").await;
     let birds = Namespace::new("birds").unwrap();
@@ -127,4 +137,32 @@ async fn a_resolver_that_is_slow_is_not_asked_for_a_while() {
     assert!(warning.contains("100 ms") && warning.contains("not asked for 60 s"), "{warning}");
     assert_eq!(text(&ant, "own/k").await.as_deref(), Some("b"), "it is not asked for others, either");
     ant.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resolver_that_never_returns_keeps_nobody_from_reading_and_writing() {
+    let (never, told) = mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    let stuck = move |siblings: &[Version]| {
+        if siblings.iter().any(|version| text_of(version) == b"stuck") {
+            let _ = told.lock().unwrap().recv();
+        }
+        Resolution::Nothing
+    };
+    let ant = with(stuck).start().await.unwrap();
+    let mut events = ant.events();
+    beside(&ant, "own/k", ["a", "stuck"]).await;
+    assert_eq!(text(&ant, "own/k").await.as_deref(), Some("stuck"), "as under keep-all");
+    let warning = event(&mut events, |event| match event {
+        NodeEvent::Warning(text) => Some(text),
+        _ => None,
+    })
+    .await;
+    assert!(warning.contains("own/k") && warning.contains("did not answer"), "{warning}");
+    beside(&ant, "own/l", ["a", "b"]).await;
+    assert_eq!(text(&ant, "own/l").await.as_deref(), Some("b"), "it is not asked meanwhile");
+    beside(&ant, "other/k", ["a", "b"]).await;
+    assert_eq!(text(&ant, "other/k").await.as_deref(), Some("b"));
+    ant.close().await;
+    drop(never);
 }
