@@ -94,6 +94,13 @@ pub enum SessionsMsg {
         /// Whom to tell; nothing, if the peer is not connected.
         reply: oneshot::Sender<Option<SyncReport>>,
     },
+    /// A peer is about to be blocked, and is to be told.
+    Farewell {
+        /// The peer.
+        peer: NodeId,
+        /// Dropped when it has parted, or is not connected.
+        parted: oneshot::Sender<()>,
+    },
     /// The network is new: there are no connections any more.
     Reset,
 }
@@ -158,6 +165,11 @@ impl Actor for Sessions {
                 }
             }
             SessionsMsg::Sync { peer, namespace, way, reply } => state.on_sync(peer, namespace, way, reply),
+            SessionsMsg::Farewell { peer, parted } => {
+                if let Some(session) = state.sessions.get(&peer) {
+                    let _session_is_ending = session.cast(SessionMsg::Farewell(parted));
+                }
+            }
             SessionsMsg::Reset => {
                 for peer in state.society.peers.connected() {
                     state.on_disconnected(peer, "the network was started again");

@@ -23,6 +23,8 @@ use tokio::{sync::oneshot, time};
 
 const DRAINED_BYTES_MAX: usize = 64 * 1024 * 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// Who sends nothing for so long is waiting for an answer.
+const DRAIN_SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// Lends the body to the routes, and reads what they left of it.
 pub(super) async fn drain(request: Request, next: Next) -> Response {
@@ -48,7 +50,7 @@ pub(super) async fn drain(request: Request, next: Next) -> Response {
 
 async fn throw_away(mut rest: BodyDataStream) {
     let mut bytes = 0;
-    while let Some(Ok(chunk)) = rest.next().await {
+    while let Ok(Some(Ok(chunk))) = time::timeout(DRAIN_SILENCE_MAX, rest.next()).await {
         bytes += chunk.len();
         if bytes > DRAINED_BYTES_MAX {
             return;
@@ -83,5 +85,37 @@ impl Drop for Lent {
             // Nobody waits for it any more: the connection is gone.
             let _ = back.send((body, self.asked));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{future, stream};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn chunks(
+        count: usize,
+        gap: Duration,
+    ) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send + 'static {
+        stream::iter(0..count).then(move |_| async move {
+            time::sleep(gap).await;
+            Ok(Bytes::from_static(b"chunk"))
+        })
+    }
+
+    async fn drained(body: Body) -> Duration {
+        let begun = Instant::now();
+        throw_away(body.into_data_stream()).await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_is_read_and_what_does_not_come_is_not_waited_for() {
+        let gap = DRAIN_SILENCE_MAX / 2;
+        assert_eq!(drained(Body::from_stream(chunks(4, gap))).await, gap * 4, "to its end");
+        let stalls = chunks(2, gap).chain(stream::once(future::pending()));
+        assert_eq!(drained(Body::from_stream(stalls)).await, gap * 2 + DRAIN_SILENCE_MAX);
     }
 }

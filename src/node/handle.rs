@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     actors::{
+        sessions::SessionsMsg,
         society::{Ending, Society},
         supervisor::{Role, SupervisorMsg},
     },
@@ -37,6 +38,9 @@ const STORE_FREED: Duration = Duration::from_secs(1);
 const STORE_LOOK: Duration = Duration::from_millis(2);
 /// The node has this long to close in good order.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A peer that is to be blocked has this long to take note of it, and to part.
+const FAREWELL_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// What a node is made of.
 pub(super) struct Parts {
@@ -337,11 +341,15 @@ impl Node {
         Ok(())
     }
 
-    /// Cuts a peer off and refuses it from now on, also after a restart.
+    /// Cuts a peer off and refuses it from now on, also after a restart. If it is connected it is told that it is
+    /// blocked, as a warning among its events. Dropping the future early may leave it told and not blocked.
     ///
     /// # Errors
     /// [`ConnectError::Closed`] when the node is closed.
     pub async fn block(&self, peer: NodeId) -> Result<(), ConnectError> {
+        let (parted, has_parted) = oneshot::channel::<()>();
+        self.inner.society.sessions.cast(SessionsMsg::Farewell { peer, parted });
+        let _whether_it_heard_or_not = time::timeout(FAREWELL_TIME_MAX, has_parted).await;
         self.command(Command::Block(peer)).await?;
         self.inner.society.peers.set_blocked(peer, true);
         Ok(())

@@ -393,3 +393,22 @@ async fn a_newcomer_fills_up_while_live_writes_keep_flowing() {
     assert!(slowest < Duration::from_secs(3), "{slowest:?}");
     until_equal(&[ant, bat, newcomer]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_blocked_is_told() {
+    let mesh = mesh_name();
+    let ant = node(&mesh, "ant").start().await.unwrap();
+    let bat = node(&mesh, "bat").start().await.unwrap();
+    let mut events = bat.events();
+    link(&ant, &bat).await;
+    cut(&ant, &bat).await;
+    let warning = event(&mut events, |event| match event {
+        NodeEvent::Warning(text) => Some(text),
+        _ => None,
+    })
+    .await;
+    assert_eq!(warning, "ant has blocked this node");
+    // Nobody is there to be told: it is blocked all the same.
+    ant.block(bat.id()).await.unwrap();
+    mend(&ant, &bat).await;
+}

@@ -127,6 +127,8 @@ pub enum SessionMsg {
     },
     /// Tell the peer of others.
     Introduce(Vec<PeerAddresses>),
+    /// Tell the peer that it is blocked. It parts then, and with this Session what is given here is dropped.
+    Farewell(oneshot::Sender<()>),
 }
 
 /// What a Session needs to start.
@@ -147,6 +149,8 @@ pub struct SessionState {
     scope: Scope,
     links: Vec<Link>,
     links_begun: u64,
+    /// Whoever has this peer blocked waits until it has parted: dropping this tells.
+    parted: Option<oneshot::Sender<()>>,
     met: Option<LinkHello>,
     /// The control stream on which it said so.
     met_on: u64,
@@ -186,6 +190,7 @@ impl Actor for Session {
             scope,
             links: Vec::new(),
             links_begun: 0,
+            parted: None,
             met: None,
             met_on: 0,
             rival: None,
@@ -249,6 +254,10 @@ impl Actor for Session {
             SessionMsg::AskForGaps => state.ask_for_gaps(&myself),
             SessionMsg::FetchBlobs { namespace, versions } => state.fetch_blobs(&myself, namespace, versions),
             SessionMsg::Introduce(peers) => state.say(&LinkFrame::Addresses(peers)),
+            SessionMsg::Farewell(parted) => {
+                state.say(&LinkFrame::Blocked);
+                state.parted = Some(parted);
+            }
         }
         Ok(())
     }
@@ -390,10 +399,11 @@ impl SessionState {
             LinkFrame::Twin => {
                 self.society.storage.cast(StorageMsg::Twin);
             }
-            LinkFrame::Blocked => self.society.tell(NodeEvent::Warning(format!(
-                "{} has blocked this node",
-                self.met.as_ref().map_or_else(|| self.peer.to_string(), |met| met.name.clone())
-            ))),
+            LinkFrame::Blocked => {
+                let name = self.met.as_ref().map_or_else(|| self.peer.to_string(), |met| met.name.clone());
+                self.society.tell(NodeEvent::Warning(format!("{name} has blocked this node")));
+                self.end("blocked there");
+            }
         }
     }
 
