@@ -14,6 +14,7 @@ mod cli;
 mod cli_conflicts;
 mod clocks;
 #[cfg(feature = "http")]
+mod collisions;
 mod conflicts;
 mod damage;
 #[cfg(feature = "cli")]

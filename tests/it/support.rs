@@ -70,8 +70,13 @@ impl Machine {
     /// The node of this machine. Whatever ran on it before writes no more.
     pub fn builder(&mut self) -> Builder {
         self.disk = self.disk.reopen();
+        self.on(Arc::new(self.disk.clone()))
+    }
+
+    /// The same with `disk` as its disk.
+    pub fn on(&self, disk: Arc<dyn Store>) -> Builder {
         let same_boot = Surroundings { boot: "the only one".into(), ..Surroundings::default() };
-        node(&self.mesh, &self.name).store(Arc::new(self.disk.clone()), same_boot, self.identity)
+        node(&self.mesh, &self.name).store(disk, same_boot, self.identity)
     }
 }
 

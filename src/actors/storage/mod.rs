@@ -174,6 +174,9 @@ impl Actor for Storage {
             }
             StorageMsg::CloseRanges(watch) => state.ledger.close_ranges(watch),
             StorageMsg::Judge { namespace, claims, reply } => {
+                // Rule 7: what supersedes a claim is announced to the peer, so it must not be a draft.
+                state.flush()?;
+                state.expire_later(&myself);
                 let judged = claims.iter().map(|(dot, key)| state.ledger.judge(&namespace, *dot, key));
                 let judged: Result<Vec<_>, _> = judged.collect();
                 let floors = state.ledger.floors(&namespace);
@@ -187,6 +190,7 @@ impl Actor for Storage {
             StorageMsg::Scrub => state.scrub(&myself)?,
             StorageMsg::Tally => state.tally(&myself)?,
             StorageMsg::PeerKnowsMore { origin, reply } => {
+                state.flush()?;
                 state.begin_epoch(origin, PEER_KNOWS_MORE)?;
                 let _asker_is_gone = reply.send(());
             }
@@ -198,6 +202,7 @@ impl Actor for Storage {
             StorageMsg::Twin => {
                 // Once is enough: the lives of twins differ from then on.
                 if !std::mem::replace(&mut state.has_twin, true) {
+                    state.flush()?;
                     state.begin_epoch(state.ledger.origin(), TWIN)?;
                 }
             }
@@ -226,12 +231,12 @@ impl Actor for Storage {
 
 impl StorageState {
     /// Rule 7: reusing a dot would make replicas diverge, so a new epoch begins, unless one has
-    /// since `origin`. What the old life wrote comes back from the peers like anybody's.
+    /// since `origin`. What the old life wrote comes back from the peers like anybody's. What is drafted stays
+    /// drafted: part of a unit, or what takes a write of the old epoch away that is about to be written again.
     pub(in crate::actors) fn begin_epoch(&mut self, origin: Origin, why: &str) -> Result<(), StoreError> {
         if !self.ledger.writes_as(&origin) {
             return Ok(());
         }
-        self.flush()?;
         let epoch =
             life::renew_life(&*self.store, &*self.society.entropy, life::Reason::PeerKnowsMore)?.epoch;
         self.ledger.set_origin(Origin { node: origin.node, epoch });

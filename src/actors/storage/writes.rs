@@ -142,6 +142,10 @@ impl StorageState {
             return Ok(merged);
         }
         self.look_for_shadowed(namespace, &versions);
+        if versions.iter().any(|version| self.ledger.writes_as(&version.dot.origin)) {
+            // They may collide with writes of this node: those are looked at as committed, large values too.
+            self.flush()?;
+        }
         for version in versions {
             let (dot, hlc) = (version.dot, version.hlc);
             if self.ledger.writes_as(&dot.origin) && !self.ledger.is_seen(namespace, dot) {
