@@ -154,8 +154,13 @@ pub(super) struct Put {
     #[arg(long = "type", value_name = "TYPE", value_parser = ContentType::new)]
     pub(super) content_type: Option<ContentType>,
     /// Let it expire after so long: `30s`, `12h`, `7d`, a century at most.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = ttl)]
     pub(super) ttl: Option<String>,
+}
+
+/// A time that a node will take.
+fn ttl(text: &str) -> Result<String, String> {
+    crate::http::ttl::of(text).map(|_| text.to_owned())
 }
 
 /// Where a value goes.
@@ -222,7 +227,7 @@ pub(super) struct Explain {
     pub(super) key: Key,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Export {
     /// The file; it is there once all of it is, and takes the place of an older one.
     #[arg(value_parser = bundle_file)]

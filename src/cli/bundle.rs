@@ -1,12 +1,15 @@
 //! `export` and `import`: bundles in files.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, IsTerminal, Read, Write},
     path::{Path, PathBuf},
+    process::ExitCode,
+    thread,
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::{runtime, sync::oneshot};
 use ureq::http::Method;
 
 use super::{
@@ -14,6 +17,7 @@ use super::{
     client::{Ask, Client},
     failure::Failure,
     kv, output,
+    signals::Signals,
     table::size,
 };
 use crate::{
@@ -45,17 +49,42 @@ struct Imported {
     incomplete_because: Option<String>,
 }
 
-/// Writes what the node holds to a file, which is there when all of it is, and verified.
-pub(super) fn export(client: &Client, export: &args::Export, json: bool) -> Result<(), Failure> {
+/// Writes what the node holds to a file, which is there when all of it is, and verified. Whoever breaks it off
+/// leaves nothing behind.
+pub(super) fn export(client: Client, export: args::Export, json: bool) -> Result<ExitCode, Failure> {
     let part = part_of(&export.file);
-    let written = write(client, export, &part).and_then(|(end, bytes)| {
-        fs::rename(&part, &export.file).map_err(|error| refused(&export.file, &error))?;
-        Ok((end, bytes))
+    let cannot = |error: io::Error| Failure::refused(format!("nothing was exported: {error}"));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    let written = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let (told, writing) = oneshot::channel();
+        let (export, part) = (export.clone(), part.clone());
+        // Signals are heard meanwhile.
+        thread::Builder::new().name("export".to_owned()).spawn(move || {
+            let _broken_off = told.send(write(&client, &export, &part));
+        })?;
+        Ok(tokio::select! {
+            written = writing => Ok(written),
+            asked = signals.next() => Err(asked),
+        })
     });
-    if written.is_err() {
-        let _perhaps_never_made = fs::remove_file(&part);
+    match written.map_err(cannot)? {
+        Err(asked) => {
+            let left = match fs::remove_file(&part) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    format!("; remove {}", part.display())
+                }
+                _ => String::new(),
+            };
+            output::say(&format!("tidings: broken off ({}); nothing was exported{left}", asked.name()));
+            Ok(asked.exit_code())
+        }
+        Ok(Err(_)) => Err(Failure::refused("nothing was exported: a panic")),
+        Ok(Ok(written)) => tell(&export, written?, json).map(|()| ExitCode::SUCCESS),
     }
-    let (end, bytes) = written?;
+}
+
+fn tell(export: &args::Export, (end, bytes): (BundleEnd, u64), json: bool) -> Result<(), Failure> {
     let file = export.file.display().to_string();
     let exported =
         Exported { file, bytes, versions: end.versions, frontier: Frontier(end.frontier).to_string() };
@@ -78,19 +107,37 @@ fn refused(file: &Path, error: &io::Error) -> Failure {
     Failure::refused(format!("{}: {error}", file.display()))
 }
 
+/// Writes the part, and gives it its name.
 fn write(client: &Client, export: &args::Export, part: &Path) -> Result<(BundleEnd, u64), Failure> {
+    let mut file = None;
+    let written = download(client, export, part, &mut file).and_then(|written| {
+        fs::rename(part, &export.file).map_err(|error| refused(&export.file, &error))?;
+        Ok(written)
+    });
+    if written.is_err() && file.is_some() {
+        let _the_error_is_told = fs::remove_file(part);
+    }
+    written
+}
+
+fn download(
+    client: &Client,
+    export: &args::Export,
+    part: &Path,
+    file: &mut Option<File>,
+) -> Result<(BundleEnd, u64), Failure> {
     let mut ask = Ask::new(Method::GET, "/v1/export");
     if let Some(since) = &export.since {
         ask = ask.with("since", since);
     }
     let mut meter = Meter::new("exported", None);
-    let (mut reader, mut end, mut file) = (BundleReader::default(), None, None);
+    let (mut reader, mut end) = (BundleReader::default(), None);
     client.download(&ask, |bytes| {
         // Not before the node has agreed.
         if file.is_none() {
-            file = Some(private(part).map_err(|error| refused(part, &error))?);
+            *file = Some(private(part).map_err(|error| refused(part, &error))?);
         }
-        let Some(file) = &mut file else { return Ok(()) };
+        let Some(file) = file.as_mut() else { return Ok(()) };
         file.write_all(bytes).map_err(|error| refused(part, &error))?;
         meter.more(bytes.len());
         reader.push(bytes);
@@ -102,7 +149,9 @@ fn write(client: &Client, export: &args::Export, part: &Path) -> Result<(BundleE
         Ok(())
     })?;
     reader.finish().map_err(|error| damaged(&error))?;
-    let (Some(end), Some(file)) = (end, file) else { return Err(damaged(&BundleError::Cut { at: 0 })) };
+    let (Some(end), Some(file)) = (end, file.as_ref()) else {
+        return Err(damaged(&BundleError::Cut { at: 0 }));
+    };
     file.sync_all().map_err(|error| refused(part, &error))?;
     Ok((end, reader.at()))
 }
@@ -111,13 +160,25 @@ fn damaged(error: &BundleError) -> Failure {
     Failure::no_answer(format!("the node broke off, or what it sent was damaged on its way: {error}"))
 }
 
-/// What lies in a bundle is for its owner alone.
+/// What lies in a bundle is for its owner alone, also where a part was left by one that was killed. Two exports to
+/// one file do not write into each other.
 fn private(path: &Path) -> io::Result<File> {
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::other("it is in the way, and no file"));
+    }
     let mut options = File::options();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::Error::other("another export is writing it"),
+        TryLockError::Error(error) => error,
+    })?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    file.set_len(0)?;
+    Ok(file)
 }
 
 /// Has the node take in a bundle. All of the file is verified before anything is sent, so a bad one changes

@@ -82,11 +82,16 @@ fn dot(version: &Value) -> String {
 /// How and when a version came.
 fn arrival(arrived: &Value) -> String {
     let Some(at) = arrived["at"].as_u64() else { return "how it came is not remembered".to_owned() };
-    let at = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at.min(DATES_MAX)));
+    let at = date(at);
     match arrived["from"].as_str() {
         Some(from) => format!("{}, from {from}, at {at}", plain(&arrived["by"])),
         None => format!("{}, at {at}", plain(&arrived["by"])),
     }
+}
+
+/// A time as people read it.
+fn date(at: u64) -> impl std::fmt::Display {
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at.min(DATES_MAX)))
 }
 
 /// A key, how it is resolved, and its versions.
@@ -109,6 +114,10 @@ pub(super) fn versions(versions: &Value) -> Result<(), Failure> {
             (Value::Bool(true), ..) => "(deleted)".to_owned(),
             (_, Some(value), None) => value.to_string(),
             _ => format!("({}, {} bytes)", plain(&version["content_type"]), plain(&version["size"])),
+        };
+        let value = match version["expires_at"].as_u64() {
+            Some(at) => format!("{value}, until {}", date(at)),
+            None => value,
         };
         let mark = if version["seen_by_readers"] == json!(true) { "*" } else { " " };
         vec![format!("  {mark}"), plain(&version["hlc"]), dot(version), value]

@@ -8,8 +8,11 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
-use futures::{StreamExt, stream};
-use tokio::{sync::OwnedSemaphorePermit, time};
+use futures::{Stream, StreamExt, stream};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time,
+};
 
 use super::{
     params::Params,
@@ -17,7 +20,7 @@ use super::{
     reply::{Answer, json},
     router::App,
 };
-use crate::node::{Frontier, ImportError};
+use crate::node::{Export, Frontier, ImportError};
 
 /// The media type of a bundle.
 const BUNDLE: HeaderValue = HeaderValue::from_static("application/vnd.tidings.bundle");
@@ -25,6 +28,8 @@ const BUNDLE: HeaderValue = HeaderValue::from_static("application/vnd.tidings.bu
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// The most bundles that are written or read at once: each keeps a snapshot, or a large value, in memory.
 pub(super) const BUNDLES_MAX: usize = 4;
+/// So many parts of an export are read ahead of who reads it.
+const EXPORT_AHEAD_MAX: usize = 2;
 /// The longest that an export may take: a snapshot keeps in memory what is written meanwhile.
 const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);
 
@@ -36,19 +41,39 @@ pub(super) async fn export(State(app): State<App>, uri: Uri) -> Answer {
     let since = since.map(|text| app.tokens.read_parameter(app.node.id(), "since", text)).transpose()?;
     let turn = turn(&app)?;
     let bundle = space.export(&since.unwrap_or_else(Frontier::default)).await?;
-    let ends = time::Instant::now() + EXPORT_TIME_MAX;
-    let bounded = stream::unfold(Some((bundle, turn)), move |bundle| async move {
-        let (mut bundle, turn) = bundle?;
-        match time::timeout_at(ends, bundle.next()).await {
-            Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some((bundle, turn)))),
-            Ok(Some(Err(error))) => Some((Err(error.to_string()), None)),
-            Ok(None) => None,
-            Err(_) => Some((Err("the export took too long".to_owned()), None)),
-        }
-    });
-    let mut response = Body::from_stream(bounded).into_response();
+    let mut response = Body::from_stream(bounded(bundle, turn)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, BUNDLE);
     Ok(response)
+}
+
+/// What `bundle` yields, until it ends or its time is over. It is read by a task: the body of an answer is not
+/// polled while its reader does not read, and would keep the snapshot and the place for good.
+fn bounded(
+    mut bundle: Export,
+    turn: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Bytes, String>> + Send + 'static {
+    let (parts, mut read) = mpsc::channel(EXPORT_AHEAD_MAX);
+    let late = parts.clone();
+    tokio::spawn(async move {
+        let reading = async {
+            while let Some(part) = bundle.next().await {
+                let part = part.map_err(|error| error.to_string());
+                let last = part.is_err();
+                if parts.send(part).await.is_err() || last {
+                    return;
+                }
+            }
+        };
+        let in_time = tokio::select! {
+            in_time = time::timeout(EXPORT_TIME_MAX, reading) => in_time.is_ok(),
+            () = late.closed() => true,
+        };
+        drop((bundle, turn));
+        if !in_time {
+            let _reader_is_gone = late.send(Err("the export took too long".to_owned())).await;
+        }
+    });
+    stream::poll_fn(move |cx| read.poll_recv(cx))
 }
 
 /// `POST /v1/import`: `{versions, fresh, too_large, complete, incomplete_because}`.
@@ -92,5 +117,40 @@ impl From<ImportError> for Problem {
             ImportError::Broken(_) => Self::new(Code::BadBody, detail),
             ImportError::Store(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_an_export_keeps_its_place_and_its_snapshot_no_longer_than_others() {
+        let places = Arc::new(Semaphore::new(1));
+        let turn = Arc::clone(&places).try_acquire_owned().expect("one is free");
+        let endless: Export = Box::pin(stream::repeat_with(|| Ok(Bytes::from_static(b"part"))));
+        let mut read = Box::pin(bounded(endless, turn));
+        assert_eq!(read.next().await, Some(Ok(Bytes::from_static(b"part"))));
+        time::sleep(EXPORT_TIME_MAX - Duration::from_secs(1)).await;
+        assert_eq!(places.available_permits(), 0);
+        time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(places.available_permits(), 1, "the answer was not polled meanwhile");
+        let rest: Vec<_> = read.collect().await;
+        assert_eq!(rest.last(), Some(&Err("the export took too long".to_owned())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_goes_away_gives_its_place_back_at_once() {
+        let places = Arc::new(Semaphore::new(1));
+        let turn = Arc::clone(&places).try_acquire_owned().expect("one is free");
+        let part = stream::iter([Ok(Bytes::from_static(b"part")), Ok(Bytes::from_static(b"part"))]);
+        let silent: Export = Box::pin(part.chain(stream::once(future::pending())));
+        drop(bounded(silent, turn));
+        let begun = time::Instant::now();
+        let _turn = places.acquire().await.expect("is open");
+        assert!(begun.elapsed() < EXPORT_TIME_MAX, "{:?}", begun.elapsed());
     }
 }

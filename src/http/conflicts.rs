@@ -92,6 +92,9 @@ struct ConflictView<'a> {
 impl<'a> ConflictView<'a> {
     fn of(conflict: &'a Conflict) -> Self {
         let why = match &conflict.siblings[..] {
+            [only] if only.content_type.is_some() && conflict.shown.is_none() => {
+                "the only version, and it has expired"
+            }
             [_] => "the only version",
             [] => "nothing is left of it",
             _ => conflict.strategy.why(),
@@ -135,6 +138,9 @@ pub(super) struct SiblingView<'a> {
     value: Shown<'a>,
     content_type: Option<&'a str>,
     size: u64,
+    /// Milliseconds since 1970; nothing where it does not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
     etag: String,
     supersedes: Vec<DotView>,
     /// Nothing where it is not remembered.
@@ -170,6 +176,7 @@ impl<'a> SiblingView<'a> {
             value: shown.map_or_else(Shown::nothing, Shown::of),
             content_type: sibling.content_type.as_ref().map(crate::types::ContentType::as_str),
             size: sibling.size,
+            expires_at: sibling.expires_at,
             etag: etag::hex(sibling.etag),
             supersedes: sibling.supersedes.iter().map(DotView::of).collect(),
             arrived: sibling.arrived.as_ref().map(ArrivalView::of),

@@ -83,7 +83,7 @@ mod server;
 mod status;
 mod sync;
 mod tokens;
-mod ttl;
+pub(crate) mod ttl;
 
 pub use authorize::ClientAddress;
 pub use host::Hosts;

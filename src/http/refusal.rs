@@ -37,6 +37,7 @@ impl From<ReadError> for Problem {
             ReadError::Key(error) => error.into(),
             ReadError::NoNamespace(_) => Self::new(Code::NoSuchNamespace, detail),
             ReadError::Store(error) => error.into(),
+            ReadError::NeverMade(_) => super::params::bad("since", &detail),
             ReadError::Closed => Self::new(Code::Closed, detail),
         }
     }

@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, Problem> {
 }
 
 /// The same, or what is wrong with it.
-pub(super) fn of(text: &str) -> Result<Duration, String> {
+pub(crate) fn of(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let unit = match &text[digits.len()..] {
         "ms" => Some(1),

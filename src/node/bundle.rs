@@ -105,6 +105,9 @@ impl Space {
     /// [`ReadError`], also in the middle of the stream, which ends with it: a bundle without an end is refused
     /// by whoever imports it.
     pub async fn export(&self, since: &Frontier) -> Result<Export, ReadError> {
+        if let Some(dot) = self.never_made(&self.namespace, &since.0)? {
+            return Err(ReadError::NeverMade(dot.seq));
+        }
         let whole = self.whole(false).await?;
         let missing = whole.seen.difference(&since.0);
         let head = BundleHead {

@@ -33,6 +33,8 @@ pub struct Sibling {
     pub size: u64,
     /// The value. Absent for a delete, and where it is too large for the answer.
     pub value: Option<Value>,
+    /// When it expires or did, in milliseconds since 1970, if it does: readers see a delete from then on.
+    pub expires_at: Option<u64>,
     /// The name of the version: a write may be made from it ([`WriteOptions::base`](super::WriteOptions::base)).
     pub etag: VersionHash,
     /// What its writer had in front of it, beside its own earlier writes: up to this write of each origin.
@@ -192,6 +194,7 @@ impl Space {
                 content_type: version.put().map(|put| put.content_type.clone()),
                 size: version.put().map_or(0, |put| put.payload.size()),
                 value,
+                expires_at: version.expires_at(),
                 etag: version.hash(),
                 supersedes: version.context.iter().map(|(origin, seq)| Dot::new(origin, seq)).collect(),
                 seen_by_readers,

@@ -112,6 +112,11 @@ pub enum ReadError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A frontier names a write of the node's present life that this has not made.
+    #[error(
+        "this frontier names write {0} of this node, which has not made it: it was altered, or given by a copy of this node"
+    )]
+    NeverMade(u64),
     /// The node is closed.
     #[error("the node is closed")]
     Closed,

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     BatchOp, Builder, ConflictPage, ConnectError, Digest, Entry, Explanation, Health, NodeEvent, PeerInfo,
-    Queue, ReadError, Scan, ScanPage, Space, Status, SyncReport, WriteError, Written, carried,
+    Precondition, Queue, ReadError, Scan, ScanPage, Space, Status, SyncReport, WriteError, Written, carried,
 };
 use crate::{
     actors::{
@@ -201,6 +201,23 @@ impl Node {
         K::Error: Into<WriteError>,
     {
         self.default_space().put(key, value).await
+    }
+
+    /// Stores `value` under `key` if `precondition` holds here; see [`Space::put_if`].
+    ///
+    /// # Errors
+    /// [`WriteError::Precondition`] if it does not hold; else see [`WriteError`].
+    pub async fn put_if<K>(
+        &self,
+        key: K,
+        value: impl Into<Value>,
+        precondition: Precondition,
+    ) -> Result<Written, WriteError>
+    where
+        K: TryInto<Key>,
+        K::Error: Into<WriteError>,
+    {
+        self.default_space().put_if(key, value, precondition).await
     }
 
     /// Deletes `key`; see [`Space::delete`].

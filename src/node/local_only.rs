@@ -1,8 +1,13 @@
 //! Keys that never leave the node: which they are, and where they are read.
 
-use super::{Builder, Cursor, CursorError, Frontier, Space, StartError, Written, follow::Follower};
+use std::sync::atomic::Ordering;
+
+use super::{
+    Builder, Cursor, CursorError, Frontier, ReadError, Space, StartError, WatchError, Written,
+    follow::Follower,
+};
 use crate::{
-    causality::{Dot, NodeId, SeenSet},
+    causality::{Dot, NodeId, Origin, SeenSet},
     conflict::Version,
     storage::{IN_THE_WAY_MAX, InTheWay, LOCAL_RECORDS_LOOKED_AT_MAX, Reader},
     types::{Key, LocalPrefixes, Locals, Namespace, Prefix},
@@ -130,11 +135,12 @@ impl Space {
         &self,
         prefix: &Prefix,
         since: Option<Cursor>,
-    ) -> Result<(Follower, Option<Follower>), CursorError> {
+    ) -> Result<(Follower, Option<Follower>), WatchError> {
         let me = self.society().node;
         let beginning = || Cursor::beginning(self.namespace.clone(), prefix.clone());
         let mut cursor = since.unwrap_or_else(beginning).adopt(&self.namespace, prefix, me)?;
         let (fresh, told) = (cursor.is_fresh(), cursor.take_local(me));
+        self.refuse_never_made(&self.namespace, cursor.seen())?;
         let shared = Follower::new(self.namespace.clone(), prefix.clone(), cursor);
         let locals = self.locals().filter(|locals| locals.touch(prefix));
         // Where other prefixes are local-only than then, nobody tells of keys that went from one side to the other.
@@ -143,8 +149,24 @@ impl Space {
         let Some(locals) = locals else { return Ok((shared, None)) };
         let untold = told.is_none() && !fresh;
         let told = told.map_or_else(beginning, |(told, _)| told);
+        self.refuse_never_made(locals.companion(), told.seen())?;
         let local = Follower::new(locals.companion().clone(), prefix.clone(), told);
         Ok((shared.hiding(locals), Some(if untold { local.untold() } else { local })))
+    }
+
+    /// A cursor from the future of this very node would keep from its holder all that is written until then.
+    fn refuse_never_made(&self, namespace: &Namespace, told: &SeenSet) -> Result<(), WatchError> {
+        match self.never_made(namespace, told)? {
+            None => Ok(()),
+            Some(dot) => Err(CursorError::NeverMade(dot.seq).into()),
+        }
+    }
+
+    /// The first of `told` that would be a write of this node's present life, and is none.
+    pub(super) fn never_made(&self, namespace: &Namespace, told: &SeenSet) -> Result<Option<Dot>, ReadError> {
+        let society = self.society();
+        let me = Origin { node: society.node, epoch: society.epoch.load(Ordering::Relaxed) };
+        Ok(society.reader().never_made(namespace, me, told)?)
     }
 
     /// Where both sides stand that somebody follows, as one cursor.

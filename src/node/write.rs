@@ -78,6 +78,39 @@ impl Space {
         self.put_with(key, value.into(), WriteOptions::default()).await
     }
 
+    /// Stores `value` under `key` if `precondition` holds. It is checked against what *this* node holds: a concurrent
+    /// write elsewhere becomes a sibling, as always. Cancel-safe: the write happens or not.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "multi_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let node = tidings::Node::builder().in_memory().listen(["/ip4/127.0.0.1/tcp/0".parse()?]).start().await?;
+    /// use tidings::node::{Precondition, WriteError};
+    ///
+    /// node.put_if("nest", "empty", Precondition::Absent).await?;
+    /// let read = node.get("nest").await?.expect("just stored");
+    /// node.put("nest", "one egg").await?;
+    /// let late = node.put_if("nest", "a feather", Precondition::Matches(read.etag.hash())).await;
+    /// assert!(matches!(late, Err(WriteError::Precondition)));
+    /// # node.close().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`WriteError::Precondition`] if it does not hold; else see [`WriteError`].
+    pub async fn put_if<K>(
+        &self,
+        key: K,
+        value: impl Into<Value>,
+        precondition: Precondition,
+    ) -> Result<Written, WriteError>
+    where
+        K: TryInto<Key>,
+        K::Error: Into<WriteError>,
+    {
+        let key = key.try_into().map_err(Into::into)?;
+        self.put_with(key, value.into(), WriteOptions { precondition, ..WriteOptions::default() }).await
+    }
+
     /// Stores `value` under `key` if `options` allow it. Cancel-safe: the write happens or not.
     ///
     /// ```

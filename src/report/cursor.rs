@@ -79,6 +79,12 @@ pub enum CursorError {
         "this cursor was given in the middle of a long backlog and is good on {0} only: go on there, or send an earlier one"
     )]
     OtherNode(NodeId),
+    /// It names a write of the node's present life that this has not made.
+    #[error(
+        "this cursor names write {0} of this node, which has not made it: it was altered, or given by a copy of this node; \
+         scan, and begin without one"
+    )]
+    NeverMade(u64),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Store, StoreError, View, layout, memory::Memory, shared::Shared, stored};
+use super::{
+    Store, StoreError, View, layout, layout::NsNo, ledger::lost_fact, memory::Memory, pens::Pens,
+    shared::Shared, stored,
+};
 use crate::{
-    causality::{Dot, Hlc, SeenSet},
+    causality::{Dot, Hlc, Intervals, Origin, SeenSet},
     conflict::{Payload, Reading, Record, Strategies, Strategy, Visible},
     digest::Sum,
     types::{Key, Namespace, Value},
+    wire,
 };
 
 /// Reads a store. Cloning is cheap; a read blocks on the disk at most.
@@ -113,6 +117,35 @@ impl Reader {
         let seen = dots.difference(&lacking);
         lacking.union(&self.view().unaccounted(namespace, &seen)?);
         Ok(lacking)
+    }
+
+    /// The first of `told` that would be a write of the life `me` which that has not made: what was lost was made.
+    ///
+    /// # Errors
+    /// When the store cannot be read or is damaged.
+    pub fn never_made(
+        &self,
+        namespace: &Namespace,
+        me: Origin,
+        told: &SeenSet,
+    ) -> Result<Option<Dot>, StoreError> {
+        let Some(space) = self.shared.space(namespace) else { return Ok(None) };
+        if !told.iter().any(|(origin, _)| origin.node == me.node) {
+            return Ok(None);
+        }
+        let last = |set: &SeenSet, pen: &Origin| set.get(pen).map_or(0, Intervals::max);
+        for pen in Pens::of(me).of_space(&space) {
+            let seq = last(told, pen);
+            if seq > last(&space.seen(), pen) && seq > last(&self.lost(space.no)?, pen) {
+                return Ok(Some(Dot::new(*pen, seq)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn lost(&self, ns: NsNo) -> Result<SeenSet, StoreError> {
+        let Some(bytes) = self.store.get(&lost_fact(ns))? else { return Ok(SeenSet::new()) };
+        wire::decode_stored(&bytes).map_err(|error| StoreError::Damaged(format!("what was lost: {error}")))
     }
 
     /// A short hash of all that neighbours compare of `namespace`: what was seen, what is left of

@@ -253,6 +253,63 @@ fn files_are_written_verified_and_taken_in_on_the_command_line() {
     assert!(!at.join("-").exists());
 }
 
+/// A server that begins to send `bundle`, and says no more until it is dropped.
+fn begins_to_send(bundle: Vec<u8>) -> (String, std::sync::mpsc::Sender<()>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let url = format!("http://{}", listener.local_addr().expect("is bound"));
+    let (held, dropped) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("somebody comes");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("reads");
+            head.extend(byte);
+        }
+        let head = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", bundle.len());
+        stream.write_all(&[head.as_bytes(), &bundle, b"\r\n"].concat()).expect("writes");
+        let _ = dropped.recv();
+    });
+    (url, held)
+}
+
+#[test]
+fn an_export_that_is_broken_off_leaves_nothing_behind_and_two_do_not_write_one_file() {
+    use std::{fs, os::unix::fs::PermissionsExt, process::Stdio};
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use crate::cli::{Running, home, run, tidings};
+    let home = home();
+    let at = home.path();
+    let ant = Running::start(at, "ant", &["--open"]);
+    run(&mut ant.ask(at, &["put", "k", "one"]), 0);
+    run(&mut ant.ask(at, &["export", "all.tidings"]), 0);
+    let begins = fs::read(at.join("all.tidings")).expect("was written")[..16].to_vec();
+    let part = at.join("broken.tidings.part");
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        // A part that one that was killed has left does not say who may read the bundle.
+        fs::write(&part, b"what was left").expect("writes");
+        fs::set_permissions(&part, PermissionsExt::from_mode(0o666)).expect("is ours");
+        let (url, _held) = begins_to_send(begins.clone());
+        let mut command = tidings(at);
+        command.env("TIDINGS_URL", &url).args(["export", "broken.tidings"]);
+        let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+        let begun = || (fs::read(&part).expect("is there") == begins).then_some(());
+        crate::program::until("it has begun", begun);
+        let mode = fs::metadata(&part).expect("is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let said = run(&mut ant.ask(at, &["export", "broken.tidings"]), 1).1;
+        assert!(said.contains("another export is writing it"), "{said}");
+        kill_process(Pid::from_child(&running), signal).expect("is alive");
+        let ended = running.wait_with_output().expect("is a child");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.code() == Some(status) && said.contains("nothing was exported"), "{ended:?}");
+        assert!(!part.exists() && !at.join("broken.tidings").exists());
+    }
+}
+
 #[cfg(feature = "http")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_over_http() {

@@ -184,6 +184,9 @@ async fn a_ttl_over_http() {
         for key in ["k", "b", &made] {
             ant.get(&format!("/v1/kv/{key}")).await.refused(404, "no_such_key");
         }
+        let story = ant.get("/v1/explain/k").await.expect(200).json();
+        assert!(story["why"].as_str().expect("a text").contains("expired"), "{story}");
+        assert_eq!(story["versions"][0]["expires_at"], meta["expires_at"]);
         let absent = [("If-None-Match", "*")];
         ant.ask("PUT", "/v1/kv/k", &absent, b"y").await.expect(200);
         let history = ant.get("/v1/history/k").await.expect(200).json();

@@ -3,7 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use tidings::{Limits, http::serve_with, node::Builder};
+use tidings::{
+    Limits,
+    http::serve_with,
+    node::{Builder, Dot, Frontier},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -193,8 +197,23 @@ async fn changes_come_in_pages_and_cursors_that_are_none_are_refused() {
             ant.get(&format!("/v1/watch?since={garbage}")).await.refused(400, "bad_cursor");
         }
         ant.get("/v1/changes?limit=0").await.refused(400, "bad_parameter");
-        // From the future: it waits.
-        ant.put("/v1/kv/b", b"x").await.expect(200);
+        // From the future of the node that is asked: what is written until then would never be told.
+        let frontier =
+            ant.get("/v1/digest").await.expect(200).json()["frontier"].as_str().unwrap().to_owned();
+        let mut future: Frontier = frontier.parse().unwrap();
+        let (own, _) = future.0.iter().next().map(|(origin, seqs)| (*origin, seqs.max())).unwrap();
+        future.0.insert(Dot::new(own, 1_000));
+        ant.get(&format!("/v1/changes?since={frontier}")).await.expect(200);
+        for path in ["/v1/changes", "/v1/watch"] {
+            let refused = ant.get(&format!("{path}?since={future}")).await.refused(400, "bad_cursor").json();
+            assert!(refused["detail"].as_str().unwrap().contains("write 1000 of this node"), "{refused}");
+        }
+        ant.get(&format!("/v1/export?since={future}")).await.refused(400, "bad_parameter");
+        // Elsewhere: the node may well have made it since.
+        assert_eq!(
+            bat.get(&format!("/v1/changes?since={future}")).await.expect(200).json()["changes"],
+            json!([])
+        );
     })
     .await;
 }
@@ -339,6 +358,21 @@ async fn who_bears_no_token_or_one_for_something_else_is_refused() {
             () = asking => {}
             _ = serving => panic!("the server ended"),
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_whose_answer_would_not_fit_into_memory_is_refused_and_says_how_many_fit() {
+    with_node(async |ant| {
+        let value = vec![b'x'; 14 * 1024 * 1024];
+        for n in 0..5 {
+            ant.put(&format!("/v1/kv/large/{n}"), &value).await.expect(200);
+        }
+        let refused = ant.get("/api/scan/large").await.expect(400).json();
+        assert!(refused["error"].as_str().unwrap().contains("1 to 4 here"), "{refused}");
+        let few = ant.get("/api/scan/large?limit=1").await.expect(200).json();
+        assert_eq!(few.as_array().unwrap().len(), 1);
     })
     .await;
 }

@@ -16,6 +16,7 @@ use crate::{
     http::{
         media::Shown,
         params::{self, Params},
+        problem::Problem,
         reply::json,
         router::App,
     },
@@ -24,6 +25,8 @@ use crate::{
 };
 
 const LIMIT_MAX: usize = 10_000;
+/// The most bytes of values in one scan: its answer is one text, whole in memory.
+const SCAN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// `GET /api/{path}`: `{path, data}`.
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Answer {
@@ -42,11 +45,15 @@ pub(super) async fn scan(State(app): State<App>, uri: Uri) -> Answer {
         return Err(params::bad("limit", &format!("1 to {LIMIT_MAX}")).into());
     }
     let mut scan = Scan { prefix: params::prefix(&uri, "/api/scan/")?, limit, ..Scan::default() };
-    let mut rows: Vec<Json> = Vec::new();
+    let (mut rows, mut bytes): (Vec<Json>, u64) = (Vec::new(), 0);
     loop {
         scan.limit = limit - rows.len();
         let page = space.scan(scan.clone()).await?;
         for entry in &page.entries {
+            bytes += entry.size;
+            if bytes > SCAN_BYTES_MAX {
+                return Err(too_much(rows.len()).into());
+            }
             let whole = if entry.size > entry.value.bytes.len() as u64 {
                 space.get(entry.key.clone()).await?
             } else {
@@ -59,6 +66,15 @@ pub(super) async fn scan(State(app): State<App>, uri: Uri) -> Answer {
             return Ok(json(&rows));
         }
     }
+}
+
+fn too_much(fits: usize) -> Problem {
+    let why = format!(
+        "1 to {fits} here: the values are more than {} MiB in all; ask for fewer, for a narrower prefix, or page by page at \
+         /v1/kv",
+        SCAN_BYTES_MAX >> 20
+    );
+    params::bad("limit", &why)
 }
 
 /// `GET /api/history/{path}`: `{path, history}`, earlier values, newest first: `{value, timestamp, vectorClock, origin}`,
