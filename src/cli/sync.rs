@@ -33,6 +33,9 @@ struct Exchange {
     bytes_out: u64,
     versions_in: u64,
     versions_out: u64,
+    /// Older nodes do not tell.
+    #[serde(default)]
+    dropped: u64,
     rounds: u32,
     elapsed_ms: f64,
 }
@@ -132,7 +135,8 @@ pub(super) fn run(client: &Client, sync: &args::Sync, json: bool) -> Result<Exit
         print(&body)?;
     } else {
         let header =
-            ["PEER", "NAMESPACE", "HOW", "RECEIVED", "SENT", "IN", "OUT", "ROUNDS", "TIME"].as_slice();
+            ["PEER", "NAMESPACE", "HOW", "RECEIVED", "SENT", "DROPPED", "IN", "OUT", "ROUNDS", "TIME"]
+                .as_slice();
         output::line(&table(Some(header), report.peers.iter().map(row).collect()))?;
     }
     let named = *client.namespace() != Namespace::default();
@@ -156,6 +160,7 @@ fn row(exchange: &Exchange) -> Vec<String> {
         }),
         exchange.versions_in.to_string(),
         exchange.versions_out.to_string(),
+        exchange.dropped.to_string(),
         size(exchange.bytes_in),
         size(exchange.bytes_out),
         exchange.rounds.to_string(),

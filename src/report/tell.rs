@@ -131,6 +131,8 @@ pub struct SyncReport {
     pub versions_in: u64,
     /// Versions sent.
     pub versions_out: u64,
+    /// Versions dropped here, for a peer knew them to be dead.
+    pub dropped: u64,
     /// Round trips, the most of any exchange.
     pub rounds: u32,
     /// The same per peer.
@@ -145,6 +147,7 @@ impl SyncReport {
             bytes_out: peers.iter().map(|report| report.bytes_out).sum(),
             versions_in: peers.iter().map(|report| report.versions_in).sum(),
             versions_out: peers.iter().map(|report| report.versions_out).sum(),
+            dropped: peers.iter().map(|report| report.dropped).sum(),
             rounds: peers.iter().map(|report| report.rounds).max().unwrap_or(0),
             peers,
         }
@@ -176,6 +179,8 @@ pub struct ExchangeReport {
     pub versions_in: u64,
     /// Versions sent.
     pub versions_out: u64,
+    /// Versions dropped here, for the peer knew them to be dead.
+    pub dropped: u64,
     /// Round trips.
     pub rounds: u32,
     /// How long it took, in milliseconds.
@@ -190,6 +195,7 @@ impl ExchangeReport {
         self.bytes_out += before.bytes_out;
         self.versions_in += before.versions_in;
         self.versions_out += before.versions_out;
+        self.dropped += before.dropped;
         self.rounds = self.rounds.max(before.rounds);
         self.elapsed += before.elapsed;
     }
@@ -204,6 +210,7 @@ impl ExchangeReport {
             bytes_out: 0,
             versions_in: 0,
             versions_out: 0,
+            dropped: 0,
             rounds: 0,
             elapsed: Duration::ZERO,
         }

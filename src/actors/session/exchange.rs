@@ -16,6 +16,7 @@ use tokio::{
     sync::{OnceCell, mpsc, oneshot},
     time::{self, Instant},
 };
+use tracing::{Instrument, Span, field};
 
 use super::{
     frames::{ANSWER_PATIENCE, StreamBroken, linger, read_frame, send_frame},
@@ -216,7 +217,20 @@ impl Conversation {
         let counted = Counted::default();
         counted.bytes_in.store(self.first_bytes, Ordering::Relaxed);
         let (society, peer, namespace) = (self.society.clone(), self.peer, self.namespace.clone());
-        let outcome = self.talk(&counted).await;
+        let span = tracing::debug_span!(
+            "exchange",
+            %peer,
+            %namespace,
+            how = field::Empty,
+            error = field::Empty,
+            bytes_in = field::Empty,
+            bytes_out = field::Empty,
+            versions_in = field::Empty,
+            versions_out = field::Empty,
+            dropped = field::Empty,
+            rounds = field::Empty,
+        );
+        let outcome = self.talk(&counted).instrument(span.clone()).await;
         let metrics = &society.metrics;
         let mut report = ExchangeReport {
             peer_id: peer.to_string(),
@@ -227,6 +241,7 @@ impl Conversation {
             bytes_out: counted.bytes_out.into_inner(),
             versions_in: counted.versions_in.into_inner(),
             versions_out: 0,
+            dropped: 0,
             rounds: 0,
             elapsed: started.elapsed(),
         };
@@ -242,6 +257,7 @@ impl Conversation {
         };
         let counter = if report.how.is_some() { &metrics.exchanges } else { &metrics.exchanges_failed };
         counter.inc();
+        note(&span, &report);
         Ended { report, end }
     }
 
@@ -313,6 +329,23 @@ impl Conversation {
     }
 }
 
+/// Says in the span of an exchange what came of it.
+fn note(span: &Span, report: &ExchangeReport) {
+    if let Some(how) = report.how {
+        span.record("how", field::debug(how));
+    }
+    if let Some(error) = &report.error {
+        span.record("error", error.as_str());
+    }
+    span.record("bytes_in", report.bytes_in)
+        .record("bytes_out", report.bytes_out)
+        .record("versions_in", report.versions_in)
+        .record("versions_out", report.versions_out)
+        .record("dropped", report.dropped)
+        .record("rounds", report.rounds);
+    span.in_scope(|| tracing::debug!("an exchange ended"));
+}
+
 fn fill(report: &mut ExchangeReport, done: &Report) -> End {
     report.versions_in = done.versions_in.saturating_sub(done.set_aside);
     if done.set_aside > 0 {
@@ -320,6 +353,7 @@ fn fill(report: &mut ExchangeReport, done: &Report) -> End {
             Some(format!("{} large values did not come; the next exchange asks again", done.set_aside));
     }
     report.versions_out = done.versions_out;
+    report.dropped = done.dropped;
     report.rounds = done.rounds;
     match done.outcome {
         Outcome::Equal => {
