@@ -200,7 +200,7 @@ async fn what_is_in_a_cursor_and_comes_later_is_not_told_again() {
     assert_eq!(told(&mut watch).await, is("b", "2"));
     // It has caught up, and hears of what comes as it comes.
     assert!(time::timeout(Duration::from_millis(200), watch.next()).await.is_err());
-    assert_eq!(metric(bat, "tidings_subscribers"), 1);
+    until("it follows", || async { (metric(bat, "tidings_subscribers") == 1).then_some(()) }).await;
     link(ant, bat).await;
     until_equal(&nodes).await;
     ant.put("c", "3").await.unwrap();

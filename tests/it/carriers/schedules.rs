@@ -19,6 +19,16 @@ use tokio::{io::duplex, time};
 use super::{Door, PIPE_BYTES, pair, root};
 use crate::support::{event, text, until};
 
+/// Waits until no visit is under way.
+async fn until_alone(door: &Door) {
+    until("the last visit is over", || async {
+        let mut visits = door.visits.lock().unwrap();
+        while visits.try_join_next().is_some() {}
+        visits.is_empty().then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_keeps_two_in_agreement_until_it_is_stopped() {
     let (ant, bat) = pair().await;
@@ -36,10 +46,7 @@ async fn a_schedule_keeps_two_in_agreement_until_it_is_stopped() {
     remote.sync_every(INTERVAL_MIN * 2).unwrap();
     assert!(remote.stop());
     assert!(!remote.is_scheduled() && !remote.stop());
-    until("the last visit is over", || async {
-        door.visits.lock().unwrap().try_join_next().is_none().then_some(())
-    })
-    .await;
+    until_alone(&door).await;
     ant.put("later", "x").await.unwrap();
     let visits = door.answered.load(Ordering::SeqCst);
     time::sleep(INTERVAL_MIN * 6).await;
@@ -65,7 +72,7 @@ async fn a_schedule_ends_with_its_node() {
             assert_eq!(ant.tasks(), 0);
         }
         drop((ant, remote));
-        time::sleep(INTERVAL_MIN * 2).await;
+        until_alone(&door).await;
         let visits = door.answered.load(Ordering::SeqCst);
         time::sleep(INTERVAL_MIN * 6).await;
         assert_eq!(door.answered.load(Ordering::SeqCst), visits, "nobody visits any more");
