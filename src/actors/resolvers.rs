@@ -50,17 +50,16 @@ impl Watched {
     /// The answer, and whether it took too long.
     fn answer(&self, siblings: &[Version]) -> (Result<Resolution, Failure>, bool) {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = Instant::now();
-        if asked.rests_until.is_some_and(|until| begun < until) {
+        if asked.rests_until.is_some_and(|until| Instant::now() < until) {
             return (Err(Failure::Resting), false);
         }
         let answer = asked.worker.ask(siblings);
         let slow = match &answer {
-            Ok(_) => begun.elapsed() > RESOLVER_TIME_MAX,
+            Ok((_, took)) => *took > RESOLVER_TIME_MAX,
             Err(why) => matches!(why, Failure::Silent | Failure::Resting),
         };
         asked.rests_until = slow.then(|| Instant::now() + RESOLVER_REST);
-        (answer, slow)
+        (answer.map(|(resolution, _)| resolution), slow)
     }
 
     /// Counts a failure, and tells of it unless that was done.
