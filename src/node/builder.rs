@@ -342,7 +342,7 @@ impl Builder {
     /// hundred sets of siblings in random order, and refused if its answer depends on the order or if it
     /// panics. Should it panic later, readers see that record as under [`Strategy::KeepAll`]; should it take
     /// longer than 100 ms, its answer stands, and it is not asked for a minute. It has a thread of its own: one that
-    /// never returns is waited for for two seconds, and not asked again before it does. All of this is told of as
+    /// never returns is waited for for five seconds, and not asked again before it does. All of this is told of as
     /// [`NodeEvent::Warning`](super::NodeEvent::Warning), once, and counted.
     ///
     /// ```

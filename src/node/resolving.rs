@@ -28,7 +28,8 @@ pub(super) fn strategies(
     for (name, resolver) in &builder.resolvers {
         let no_thread = |error| refuse(format!("there is no thread for the resolver {name:?}: {error}"));
         let mut worker = Worker::start(resolver.clone()).map_err(no_thread)?;
-        conflict::trial_by(|siblings| worker.ask(siblings), builder.entropy.bits())
+        let ask = |siblings: &[_]| worker.ask(siblings).map(|(resolution, _)| resolution);
+        conflict::trial_by(ask, builder.entropy.bits())
             .map_err(|why| refuse(format!("the resolver {name:?} is refused: {why}")))?;
         let failures = metrics.resolver_failures.clone();
         asked.insert(name, Arc::new(Watched::new(name.clone(), worker, events.clone(), failures)));

@@ -8,8 +8,8 @@ use tidings::{
 };
 
 use crate::support::{
-    Machine, PATIENCE, SkewedClock, link, mesh_name, node, node_on_disk, restart, synced, text, until,
-    until_equal, until_text,
+    HandClock, Machine, PATIENCE, SkewedClock, link, mesh_name, node, node_on_disk, restart, synced, text,
+    until, until_equal, until_text,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -71,21 +71,23 @@ async fn from_its_deadline_on_a_value_is_gone_for_readers_scans_and_counts_on_ev
 
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_follow_deadlines_without_anybody_looking() {
-    let ant = node(&mesh_name(), "ant").start().await.unwrap();
+    let clock = HandClock::now();
+    let ant = node(&mesh_name(), "ant").wall_clock(clock.clone()).start().await.unwrap();
     put_for(&ant, "late", "1", Duration::from_secs(3_600)).await.unwrap();
     let write = |n: usize| {
         BatchOp::Expiring(format!("k/{n}").parse().unwrap(), "x".into(), Duration::from_millis(300))
     };
     ant.batch((0..700).map(write).collect()).await.unwrap();
     assert_eq!(ant.status().await.keys, 701);
+    clock.advance(Duration::from_secs(1));
     until("all but one are counted out", || async { (ant.status().await.keys == 1).then_some(()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_follows_is_told_when_a_value_expires_here_or_elsewhere_and_once() {
-    let (mesh, ttl) = (mesh_name(), Duration::from_secs(2));
-    let (ant, bat) = (node(&mesh, "ant"), node(&mesh, "bat"));
-    let (ant, bat) = (ant.start().await.unwrap(), bat.start().await.unwrap());
+    let (mesh, ttl, clock) = (mesh_name(), Duration::from_secs(2), HandClock::now());
+    let timed = |name| node(&mesh, name).wall_clock(clock.clone());
+    let (ant, bat) = (timed("ant").start().await.unwrap(), timed("bat").start().await.unwrap());
     link(&ant, &bat).await;
     let mut watches = Vec::new();
     for node in [&ant, &bat] {
@@ -93,8 +95,12 @@ async fn whoever_follows_is_told_when_a_value_expires_here_or_elsewhere_and_once
     }
     put_for(&ant, "goes", "soon", ttl).await.unwrap();
     put_for(&ant, "goes/written/again", "soon", ttl).await.unwrap();
+    // A delta would bring the later one alone.
+    until_text(&bat, "goes/written/again", "soon").await;
     ant.put("goes/written/again", "stays").await.unwrap();
     until_text(&bat, "goes/written/again", "stays").await;
+    until_text(&bat, "goes", "soon").await;
+    clock.advance(ttl);
     for (node, watch) in &mut watches {
         let mut told = Vec::new();
         while told.len() < 4 {

@@ -21,7 +21,8 @@ use crate::{
     looked_at::LookedAt,
     newcomers::{KEYS, UNDER_WAY, fill, put, until_filling},
     support::{
-        address, cut, event, link, mend, mesh_name, metric, node, node_that_may_stall, until, until_equal,
+        Stall, address, cut, event, link, mend, mesh_name, metric, node, node_that_may_stall, until,
+        until_equal,
     },
 };
 
@@ -40,14 +41,15 @@ async fn two_full_of(mesh: &str, ant: Builder) -> [Node; 2] {
     [ant, bat]
 }
 
-/// A newcomer that `ant` fills, and `bat` lends meanwhile, in the middle of it. Its disk waits until both have begun.
-async fn filled_by(mesh: &str, [ant, bat]: [&Node; 2]) -> (Node, Receiver<NodeEvent>) {
+/// A newcomer that `ant` fills, and `bat` lends meanwhile, in the middle of it. Its disk crawls until both have begun:
+/// where it stood still, the second would be taken for the better first one after a while.
+async fn filled_by(mesh: &str, [ant, bat]: [&Node; 2]) -> (Node, Stall, Receiver<NodeEvent>) {
     let (builder, stall) = node_that_may_stall(mesh, "cat");
     let cat = builder.start().await.unwrap();
     let events = cat.events();
     cat.connect(&address(ant).to_string()).await.unwrap();
     until_filling(&cat, ant).await;
-    stall.set(true);
+    stall.crawl();
     cat.connect(&address(bat).to_string()).await.unwrap();
     let lends = Some(bat.id().to_string());
     let lent = |least: u64| {
@@ -59,7 +61,7 @@ async fn filled_by(mesh: &str, [ant, bat]: [&Node; 2]) -> (Node, Receiver<NodeEv
     until("a second neighbour lends", lent(0)).await;
     stall.set(false);
     until("some of it is stored", lent(KEYS / 10)).await;
-    (cat, events)
+    (cat, stall, events)
 }
 
 const SENT: &str = "tidings_exchange_out_bytes_total";
@@ -70,15 +72,15 @@ async fn two_neighbours_fill_a_newcomer_together_with_little_more_than_one_copy(
     let both = two_full(&mesh).await;
     let [ant, bat] = &both;
     let before = both.each_ref().map(|one| metric(one, SENT));
-    let (cat, mut events) = filled_by(&mesh, both.each_ref()).await;
+    let (cat, _stall, mut events) = filled_by(&mesh, both.each_ref()).await;
     until_equal(&[ant.clone(), bat.clone(), cat.clone()]).await;
     let again = metric(&cat, "tidings_repeated_total");
-    assert!(again <= KEYS / 10, "{again} of {KEYS} came twice");
+    assert!(again <= KEYS / 5, "{again} of {KEYS} came twice");
     let [ants, bats] = [0, 1].map(|n| metric(&both[n], SENT) - before[n]);
-    // A version of these is some 200 bytes.
-    let (one_copy, least) = (KEYS * 200, KEYS * 200 / 5);
+    // A version of these is some 200 bytes. Who brings how much of them is up to the machine.
+    let (one_copy, least) = (KEYS * 200, KEYS * 200 / 20);
     assert!(ants >= least && bats >= least, "{ants} bytes of the one, {bats} of the other");
-    assert!(ants + bats <= one_copy * 11 / 10, "{ants} and {bats} bytes, and one copy has {one_copy}");
+    assert!(ants + bats <= one_copy * 13 / 10, "{ants} and {bats} bytes, and one copy has {one_copy}");
     let ended = event(&mut events, |event| match event {
         NodeEvent::FillEnded { complete: true, versions, .. } => Some(versions),
         _ => None,
@@ -96,12 +98,14 @@ async fn two_neighbours_fill_a_newcomer_together_with_little_more_than_one_copy(
 async fn one_of_two_goes(place: usize) {
     let mesh = mesh_name();
     let both = two_full(&mesh).await;
-    let (cat, _) = filled_by(&mesh, both.each_ref()).await;
+    let (cat, stall, _) = filled_by(&mesh, both.each_ref()).await;
     let (gone, stays) = (&both[place], &both[1 - place]);
+    stall.crawl();
     cut(&cat, gone).await;
     let kept = cat.status().await.keys;
     assert!(kept < KEYS, "it was cut before the end");
     let sent_before = metric(stays, SENT);
+    stall.set(false);
     until("the newcomer holds all", || async { (cat.status().await.keys == KEYS).then_some(()) }).await;
     until_equal(&[stays.clone(), cat.clone()]).await;
     let again = metric(&cat, "tidings_repeated_total");
@@ -133,7 +137,7 @@ async fn what_the_second_neighbour_lacks_or_has_superseded_is_not_left_out() {
         let own = |n| BatchOp::Put(Key::new(format!("{name}/{n}")).unwrap(), Value::octets(vec![b'y'; 100]));
         one.batch((0..800).map(own).collect()).await.unwrap();
     }
-    let (cat, _) = filled_by(&mesh, both.each_ref()).await;
+    let (cat, _stall, _) = filled_by(&mesh, both.each_ref()).await;
     let [main, second] = &both;
     cut(&cat, second).await;
     until_equal(&[main.clone(), cat.clone()]).await;
@@ -149,7 +153,7 @@ struct Slowly {
 }
 
 /// For a page of some 350 versions.
-const SLOW: Duration = Duration::from_millis(150);
+const SLOW: Duration = Duration::from_millis(500);
 
 impl Snapshot for Slowly {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
@@ -174,7 +178,7 @@ async fn where_the_first_neighbour_is_slow_the_second_one_brings_nearly_all() {
     let both = two_full_of(&mesh, ant.store(Arc::new(disk), Surroundings::default(), [9; 32])).await;
     let before = both.each_ref().map(|one| metric(one, SENT));
     slow.store(true, Ordering::SeqCst);
-    let (cat, _) = filled_by(&mesh, both.each_ref()).await;
+    let (cat, _stall, _) = filled_by(&mesh, both.each_ref()).await;
     until("the newcomer holds all", || async { (cat.status().await.keys == KEYS).then_some(()) }).await;
     slow.store(false, Ordering::SeqCst);
     until_equal(&[both[0].clone(), both[1].clone(), cat.clone()]).await;

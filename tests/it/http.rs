@@ -17,6 +17,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use crate::support::PATIENCE;
+
 /// A node and its API.
 #[derive(Clone)]
 pub struct Api {
@@ -78,19 +80,13 @@ impl Api {
         let mut raw = Vec::new();
         if headers.iter().any(|(name, _)| *name == "Expect") {
             // Who asks first sends nothing before the answer: it may be a refusal, and the end.
-            timeout(Duration::from_secs(20), stream.read_buf(&mut raw))
-                .await
-                .expect("in time")
-                .expect("reads");
+            timeout(PATIENCE, stream.read_buf(&mut raw)).await.expect("in time").expect("reads");
         }
         if raw.is_empty() || raw.starts_with(b"HTTP/1.1 100 ") {
             raw.clear();
             stream.write_all(body).await.expect("writes its body");
         }
-        timeout(Duration::from_secs(20), stream.read_to_end(&mut raw))
-            .await
-            .expect("in time")
-            .expect("reads");
+        timeout(PATIENCE, stream.read_to_end(&mut raw)).await.expect("in time").expect("reads");
         parse(&raw)
     }
 
@@ -184,7 +180,7 @@ pub async fn until<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> 
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"))
+    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,13 @@
 //! Local-only keys are keys like any others: scans, batches, history, conflicts, expiry.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tempfile::tempdir;
 use tidings::{
@@ -106,7 +113,7 @@ async fn after_a_kill_a_batch_on_both_sides_is_there_as_a_whole_or_not_at_all() 
     let (mesh, directory) = (mesh_name(), tempdir().unwrap());
     let build = || local(node_on_disk(&mesh, "ant", directory.path()), &["drafts"]);
     let mut acknowledged = 0;
-    for round in 0..5_u64 {
+    for round in 0..5 {
         let ant = until("the node starts", || async { build().start().await.ok() }).await;
         let held = contents(&ant).await;
         let of = |side: &str| -> Vec<String> {
@@ -115,36 +122,39 @@ async fn after_a_kill_a_batch_on_both_sides_is_there_as_a_whole_or_not_at_all() 
         };
         assert_eq!(of("drafts/"), of("users/"));
         assert!(of("users/").len() >= acknowledged, "{acknowledged} were acknowledged");
-        let writer = ant.clone();
+        let (writer, done) = (ant.clone(), Arc::new(AtomicUsize::new(0)));
+        let count = done.clone();
         let mut writing = JoinSet::new();
         writing.spawn(async move {
-            let mut done = 0;
             for n in 0.. {
                 let put = |side: &str| BatchOp::Put(key(&format!("{side}/{round}-{n}")), "x".into());
                 if writer.batch(vec![put("users"), put("drafts")]).await.is_err() {
                     break;
                 }
-                done += 1;
+                count.fetch_add(1, Ordering::SeqCst);
             }
-            done
         });
-        tokio::time::sleep(Duration::from_millis(30 + 17 * round)).await;
+        // The moment is one of the writer's: in the middle of whatever it has begun.
+        until("some are acknowledged", || async { (done.load(Ordering::SeqCst) > 3 * round).then_some(()) })
+            .await;
         ant.kill();
-        acknowledged += writing.join_next().await.unwrap().unwrap();
+        writing.join_next().await.unwrap().unwrap();
+        acknowledged += done.load(Ordering::SeqCst);
     }
-    assert!(acknowledged > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn local_values_expire_and_local_deletes_are_forgotten() {
-    let ant = local(node(&mesh_name(), "ant").delete_retention(RETENTION), &["drafts"]);
-    let ant = ant.start().await.unwrap();
+    let clock = HandClock::now();
+    let builder = node(&mesh_name(), "ant").delete_retention(RETENTION).wall_clock(clock.clone());
+    let ant = local(builder, &["drafts"]).start().await.unwrap();
     let soon = WriteOptions { ttl: Some(Duration::from_millis(200)), ..WriteOptions::default() };
     space(&ant).put_with(key("drafts/1"), "x".into(), soon).await.unwrap();
     let names = ["drafts/2", "users/2"].map(key);
     ant.batch(names.iter().map(|name| BatchOp::Put(name.clone(), "x".into())).collect()).await.unwrap();
     ant.batch(names.into_iter().map(BatchOp::Delete).collect()).await.unwrap();
     assert_eq!(ant.status().await.keys, 1);
+    clock.advance(Duration::from_secs(10));
     until("it expires", || async { (ant.status().await.keys == 0).then_some(()) }).await;
     // Of both sides in one go.
     until("the deletes are forgotten", || async {

@@ -12,13 +12,20 @@ use bytes::Bytes;
 use tidings::{
     Key, Node, Value,
     node::{BatchOp, NodeEvent},
-    storage::{Pairs, Snapshot, StoreError, life::Surroundings},
+    storage::{
+        Pairs, Snapshot, StoreError,
+        fjall::{Fjall, FjallOptions},
+        life::Surroundings,
+    },
 };
 use tokio::task::JoinSet;
 
 use crate::{
     looked_at::LookedAt,
-    support::{address, cut, event, link, mend, mesh_name, metric, node, node_on_disk, until, until_equal},
+    support::{
+        Stall, address, cut, event, link, mend, mesh_name, metric, node, node_on_what_may_stall,
+        node_that_may_stall, until, until_equal,
+    },
 };
 
 pub const KEYS: u64 = 30_000;
@@ -44,6 +51,16 @@ pub async fn until_filling(node: &Node, from: &Node) {
     .await;
 }
 
+/// Lets a disk that was stalled before a cut go on, and waits until all that had come by then is stored.
+async fn until_stored(node: &Node, stall: &Stall) {
+    stall.set(false);
+    until("all that came is stored", || async {
+        let queues = node.status().await.queues;
+        ["writes", "gossip", "pages"].iter().all(|name| queues[*name].depth == 0).then_some(())
+    })
+    .await;
+}
+
 /// Writes the same hundred keys again and again, and counts what was acknowledged.
 fn write_on(node: &Node, enough: Arc<AtomicBool>) -> (Arc<AtomicU64>, JoinSet<()>) {
     let (node, acknowledged) = (node.clone(), Arc::new(AtomicU64::new(0)));
@@ -64,7 +81,9 @@ async fn a_newcomer_fills_while_live_writes_flow_goes_on_after_a_cut_and_ends_eq
     let (mesh, directory) = (mesh_name(), tempfile::tempdir().unwrap());
     let ant = node(&mesh, "ant").start().await.unwrap();
     fill(&ant, KEYS).await;
-    let bat = node_on_disk(&mesh, "bat", directory.path()).start().await.unwrap();
+    let disk = Fjall::open(directory.path(), FjallOptions::default()).unwrap();
+    let (builder, stall) = node_on_what_may_stall(&mesh, "bat", Arc::new(disk));
+    let bat = builder.start().await.unwrap();
     let enough = Arc::new(AtomicBool::new(false));
     let (acknowledged, mut writes) = write_on(&ant, enough.clone());
     until("live writes flow", || async { (acknowledged.load(Ordering::SeqCst) > 0).then_some(()) }).await;
@@ -76,12 +95,14 @@ async fn a_newcomer_fills_while_live_writes_flow_goes_on_after_a_cut_and_ends_eq
         (more && bat.filling().iter().any(|one| one.versions > KEYS / 4)).then_some(())
     })
     .await;
+    stall.set(true);
     for queue in bat.status().await.queues.values().chain(ant.status().await.queues.values()) {
         assert!(queue.depth <= queue.max, "{queue:?}");
     }
     let told = bat.sync_status().await;
     assert!(told.lacks == Some(true) && told.filling.iter().all(|one| one.expected >= KEYS), "{told:?}");
     cut(&ant, &bat).await;
+    until_stored(&bat, &stall).await;
     let kept = bat.status().await.keys;
     assert!((KEYS / 4..KEYS).contains(&kept), "{kept} of {KEYS} when it was cut");
     assert!(bat.filling().is_empty());
@@ -103,10 +124,13 @@ async fn what_a_cut_leaves_missing_is_all_that_comes_after_it_from_another_neigh
     fill(&ant, KEYS).await;
     link(&ant, &bat).await;
     until_equal(&[ant.clone(), bat.clone()]).await;
-    let cat = node(&mesh, "cat").start().await.unwrap();
+    let (builder, stall) = node_that_may_stall(&mesh, "cat");
+    let cat = builder.start().await.unwrap();
     cat.connect(&address(&ant).to_string()).await.unwrap();
     until_filling(&cat, &ant).await;
+    stall.set(true);
     cut(&ant, &cat).await;
+    until_stored(&cat, &stall).await;
     let (kept, sent_by_bat) = (cat.status().await.keys, metric(&bat, "tidings_exchange_out_bytes_total"));
     link(&cat, &bat).await;
     until_equal(&[ant.clone(), bat.clone(), cat.clone()]).await;
@@ -114,7 +138,8 @@ async fn what_a_cut_leaves_missing_is_all_that_comes_after_it_from_another_neigh
     assert_eq!(metric(&cat, "tidings_repeated_total"), 0, "nothing that was stored came again");
     // A version of these is some 200 bytes.
     let bytes = metric(&bat, "tidings_exchange_out_bytes_total") - sent_by_bat;
-    assert!(bytes <= (KEYS - kept) * 220 + 10_000, "{bytes} bytes for {} keys", KEYS - kept);
+    // A round in which both are found equal is some of it, and on a slow machine there are many until all are.
+    assert!(bytes <= (KEYS - kept) * 220 + 100_000, "{bytes} bytes for {} keys", KEYS - kept);
 }
 
 /// Ranges are compared after all pages, which takes nothing away from these.

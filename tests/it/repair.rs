@@ -9,7 +9,8 @@ use crate::support::{
     contents, link, mesh_name, metric, node, node_on_disk, synced, text, until, until_equal,
 };
 
-const RETENTION: Duration = Duration::from_millis(50);
+/// Longer than a delete takes to a neighbour.
+const RETENTION: Duration = Duration::from_secs(2);
 
 /// Waits until `node` has forgotten `count` deletes.
 async fn until_forgotten(node: &Node, count: u64) {

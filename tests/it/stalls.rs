@@ -23,10 +23,11 @@ const TASKS_MAX: usize = 200;
 /// Messages that gossip keeps for a neighbour that takes none.
 const GOSSIP_QUEUE_MAX: usize = 64;
 
-/// A second and a half of silence, not half a minute, until a neighbour is taken for gone.
+/// Some ten seconds of silence, not half a minute, until a neighbour is taken for gone: no less, so that what gossip
+/// keeps for it overflows before that.
 fn impatient() -> Tuning {
     let mut tuning = Tuning::default();
-    (tuning.ping_interval, tuning.ping_timeout) = (Duration::from_millis(500), Duration::from_millis(500));
+    (tuning.ping_interval, tuning.ping_timeout) = (Duration::from_secs(3), Duration::from_secs(3));
     tuning.gossip_queue_max = GOSSIP_QUEUE_MAX;
     tuning
 }

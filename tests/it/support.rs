@@ -22,7 +22,7 @@ use tidings::{
 use tokio::time::{self, Instant};
 
 /// What is awaited in a test comes within this time, on a machine that is busy with others.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The name of a mesh that no other test has.
 pub fn mesh_name() -> String {
@@ -100,6 +100,25 @@ impl WallClock for SkewedClock {
     }
 }
 
+/// A wall clock that stands still until it is moved.
+pub struct HandClock(AtomicU64);
+
+impl HandClock {
+    pub fn now() -> Arc<Self> {
+        Arc::new(Self(tidings::ports::SystemWall.now_ms().into()))
+    }
+
+    pub fn advance(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl WallClock for HandClock {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// A wall clock that stands still.
 pub struct StoppedClock(pub u64);
 
@@ -109,19 +128,40 @@ impl WallClock for StoppedClock {
     }
 }
 
-/// A disk in memory that stalls while it is told to.
+/// How a disk is getting on.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Pace {
+    #[default]
+    Runs,
+    Crawls,
+    Stands,
+}
+
+/// What a commit takes on a disk that crawls: an age, but nobody takes it for one that stands still.
+const CRAWL: Duration = Duration::from_secs(1);
+
+/// A disk that stalls while it is told to.
 struct StallingDisk {
-    disk: Memory,
-    stalled: Arc<(Mutex<bool>, Condvar)>,
+    disk: Arc<dyn Store>,
+    pace: Arc<(Mutex<Pace>, Condvar)>,
 }
 
 /// Stalls a disk; when it is dropped the disk goes on, so that a test that failed leaves no thread
 /// behind that waits.
-pub struct Stall(Arc<(Mutex<bool>, Condvar)>);
+pub struct Stall(Arc<(Mutex<Pace>, Condvar)>);
 
 impl Stall {
     pub fn set(&self, stalled: bool) {
-        *self.0.0.lock().unwrap() = stalled;
+        self.go_at(if stalled { Pace::Stands } else { Pace::Runs });
+    }
+
+    /// It goes on, but so slowly that no test waits for the end of anything large.
+    pub fn crawl(&self) {
+        self.go_at(Pace::Crawls);
+    }
+
+    fn go_at(&self, pace: Pace) {
+        *self.0.0.lock().unwrap() = pace;
         self.0.1.notify_all();
     }
 }
@@ -142,8 +182,10 @@ impl Store for StallingDisk {
     }
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
-        let (stalled, changed) = &*self.stalled;
-        drop(changed.wait_while(stalled.lock().unwrap(), |stalled| *stalled).unwrap());
+        let (pace, changed) = &*self.pace;
+        let crawls = |pace: &mut Pace| *pace == Pace::Crawls;
+        let (pace, _) = changed.wait_timeout_while(pace.lock().unwrap(), CRAWL, crawls).unwrap();
+        drop(changed.wait_while(pace, |pace| *pace == Pace::Stands).unwrap());
         self.disk.commit(batch, durability)
     }
 
@@ -158,8 +200,13 @@ impl Store for StallingDisk {
 
 /// A node whose disk may stall.
 pub fn node_that_may_stall(mesh: &str, name: &str) -> (Builder, Stall) {
+    node_on_what_may_stall(mesh, name, Arc::new(Memory::new()))
+}
+
+/// The same, over any disk.
+pub fn node_on_what_may_stall(mesh: &str, name: &str, disk: Arc<dyn Store>) -> (Builder, Stall) {
     let stall = Stall(Arc::default());
-    let disk = StallingDisk { disk: Memory::new(), stalled: stall.0.clone() };
+    let disk = StallingDisk { disk, pace: stall.0.clone() };
     let identity = Machine::new(mesh, name).identity;
     (node(mesh, name).store(Arc::new(disk), Surroundings::default(), identity), stall)
 }

@@ -432,13 +432,23 @@ async fn a_follower_that_moves(seed: u64) {
         let node = &nodes[usize::try_from(dice.below(2)).unwrap()];
         let text = cursor.to_string();
         let mut watch = space(node).watch(Prefix::all(), since(&text.parse().unwrap())).await.unwrap();
-        let count = if done { u64::MAX } else { dice.below(40) };
-        let quiet = Duration::from_millis(if done { 500 } else { 20 });
+        let expected = if done { Some(contents(&nodes[0]).await) } else { None };
+        let (count, quiet) =
+            if done { (u64::MAX, PATIENCE) } else { (dice.below(40), Duration::from_millis(20)) };
         for _ in 0..count {
+            if expected.as_ref().is_some_and(|expected| client.contents() == *expected) {
+                break;
+            }
             let Ok(event) = time::timeout(quiet, watch.next()).await else { break };
             match event.unwrap().unwrap() {
                 WatchEvent::Change(change) => client.take(change),
                 other => assert_eq!(other, WatchEvent::Lagged),
+            }
+        }
+        // Of what it has, nothing comes again.
+        while done && let Ok(event) = time::timeout(Duration::from_millis(200), watch.next()).await {
+            if let WatchEvent::Change(change) = event.unwrap().unwrap() {
+                client.take(change);
             }
         }
         cursor = watch.cursor().clone();

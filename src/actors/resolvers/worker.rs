@@ -11,13 +11,16 @@ use std::{
     time::Duration,
 };
 
+use tokio::{runtime::Handle, time::Instant};
+
 use crate::conflict::{Failure, Resolution, Resolver, Version};
 
 /// So long an answer is waited for. By the machine's clock, also in virtual time: a thread is no task, and what it
 /// does takes none.
-pub(crate) const RESOLVER_PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const RESOLVER_PATIENCE: Duration = Duration::from_secs(5);
 
-type Answer = Result<Resolution, Failure>;
+/// What it resolved to, and how long it was at it.
+type Answer = Result<(Resolution, Duration), Failure>;
 
 /// A resolver on its thread. The thread ends with it; one that is stuck stays until its resolver returns.
 pub(crate) struct Worker {
@@ -36,9 +39,12 @@ impl Worker {
         // One question is under way at most.
         let (questions, asked) = sync_channel(1);
         let (answer, answers) = sync_channel(1);
-        thread::Builder::new()
-            .name("tidings-resolver".into())
-            .spawn(move || work(&*resolver, &asked, &answer))?;
+        let runtime = Handle::try_current().ok();
+        thread::Builder::new().name("tidings-resolver".into()).spawn(move || {
+            // For its clock: what a resolver does takes no virtual time.
+            let _inside = runtime.as_ref().map(Handle::enter);
+            work(&*resolver, &asked, &answer);
+        })?;
         Ok(Self { questions, answers, stuck: false })
     }
 
@@ -62,8 +68,12 @@ impl Worker {
 
 fn work(resolver: &dyn Resolver, asked: &Receiver<Vec<Version>>, answer: &SyncSender<Answer>) {
     while let Ok(siblings) = asked.recv() {
+        // Timed here, and not by who asks: how long either thread waits to be woken is no fault of the resolver.
+        let begun = Instant::now();
         let resolved = catch_unwind(AssertUnwindSafe(|| resolver.resolve(&siblings)));
-        if answer.send(resolved.map_err(|_| Failure::Panicked)).is_err() {
+        let took = begun.elapsed();
+        if answer.send(resolved.map(|resolution| (resolution, took)).map_err(|_| Failure::Panicked)).is_err()
+        {
             return;
         }
     }

@@ -27,7 +27,9 @@ use crate::{
 };
 
 /// Longer than anything here takes, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// So long that nothing in a test comes of what is done once in such a time.
+const NEVER: Duration = Duration::from_secs(600);
 
 /// An envelope with one version; `key` tells it from others.
 pub(super) fn envelope(node: NodeId, seq: u64, key: &str) -> Envelope {
@@ -213,7 +215,7 @@ impl Peer {
     /// Stops, and waits until all tasks are gone.
     async fn stop(mut self) {
         self.tell(Command::Stop).await;
-        timeout(Duration::from_secs(5), async { while self.events.recv().await.is_some() {} }).await.unwrap();
+        timeout(PATIENCE, async { while self.events.recv().await.is_some() {} }).await.unwrap();
     }
 
     /// Dies without a word.
@@ -223,6 +225,11 @@ impl Peer {
 }
 
 async fn pair() -> (Peer, Peer) {
+    pair_with(Tuning::default()).await
+}
+
+async fn pair_with(tuning: Tuning) -> (Peer, Peer) {
+    let config = || NetworkConfig { tuning, ..config() };
     let (mut ant, mut bat) = (Peer::start(config()).await, Peer::start(config()).await);
     ant.dial(&bat).await;
     ant.connected(bat.id).await;
@@ -233,13 +240,12 @@ async fn pair() -> (Peer, Peer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_published_right_after_connecting_arrives() {
     for wait_ms in [0, 50] {
-        let (ant, mut bat) = pair().await;
+        // There is no later heartbeat that could make up for it.
+        let (ant, mut bat) = pair_with(Tuning { heartbeat: NEVER, ..Tuning::default() }).await;
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-        let begun = std::time::Instant::now();
         let news = envelope(ant.id, 1, "news");
         ant.publish(&news).await;
         assert_eq!(bat.gossip().await, (ant.id, news));
-        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
         assert_eq!(bat.metric("gossip_received_total"), 1);
     }
 }
@@ -529,13 +535,11 @@ async fn who_disappears_and_returns_is_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clean_stop_is_seen_by_the_peers_at_once() {
-    let (ant, mut bat) = pair().await;
+async fn a_clean_stop_is_seen_by_the_peers_before_any_ping_fails() {
+    let (ant, mut bat) = pair_with(Tuning { ping_interval: NEVER, ..Tuning::default() }).await;
     let id = ant.id;
-    let begun = std::time::Instant::now();
     ant.stop().await;
     bat.disconnected(id).await;
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
 /// Ports that are free now, for nodes that must know each other before they start.
@@ -548,7 +552,8 @@ fn free_addresses() -> [Multiaddr; 2] {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_dial_each_other_at_the_same_instant_connect() {
     let rounds = std::env::var("TIDINGS_PAIRS").map_or(40, |rounds| rounds.parse().unwrap());
-    for round in 0..rounds {
+    let (mut round, mut taken) = (0, 0);
+    while round < rounds {
         let addresses = free_addresses();
         let configs = [config(), config()];
         let ids = configs.each_ref().map(|config| {
@@ -556,7 +561,6 @@ async fn nodes_that_dial_each_other_at_the_same_instant_connect() {
             key.public().to_peer_id()
         });
         let named = round % 2 == 0;
-        let begun = std::time::Instant::now();
         let mut peers: Vec<_> = configs
             .into_iter()
             .enumerate()
@@ -567,18 +571,27 @@ async fn nodes_that_dial_each_other_at_the_same_instant_connect() {
                 Peer::try_start(NetworkConfig { listen, peers: vec![other], ..config }).unwrap()
             })
             .collect();
+        let mut got = Vec::new();
+        for peer in &mut peers {
+            got.push(peer.listening().await);
+        }
+        if got != addresses {
+            // Another program took a port between its choice and its use.
+            taken += 1;
+            assert!(taken < 10, "no two ports stay free for a moment");
+            continue;
+        }
         let (ant, bat) = (peers[0].id, peers[1].id);
         peers[0].connected(bat).await;
         peers[1].connected(ant).await;
-        assert!(begun.elapsed() < Duration::from_secs(2), "round {round}: {:?}", begun.elapsed());
+        round += 1;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_of_one_machine_find_each_other_within_a_second_or_two() {
+async fn nodes_of_one_machine_find_each_other() {
     let directory = tempfile::tempdir().unwrap();
     let near = || NetworkConfig { same_host: Some(directory.path().into()), peer_exchange: true, ..config() };
-    let begun = std::time::Instant::now();
     let mut peers: Vec<_> = (0..4).map(|_| Peer::try_start(near()).unwrap()).collect();
     let ids: Vec<_> = peers.iter().map(|peer| peer.id).collect();
     for peer in &mut peers {
@@ -586,12 +599,8 @@ async fn nodes_of_one_machine_find_each_other_within_a_second_or_two() {
             peer.connected(id).await;
         }
     }
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-
-    let late = std::time::Instant::now();
     let mut last = Peer::start(near()).await;
     last.connected(ids[0]).await;
-    assert!(late.elapsed() < Duration::from_secs(2), "{:?}", late.elapsed());
     let folder = directory.path().join("test");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 5);
     for peer in peers {
@@ -639,7 +648,7 @@ async fn round_trips_are_measured() {
             _ => None,
         })
         .await;
-    assert!(rtt < Duration::from_secs(1));
+    assert!(rtt > Duration::ZERO && rtt < PATIENCE, "{rtt:?}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use super::*;
@@ -97,8 +100,30 @@ fn filled(path: &Path, flushed: bool) {
         }
         store.commit(batch, Durability::Fsync).unwrap();
     }
-    // Flushes go on in the background, and dropping the store does not wait for them.
-    std::thread::sleep(std::time::Duration::from_millis(if flushed { 300 } else { 0 }));
+    drop(store);
+    if flushed {
+        until_it_rests(path);
+    }
+}
+
+/// Flushes go on in the background, and dropping the store does not wait for them: waits until there are blob files
+/// and nothing changes for a second.
+fn until_it_rests(path: &Path) {
+    let (mut before, mut quiet) = (BTreeMap::new(), 0);
+    for _ in 0..600 {
+        let sizes: BTreeMap<_, _> = files_below(path)
+            .into_iter()
+            .map(|file| (file.clone(), fs::metadata(file).map_or(0, |it| it.len())))
+            .collect();
+        let flushed = sizes.keys().any(|file| file.to_string_lossy().contains("blobs"));
+        quiet = if flushed && sizes == before { quiet + 1 } else { 0 };
+        if quiet == 10 {
+            return;
+        }
+        before = sizes;
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("in a minute it does not come to rest: {before:?}");
 }
 
 fn files_below(path: &Path) -> Vec<PathBuf> {
@@ -166,7 +191,7 @@ fn a_flipped_byte_in_the_journal_is_refused_or_survived_and_never_a_panic() {
     filled(dir.path(), false);
     let journal = dir.path().join("0.jnl");
     let end = content(&journal).0.len();
-    let mut outcomes = std::collections::BTreeMap::<_, u32>::new();
+    let mut outcomes = BTreeMap::<_, u32>::new();
     for n in 0..40 {
         // Spread over the whole journal, and over the places within a batch.
         *outcomes.entry(try_damage(dir.path(), &journal, (end - 1) * n / 39)).or_default() += 1;
