@@ -34,6 +34,7 @@ mod ledger;
 pub mod life;
 mod load;
 mod local_only;
+mod losses;
 mod membership;
 pub mod memory;
 mod migrate;
@@ -52,6 +53,10 @@ mod view;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod counted_tests;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod exchange_tests;
 #[cfg(test)]

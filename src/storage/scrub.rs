@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     Batch, Durability, Ledger, Snapshot, StoreError, kept,
     layout::{self, NsNo, OriginNo},
-    shared::Shared,
+    shared::{Shared, SpaceState},
     stored,
     tally::{self, Tally},
 };
@@ -109,6 +109,22 @@ impl<'a> Examiner<'a> {
             page.next = PARTS.iter().find(|next| **next > part).map(|next| layout::all(*next).0);
         }
         Ok(page)
+    }
+
+    /// Looks at what the dot index names of `dots`.
+    pub(super) fn named(&self, ns: NsNo, dots: &SeenSet) -> Result<Vec<Bad>, StoreError> {
+        let mut bad = Vec::new();
+        for (origin, seqs) in dots.iter() {
+            let Some(no) = self.shared.origins().number(origin) else { continue };
+            for (first, last) in seqs.iter() {
+                let to = [&layout::dot(ns, no, last)[..], &[0]].concat();
+                for pair in self.snapshot.range(&layout::dot(ns, no, first), &to, false) {
+                    let (key, value) = pair?;
+                    bad.extend(self.entry(&key, &value)?);
+                }
+            }
+        }
+        Ok(bad)
     }
 
     /// Looks at an entry of the dot index, and at the version it names.
@@ -310,7 +326,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn heal(&mut self, bad: &[Bad]) -> Result<Vec<(Namespace, SeenSet)>, StoreError> {
+    pub(super) fn heal(&mut self, bad: &[Bad]) -> Result<Vec<(Namespace, SeenSet)>, StoreError> {
         let mut batch = Batch::new();
         let mut suspects: BTreeMap<NsNo, SeenSet> = BTreeMap::new();
         let mut records: BTreeMap<Bytes, Parting> = BTreeMap::new();
@@ -340,7 +356,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         // And the digests are made anew.
-        (self.tally, self.recount, self.accounted) = (Tally::default(), None, false);
+        self.make_digests_anew();
         let mut lost = Vec::new();
         for name in self.shared.names() {
             let no = self.space(&name).no;
@@ -354,23 +370,24 @@ impl Ledger {
     /// Takes what parts out of a record; one that cannot be read goes as a whole, and what else it held is
     /// found when its entries in the dot index are looked at, and what it named when earlier versions are.
     fn heal_record(&self, at: &Bytes, parting: &Parting, batch: &mut Batch) -> Result<(), StoreError> {
-        let Some(bytes) = self.store.get(at)? else { return Ok(()) };
+        let Some(bytes) = self.store.get(at)? else { return self.uncount_missing(at, parting, batch) };
         let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
         let record = key.and_then(|key| stored::decode_record(&key, &bytes, &self.shared).ok());
         let ns = layout::ns_of_record(at);
-        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| space.no == ns);
-        let space = self.shared.names().into_iter().find_map(of_ns);
+        let space = self.shared.name(ns).and_then(|name| self.shared.space(&name));
         let shows = |record: &Record| space.as_ref().is_some_and(|space| self.counts(space, record) > 0);
         let was_visible = record.as_ref().is_none_or(shows);
         let names = record.as_ref().and_then(|_| stored::decode_names_of(&bytes, &self.shared).ok());
         let mut names = names.unwrap_or_default();
         names.retain(|(_, dot)| !parting.earlier.contains(dot));
         let unreadable = record.is_none();
+        let record_was_deleted = record.as_ref().is_none_or(Record::is_deleted);
         let mut rest = record.unwrap_or_default();
         for dot in &parting.siblings {
             rest.drop_sibling(*dot);
         }
         let is_visible = shows(&rest);
+        self.reindex_healed(ns, record_was_deleted, &rest, batch)?;
         let origins = self.shared.origins();
         match (unreadable || (rest.siblings().is_empty() && !parting.siblings.is_empty()), names.is_empty()) {
             (true, true) => batch.remove(at.clone()),
@@ -385,9 +402,53 @@ impl Ledger {
             && !is_visible
             && let Some(space) = &space
         {
-            let keys = space.keys().saturating_sub(1);
-            space.set_keys(keys);
-            batch.insert(super::ledger::keys_fact(space.no), Bytes::copy_from_slice(&keys.to_le_bytes()));
+            Self::uncount_key(space, batch);
+        }
+        Ok(())
+    }
+
+    fn uncount_key(space: &SpaceState, batch: &mut Batch) {
+        let keys = space.keys().saturating_sub(1);
+        space.set_keys(keys);
+        batch.insert(super::ledger::keys_fact(space.no), Bytes::copy_from_slice(&keys.to_le_bytes()));
+    }
+
+    /// A record that is missing showed a value, as far as that can be told, if the dot index compares what it held.
+    fn uncount_missing(&self, at: &Bytes, parting: &Parting, batch: &mut Batch) -> Result<(), StoreError> {
+        let ns = layout::ns_of_record(at);
+        let space = self.shared.name(ns).and_then(|name| self.shared.space(&name));
+        for dot in &parting.siblings {
+            let entry = self.store.get(&layout::dot(ns, self.number_of(&dot.origin), dot.seq))?;
+            let entry = entry.and_then(|entry| stored::decode_dot(&entry).ok());
+            if let (Some(space), true) = (&space, entry.is_some_and(|entry| entry.compared)) {
+                Self::uncount_key(space, batch);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the dot index say of the siblings that stay what they are now: deletes that a put stood beside stand
+    /// alone now. What the index does not know is found in its turn.
+    fn reindex_healed(
+        &self,
+        ns: NsNo,
+        was_deleted: bool,
+        rest: &Record,
+        batch: &mut Batch,
+    ) -> Result<(), StoreError> {
+        if was_deleted || !rest.is_deleted() {
+            return Ok(());
+        }
+        for sibling in rest.siblings() {
+            let no = self.number_of(&sibling.dot.origin);
+            let at = layout::dot(ns, no, sibling.dot.seq);
+            let entry = self.store.get(&at)?.and_then(|entry| stored::decode_dot(&entry).ok());
+            if entry.is_some_and(|entry| entry.key == sibling.key && entry.hash == sibling.hash()) {
+                batch.insert(at, stored::encode_dot(sibling.hash(), &sibling.key, false));
+                let since = layout::forgettable(ns, sibling.remembered_from().0, no, sibling.dot.seq);
+                batch.insert(since, Bytes::copy_from_slice(sibling.key.as_bytes()));
+            }
         }
         Ok(())
     }

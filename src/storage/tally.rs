@@ -215,7 +215,7 @@ impl Ledger {
         if !self.tally.is_complete() {
             return Ok(());
         }
-        let mut batch = Batch::new();
+        let (mut batch, mut parts) = (Batch::new(), blake3::Hasher::new());
         let origins = self.shared.origins();
         for (ns, digests) in &self.tally.digests {
             let number = |origin| origins.number(origin).expect("numbered when its first dot was planned");
@@ -224,22 +224,24 @@ impl Ledger {
                 .map(|(origin, block, held, live, sum)| (number(origin), block, held, live, sum))
                 .collect();
             for (part, blocks) in (0..).zip(kept.chunks(CHECKPOINT_BLOCKS)) {
-                batch.insert(layout::checkpoint(*ns, part), wire::encode(&blocks));
+                let (key, blocks) = (layout::checkpoint(*ns, part), wire::encode(&blocks));
+                parts.update(&key).update(&blocks);
+                batch.insert(key, blocks);
             }
         }
-        batch.insert(layout::fact(CHECKPOINT), Bytes::new());
+        batch.insert(layout::fact(CHECKPOINT), parts.finalize().as_bytes().to_vec());
         drop(origins);
         self.store.commit(batch, Durability::Buffer)
     }
 
     /// Reads the digests back from a checkpoint, if the last stop left one, and takes it out.
     pub(super) fn read_checkpoint(&mut self) -> Result<(), StoreError> {
-        if self.store.get(&layout::fact(CHECKPOINT))?.is_none() {
-            return Ok(());
-        }
+        let Some(hash) = self.store.get(&layout::fact(CHECKPOINT))? else { return Ok(()) };
         let mut batch = Batch::new();
         let snapshot = self.store.snapshot();
-        let digests = decode_checkpoint(&*snapshot, &self.shared.origins(), &mut batch)?;
+        let digests = decode_checkpoint(&*snapshot, &self.shared.origins(), &hash, &mut batch)?;
+        // One that says nothing of its parts may lack one of them.
+        let digests = digests.filter(|_| !hash.is_empty());
         batch.remove(layout::fact(CHECKPOINT));
         // Synced, or a loss of power could bring it back beside later writes.
         self.store.commit(batch, Durability::Fsync)?;
@@ -250,23 +252,27 @@ impl Ledger {
             }
             // It is made anew from the dot index.
             None => {
-                tracing::warn!("the checkpoint of the digests cannot be read: they are made anew");
+                tracing::warn!("the checkpoint of the digests is not whole: they are made anew");
                 Ok(())
             }
         }
     }
 }
 
-/// The digests that a checkpoint keeps, and the removal of its parts; nothing if it cannot be read.
+/// The digests that a checkpoint keeps, and the removal of its parts; nothing if it cannot be read, or is not what
+/// `hash` is of. (Earlier programs left an empty one: that is held to nothing here.)
 pub(super) fn decode_checkpoint(
     snapshot: &dyn Snapshot,
     origins: &Origins,
+    hash: &[u8],
     removal: &mut Batch,
 ) -> Result<Option<BTreeMap<NsNo, Digests>>, StoreError> {
     let mut digests = Some(BTreeMap::<NsNo, Digests>::new());
+    let mut parts = blake3::Hasher::new();
     let (from, to) = layout::all(b'c');
     for pair in snapshot.range(&from, &to, false) {
         let (key, blocks) = pair?;
+        parts.update(&key).update(&blocks);
         let ns = key.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
         let blocks = wire::decode_stored::<Vec<Kept>>(&blocks).ok();
         digests = ns.zip(blocks).zip(digests).and_then(|((ns, blocks), mut digests)| {
@@ -278,7 +284,7 @@ pub(super) fn decode_checkpoint(
         });
         removal.remove(key);
     }
-    Ok(digests)
+    Ok(digests.filter(|_| hash.is_empty() || parts.finalize().as_bytes() == hash))
 }
 
 /// The digests of everything that is in the dot index of `store`, made anew.
