@@ -113,6 +113,10 @@ impl Ledger {
         let before = before.map_or(&[][..], Record::siblings);
         for gone in before {
             if self.is_lost(ns, gone.dot) {
+                if gone.is_large() && after.get(gone.dot).is_none() {
+                    let no = self.number_of(&gone.dot.origin);
+                    self.draft.batch.remove(layout::blob(ns, no, gone.dot.seq));
+                }
                 continue;
             }
             match after.get(gone.dot) {

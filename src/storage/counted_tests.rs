@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{
     Batch, Ledger, Store,
+    checkpoint::CHECKPOINT,
     damage_tests::{commit, damage, entry_of, key, sibling},
     layout,
     ledger_tests::{Replica, ns},
-    stored, tally,
+    stored,
 };
 use crate::{
     causality::Hlc,
@@ -176,9 +177,9 @@ fn a_checkpoint_that_is_not_whole_is_made_anew() {
         batch.insert(part(), bytes);
     });
     // What programs before this one left: it says nothing of its parts.
-    stop_and(|_, batch| batch.insert(layout::fact(tally::CHECKPOINT), Vec::new()));
+    stop_and(|_, batch| batch.insert(layout::fact(CHECKPOINT), Vec::new()));
     stop_and(|_, batch| {
-        batch.insert(layout::fact(tally::CHECKPOINT), Vec::new());
+        batch.insert(layout::fact(CHECKPOINT), Vec::new());
         batch.remove(part());
     });
 }
