@@ -1,7 +1,7 @@
 //! Bundles: what a node holds of a namespace, as a file, and such a file taken in. A delta (rule 4) without a
 //! wire: for backups, and for meshes that only a person with a disk in the pocket connects.
 
-use std::{collections::VecDeque, pin::Pin, time::Duration};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream};
@@ -116,12 +116,14 @@ impl Space {
             expected: missing.count(),
         };
         let exporting = Exporting {
+            society: self.node.inner.society.clone(),
             namespace: self.namespace.clone(),
             whole,
             missing,
             writer: BundleWriter::default(),
             next: Next::Head(head),
             versions: 0,
+            lost: SeenSet::new(),
         };
         Ok(Box::pin(stream::try_unfold(exporting, |mut exporting| async move {
             // Others run between two pages.
@@ -309,12 +311,15 @@ struct Importing {
 
 /// An export under way.
 struct Exporting {
+    society: Arc<Society>,
     namespace: Namespace,
     whole: Whole,
     missing: SeenSet,
     writer: BundleWriter,
     next: Next,
     versions: u64,
+    /// What was to be written and is not there.
+    lost: SeenSet,
 }
 
 /// What comes next.
@@ -353,6 +358,11 @@ impl Exporting {
         let view: &View = &self.whole.view;
         let page = view.versions(&self.namespace, &self.missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
         self.versions += page.versions.len() as u64;
+        if !page.lost.is_empty() {
+            self.lost.union(&page.lost);
+            let (namespace, suspects) = (self.namespace.clone(), page.lost);
+            self.society.storage.cast(StorageMsg::Lost { namespace, suspects });
+        }
         let (large, versions): (Vec<_>, Vec<_>) = page.versions.into_iter().partition(Version::is_large);
         self.next = Next::Large(large.into_iter().map(|version| (version, None)).collect(), page.next);
         if versions.is_empty() { Ok(Bytes::new()) } else { self.chunk(&BundleChunk::Page(Page { versions })) }
@@ -393,7 +403,7 @@ impl Exporting {
     fn end(&self) -> Result<BundleEnd, ReadError> {
         let seen = &self.whole.seen;
         let lost = self.whole.view.unaccounted(&self.namespace, seen)?;
-        let frontier = seen.difference(&lost);
+        let frontier = seen.difference(&lost).difference(&self.lost);
         Ok(BundleEnd { frontier, floors: self.whole.floors.clone(), versions: self.versions })
     }
 }

@@ -157,7 +157,7 @@ impl Space {
 
     /// What this node held and a peer knew to be deleted or superseded, with whatever did it forgotten
     /// since: the latest first, `limit` at most. It is kept as long as a delete is remembered; a `put`
-    /// brings one back.
+    /// brings one back. Of a large value only hash and size are kept, so it can be brought back from elsewhere only.
     ///
     /// # Errors
     /// See [`ReadError`].

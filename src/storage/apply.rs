@@ -55,7 +55,7 @@ impl Ledger {
             self.number(origin);
         }
         let before = self.draft.records.take(at);
-        self.reindex(space.no, before.as_ref(), &plan);
+        self.reindex(space.no, before.as_ref(), &plan.record, plan.held.as_ref());
         for dead in &plan.dead {
             self.number(dead.origin);
             self.dead.entry(space.no).or_default().insert(*dead);
@@ -101,23 +101,41 @@ impl Ledger {
         gone
     }
 
-    /// Makes the dot index say of one record what it will hold.
-    fn reindex(&mut self, ns: NsNo, before: Option<&Record>, plan: &Plan) {
-        let (was_deleted, deleted) = (before.is_some_and(Record::is_deleted), plan.record.is_deleted());
+    /// Makes the dot index say of one record what it will hold: `after`, where `held` is new.
+    pub(super) fn reindex(
+        &mut self,
+        ns: NsNo,
+        before: Option<&Record>,
+        after: &Record,
+        held: Option<&Version>,
+    ) {
+        let (was_deleted, deleted) = (before.is_some_and(Record::is_deleted), after.is_deleted());
         let before = before.map_or(&[][..], Record::siblings);
         for gone in before {
-            match plan.record.get(gone.dot) {
+            if self.is_lost(ns, gone.dot) {
+                if gone.is_large() && after.get(gone.dot).is_none() {
+                    let no = self.number_of(&gone.dot.origin);
+                    self.draft.batch.remove(layout::blob(ns, no, gone.dot.seq));
+                }
+                continue;
+            }
+            match after.get(gone.dot) {
                 // Nearly all that stay stay as they are.
                 Some(stays) if was_deleted == deleted && stays == gone => {}
                 Some(stays) => self.reindex_one(ns, Some((gone, was_deleted)), Some((stays, deleted))),
                 None => self.reindex_one(ns, Some((gone, was_deleted)), None),
             }
         }
-        if let Some(held) = &plan.held
+        if let Some(held) = held
             && !before.iter().any(|sibling| sibling.dot == held.dot)
         {
             self.reindex_one(ns, None, Some((held, deleted)));
         }
+    }
+
+    /// Whether the dot index lost it. Where it stands in a record yet, it counts for nothing.
+    fn is_lost(&self, ns: NsNo, dot: Dot) -> bool {
+        self.lost.get(&ns).is_some_and(|lost| lost.contains(dot))
     }
 
     /// Each side: a version, and whether its record has nothing but deletes.

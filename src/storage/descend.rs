@@ -41,7 +41,10 @@ impl View {
                 for pair in merged(held, kept) {
                     let (key, entry) = pair?;
                     let dot = Dot::new(*origin, seq_of(&key)?);
-                    let Some(version) = self.version_to_send(ns, dot, &key, &entry)? else { continue };
+                    let Some(version) = self.version_to_send(ns, dot, &key, &entry)? else {
+                        page.misses(dot, &key);
+                        continue;
+                    };
                     if page.takes(dot, version, count_max, bytes_max) {
                         return Ok(page);
                     }

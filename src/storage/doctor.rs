@@ -13,7 +13,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    OpenError, Store, StoreError, View, directory,
+    OpenError, Store, StoreError, View, checkpoint, directory,
     fjall::{Fjall, FjallOptions},
     issued::{ISSUED, Issued, Told},
     layout, life,
@@ -224,11 +224,10 @@ fn look_at_account(store: &dyn Store, loaded: &Loaded, examined: &mut Examined) 
 }
 
 fn look_at_digests(store: &dyn Store, loaded: &Loaded, examined: &mut Examined) -> Result<(), StoreError> {
-    if store.get(&layout::fact(tally::CHECKPOINT))?.is_none() {
-        return Ok(());
-    }
+    let Some(hash) = store.get(&layout::fact(checkpoint::CHECKPOINT))? else { return Ok(()) };
     let snapshot = store.snapshot();
-    let kept = tally::decode_checkpoint(&*snapshot, &loaded.shared.origins(), &mut super::Batch::new())?;
+    let kept =
+        checkpoint::decode_checkpoint(&*snapshot, &loaded.shared.origins(), &hash, &mut super::Batch::new())?;
     let made = tally::all(store, &loaded.shared)?;
     let cure = "a node that finds it unreadable makes it anew; if it differs, reset and resync";
     let roots = |digests: &BTreeMap<_, crate::digest::Digests>| -> Vec<_> {
@@ -236,7 +235,7 @@ fn look_at_digests(store: &dyn Store, loaded: &Loaded, examined: &mut Examined) 
         roots.filter(|(_, root)| root.count > 0).collect()
     };
     match kept {
-        None => examined.find("digests", "the checkpoint cannot be read", cure),
+        None => examined.find("digests", "the checkpoint cannot be read or is not whole", cure),
         Some(kept) if roots(&kept) != roots(&made) => {
             examined.find("digests", "the checkpoint is not the sum of what is held", cure);
         }

@@ -90,8 +90,11 @@ impl End {
                 let page =
                     self.view.versions(&ns(), &missing, after, self.page_versions, PAGE_BYTES).unwrap();
                 let last = page.next.is_none();
-                let lost =
-                    if last { self.view.unaccounted(&ns(), &missing).unwrap() } else { SeenSet::new() };
+                let mut lost = page.lost;
+                if last {
+                    lost.union(&self.view.unaccounted(&ns(), &missing).unwrap());
+                }
+                look_again(replica, &lost);
                 Input::PageRead { page: Page { versions: page.versions }, lost, last }
             }
             Effect::Apply(page) => {
@@ -143,6 +146,7 @@ impl End {
             Effect::ReadItems { dots, after } => {
                 let view = replica.ledger.reader().view();
                 let page = view.versions(&ns(), &dots, after, PAGE_VERSIONS, PAGE_BYTES).unwrap();
+                look_again(replica, &page.lost);
                 Input::ItemsRead { items: Items { versions: page.versions }, next: page.next }
             }
             Effect::Settle(items) => {
@@ -208,6 +212,14 @@ impl End {
         if let Some(watch) = self.ranges {
             replica.ledger.close_ranges(watch);
         }
+    }
+}
+
+/// As Storage is told of what a reader did not find.
+fn look_again(replica: &mut Replica, lost: &SeenSet) {
+    if !lost.is_empty() {
+        replica.ledger.look_again(&ns(), lost).unwrap();
+        while replica.ledger.tally_on().unwrap() {}
     }
 }
 

@@ -11,6 +11,7 @@ mod account;
 mod apply;
 mod bases;
 mod batch;
+mod checkpoint;
 mod chunks;
 mod commit;
 mod count;
@@ -25,6 +26,7 @@ mod error;
 mod expire;
 pub mod fjall;
 mod forget;
+mod heal;
 mod history;
 pub mod issued;
 mod kept;
@@ -34,6 +36,7 @@ mod ledger;
 pub mod life;
 mod load;
 mod local_only;
+mod losses;
 mod membership;
 pub mod memory;
 mod migrate;
@@ -52,6 +55,10 @@ mod view;
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod counted_tests;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod exchange_tests;
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Looks at what is stored, a page at a time: whether it can be read, whether versions hash to what
 //! the dot index says, whether records and dot index agree. What is bad is taken out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
 use super::{
-    Batch, Durability, Ledger, Snapshot, StoreError, kept,
+    Ledger, Snapshot, StoreError, kept,
     layout::{self, NsNo, OriginNo},
     shared::Shared,
     stored,
@@ -25,7 +25,7 @@ pub(super) struct Bad {
     /// The write it is about, if that can be told.
     pub(super) dot: Option<Dot>,
     /// Its entry in the dot index, if that is to go.
-    entry: Option<Bytes>,
+    pub(super) entry: Option<Bytes>,
     /// Its record, where that is known.
     pub(super) record: Option<Bytes>,
     /// An earlier version that the record is not to name any more. That is no loss to the account: it was
@@ -109,6 +109,22 @@ impl<'a> Examiner<'a> {
             page.next = PARTS.iter().find(|next| **next > part).map(|next| layout::all(*next).0);
         }
         Ok(page)
+    }
+
+    /// Looks at what the dot index names of `dots`.
+    pub(super) fn named(&self, ns: NsNo, dots: &SeenSet) -> Result<Vec<Bad>, StoreError> {
+        let mut bad = Vec::new();
+        for (origin, seqs) in dots.iter() {
+            let Some(no) = self.shared.origins().number(origin) else { continue };
+            for (first, last) in seqs.iter() {
+                let to = [&layout::dot(ns, no, last)[..], &[0]].concat();
+                for pair in self.snapshot.range(&layout::dot(ns, no, first), &to, false) {
+                    let (key, value) = pair?;
+                    bad.extend(self.entry(&key, &value)?);
+                }
+            }
+        }
+        Ok(bad)
     }
 
     /// Looks at an entry of the dot index, and at the version it names.
@@ -250,13 +266,6 @@ impl<'a> Examiner<'a> {
     }
 }
 
-/// What leaves a record.
-#[derive(Debug, Default)]
-struct Parting {
-    siblings: BTreeSet<Dot>,
-    earlier: BTreeSet<Dot>,
-}
-
 /// What a page of the scrub did.
 #[derive(Debug, Default)]
 pub struct Scrubbed {
@@ -306,88 +315,6 @@ impl Ledger {
             (self.tally, self.accounted) = (recount, false);
             self.account()?;
             self.publish_roots();
-        }
-        Ok(())
-    }
-
-    fn heal(&mut self, bad: &[Bad]) -> Result<Vec<(Namespace, SeenSet)>, StoreError> {
-        let mut batch = Batch::new();
-        let mut suspects: BTreeMap<NsNo, SeenSet> = BTreeMap::new();
-        let mut records: BTreeMap<Bytes, Parting> = BTreeMap::new();
-        for bad in bad {
-            if let (Some(ns), Some(dot)) = (bad.ns, bad.dot) {
-                suspects.entry(ns).or_default().insert(dot);
-                let no = self.number_of(&dot.origin);
-                batch.remove(layout::dot(ns, no, dot.seq));
-                batch.remove(layout::blob(ns, no, dot.seq));
-            }
-            if let Some(entry) = &bad.entry {
-                batch.remove(entry.clone());
-            }
-            if let Some(record) = &bad.record {
-                let parting = records.entry(record.clone()).or_default();
-                parting.siblings.extend(bad.dot);
-                parting.earlier.extend(bad.strike);
-            }
-        }
-        for (at, parting) in records {
-            self.heal_record(&at, &parting, &mut batch)?;
-        }
-        self.store.commit(batch, Durability::Buffer)?;
-        // What was looked at before may be what was taken out.
-        self.draft = super::draft::Draft::default();
-        if bad.iter().all(Bad::is_history) {
-            return Ok(Vec::new());
-        }
-        // And the digests are made anew.
-        (self.tally, self.recount, self.accounted) = (Tally::default(), None, false);
-        let mut lost = Vec::new();
-        for name in self.shared.names() {
-            let no = self.space(&name).no;
-            if let Some(suspects) = suspects.remove(&no) {
-                lost.push((name.clone(), self.unsee(&name, &suspects)?));
-            }
-        }
-        Ok(lost)
-    }
-
-    /// Takes what parts out of a record; one that cannot be read goes as a whole, and what else it held is
-    /// found when its entries in the dot index are looked at, and what it named when earlier versions are.
-    fn heal_record(&self, at: &Bytes, parting: &Parting, batch: &mut Batch) -> Result<(), StoreError> {
-        let Some(bytes) = self.store.get(at)? else { return Ok(()) };
-        let key = at.get(3..).and_then(|key| Key::from_bytes(key).ok());
-        let record = key.and_then(|key| stored::decode_record(&key, &bytes, &self.shared).ok());
-        let ns = layout::ns_of_record(at);
-        let of_ns = |name: Namespace| self.shared.space(&name).filter(|space| space.no == ns);
-        let space = self.shared.names().into_iter().find_map(of_ns);
-        let shows = |record: &Record| space.as_ref().is_some_and(|space| self.counts(space, record) > 0);
-        let was_visible = record.as_ref().is_none_or(shows);
-        let names = record.as_ref().and_then(|_| stored::decode_names_of(&bytes, &self.shared).ok());
-        let mut names = names.unwrap_or_default();
-        names.retain(|(_, dot)| !parting.earlier.contains(dot));
-        let unreadable = record.is_none();
-        let mut rest = record.unwrap_or_default();
-        for dot in &parting.siblings {
-            rest.drop_sibling(*dot);
-        }
-        let is_visible = shows(&rest);
-        let origins = self.shared.origins();
-        match (unreadable || (rest.siblings().is_empty() && !parting.siblings.is_empty()), names.is_empty()) {
-            (true, true) => batch.remove(at.clone()),
-            // Its context goes, and what is kept of it stays.
-            (true, false) => {
-                batch.insert(at.clone(), stored::encode_record(&Record::default(), names.iter(), &origins));
-            }
-            (false, _) => batch.insert(at.clone(), stored::encode_record(&rest, names.iter(), &origins)),
-        }
-        drop(origins);
-        if was_visible
-            && !is_visible
-            && let Some(space) = &space
-        {
-            let keys = space.keys().saturating_sub(1);
-            space.set_keys(keys);
-            batch.insert(super::ledger::keys_fact(space.no), Bytes::copy_from_slice(&keys.to_le_bytes()));
         }
         Ok(())
     }

@@ -199,6 +199,8 @@ impl Ledger {
         let mut rest = record.clone();
         rest.drop_sibling(dot);
         let less = self.counts(space, &rest) - self.counts(space, record);
+        let record = record.clone();
+        self.reindex(space.no, Some(&record), &rest, None);
         self.draft.records.set(at, Some(rest));
         self.draft.space(space).keys += less;
     }
@@ -267,6 +269,8 @@ impl Ledger {
         self.store.commit(batch, Durability::Buffer)?;
         let mut seen = space.seen_mut();
         changed.into_iter().for_each(|(origin, after): (_, Intervals)| seen.set(origin, after));
+        drop(seen);
+        self.distrust_digests(space.no, &lost);
         Ok(lost)
     }
 

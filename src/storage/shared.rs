@@ -139,6 +139,12 @@ impl SpaceState {
         *self.root.lock().unwrap_or_else(PoisonError::into_inner) = Some((*root, self.revision()));
     }
 
+    /// What is held is not known any more.
+    pub(super) fn unset_root(&self) {
+        *self.root.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.held.store(0, Ordering::Relaxed);
+    }
+
     /// The root of what is held, with what had been seen then; nothing while the root is not known, or just being
     /// brought up to what has been seen.
     pub(super) fn rooted(&self) -> Option<(Sum, SeenSet)> {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{
-    Batch, Durability, Ledger, Snapshot, Store, StoreError,
+    Ledger, Store, StoreError,
     draft::{Draft, Item},
     layout::{self, NsNo},
     shared::{Origins, Shared, SpaceState},
@@ -20,13 +20,10 @@ use crate::{
     causality::Dot,
     digest::{Digests, Sum},
     types::Namespace,
-    wire,
 };
 
 /// So many entries of the dot index are read at a time: a few milliseconds.
 const PAGE_ENTRIES: usize = 8_192;
-/// So many blocks lie under one key of a checkpoint.
-const CHECKPOINT_BLOCKS: usize = 1_024;
 /// A store with more entries of the dot index that cannot be read is not repaired piece by piece.
 const GARBAGE_MAX: usize = 100_000;
 
@@ -54,10 +51,16 @@ impl Default for Stage {
     }
 }
 
-/// A block as a checkpoint keeps it: origin, number, held, live, sum.
-type Kept = (u32, u64, u64, u64, Sum);
-
 impl Tally {
+    /// Of these digests, which are those of all that the dot index holds.
+    pub(super) fn complete(digests: BTreeMap<NsNo, Digests>) -> Self {
+        Self { digests, stage: Stage::Complete, garbage: Vec::new() }
+    }
+
+    pub(super) fn all(&self) -> &BTreeMap<NsNo, Digests> {
+        &self.digests
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         matches!(self.stage, Stage::Complete)
     }
@@ -206,79 +209,6 @@ impl Ledger {
             space.set_root(&self.tally.borrow(space.no).map_or(Sum::ZERO, Digests::root));
         }
     }
-
-    /// Keeps the digests for the next opening. Nothing may be written after.
-    ///
-    /// # Errors
-    /// When the store refuses.
-    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
-        if !self.tally.is_complete() {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        let origins = self.shared.origins();
-        for (ns, digests) in &self.tally.digests {
-            let number = |origin| origins.number(origin).expect("numbered when its first dot was planned");
-            let kept: Vec<Kept> = digests
-                .blocks()
-                .map(|(origin, block, held, live, sum)| (number(origin), block, held, live, sum))
-                .collect();
-            for (part, blocks) in (0..).zip(kept.chunks(CHECKPOINT_BLOCKS)) {
-                batch.insert(layout::checkpoint(*ns, part), wire::encode(&blocks));
-            }
-        }
-        batch.insert(layout::fact(CHECKPOINT), Bytes::new());
-        drop(origins);
-        self.store.commit(batch, Durability::Buffer)
-    }
-
-    /// Reads the digests back from a checkpoint, if the last stop left one, and takes it out.
-    pub(super) fn read_checkpoint(&mut self) -> Result<(), StoreError> {
-        if self.store.get(&layout::fact(CHECKPOINT))?.is_none() {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        let snapshot = self.store.snapshot();
-        let digests = decode_checkpoint(&*snapshot, &self.shared.origins(), &mut batch)?;
-        batch.remove(layout::fact(CHECKPOINT));
-        // Synced, or a loss of power could bring it back beside later writes.
-        self.store.commit(batch, Durability::Fsync)?;
-        match digests {
-            Some(digests) => {
-                self.tally = Tally { digests, stage: Stage::Complete, garbage: Vec::new() };
-                self.account()
-            }
-            // It is made anew from the dot index.
-            None => {
-                tracing::warn!("the checkpoint of the digests cannot be read: they are made anew");
-                Ok(())
-            }
-        }
-    }
-}
-
-/// The digests that a checkpoint keeps, and the removal of its parts; nothing if it cannot be read.
-pub(super) fn decode_checkpoint(
-    snapshot: &dyn Snapshot,
-    origins: &Origins,
-    removal: &mut Batch,
-) -> Result<Option<BTreeMap<NsNo, Digests>>, StoreError> {
-    let mut digests = Some(BTreeMap::<NsNo, Digests>::new());
-    let (from, to) = layout::all(b'c');
-    for pair in snapshot.range(&from, &to, false) {
-        let (key, blocks) = pair?;
-        let ns = key.get(1..3).and_then(|no| no.try_into().ok()).map(u16::from_be_bytes);
-        let blocks = wire::decode_stored::<Vec<Kept>>(&blocks).ok();
-        digests = ns.zip(blocks).zip(digests).and_then(|((ns, blocks), mut digests)| {
-            let of_ns = digests.entry(ns).or_default();
-            for (no, block, held, live, sum) in blocks {
-                of_ns.restore(&origins.get(no)?, block, held, live, sum);
-            }
-            Some(digests)
-        });
-        removal.remove(key);
-    }
-    Ok(digests)
 }
 
 /// The digests of everything that is in the dot index of `store`, made anew.
@@ -289,6 +219,3 @@ pub(super) fn all(store: &dyn Store, shared: &Shared) -> Result<BTreeMap<NsNo, D
     }
     Ok(tally.digests)
 }
-
-/// Stands while a checkpoint can be believed.
-pub(super) const CHECKPOINT: &str = "checkpoint";

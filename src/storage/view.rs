@@ -45,6 +45,9 @@ pub struct VersionPage {
     pub versions: Vec<Version>,
     /// The last dot looked at; absent when nothing is left behind it.
     pub next: Option<Dot>,
+    /// What was looked at, is held by the dot index, and is not where that says: it was lost, and this
+    /// replica must not vouch for it (rule 3).
+    pub lost: SeenSet,
     bytes: usize,
 }
 
@@ -57,6 +60,13 @@ impl VersionPage {
         let full = self.versions.len() >= count_max || self.bytes >= bytes_max;
         self.next = full.then_some(dot);
         full
+    }
+
+    /// Takes note that nothing was found of `dot` by way of `key`. What is kept of a history is dead anyway.
+    pub(super) fn misses(&mut self, dot: Dot, key: &[u8]) {
+        if key.first() != Some(&b'k') {
+            self.lost.insert(dot);
+        }
     }
 }
 
@@ -303,7 +313,10 @@ impl View {
                 for pair in merged(held, kept) {
                     let (key, entry) = pair?;
                     let dot = Dot::new(*origin, seq_of(&key)?);
-                    let Some(version) = self.version_to_send(space.no, dot, &key, &entry)? else { continue };
+                    let Some(version) = self.version_to_send(space.no, dot, &key, &entry)? else {
+                        page.misses(dot, &key);
+                        continue;
+                    };
                     if page.takes(dot, version, count_max, bytes_max) {
                         return Ok(page);
                     }
@@ -397,7 +410,8 @@ impl View {
     }
 
     /// Rule 3: which of `dots`, all of them seen, are neither held nor dead: they were lost, and
-    /// this replica must not vouch for them.
+    /// this replica must not vouch for them. What the dot index names counts as held; whether it is there, those
+    /// know who read it ([`VersionPage::lost`]).
     ///
     /// # Errors
     /// When the store cannot be read or is damaged.

@@ -11,9 +11,9 @@ use std::{
 use bytes::Bytes;
 use tempfile::{TempDir, tempdir};
 use tidings::{
-    Node,
+    Namespace, Node,
     causality::Dot,
-    node::NodeEvent,
+    node::{Frontier, NodeEvent},
     storage::{Batch, Durability, Store, fjall::FjallOptions},
 };
 
@@ -306,5 +306,47 @@ async fn the_scrub_finds_what_does_not_match_its_hash_and_has_it_refilled() {
         assert_eq!(metric(&ant, "tidings_damaged_total"), 1);
         assert!(metric(&ant, "tidings_scrubbed_total") > 20);
         assert_eq!(ant.digest().await.unwrap().keys, 20);
+    }
+}
+
+/// No scrub is there to find it first: whoever is to send it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_names_and_cannot_send_is_dead_to_nobody_and_comes_back_from_a_third() {
+    for by_bundle in [false, true] {
+        let mesh = mesh_name();
+        let mut machine = Machine::new(&mesh, "ant");
+        let ant = machine.builder().start().await.unwrap();
+        let bat = node(&mesh, "bat").start().await.unwrap();
+        let cat = node(&mesh, "cat").start().await.unwrap();
+        link(&ant, &bat).await;
+        for n in 0..20 {
+            ant.put(format!("k/{n:02}"), "x").await.unwrap();
+        }
+        until_equal(&[ant.clone(), bat.clone()]).await;
+        ant.close().await;
+        let mut batch = Batch::new();
+        batch.remove(first(&machine.disk, b'r').0);
+        machine.disk.commit(batch, Durability::Fsync).unwrap();
+        let ant = machine.builder().scrub_interval(Duration::ZERO).start().await.unwrap();
+        let mut events = ant.events();
+        if by_bundle {
+            let default = Namespace::default();
+            let file = ant.space(&default).unwrap().export(&Frontier::default()).await.unwrap();
+            let imported = cat.space(&default).unwrap().import(file).await.unwrap();
+            assert_eq!((imported.versions, imported.incomplete_because), (19, None));
+        } else {
+            link(&cat, &ant).await;
+            until("the rest came", || async { (contents(&cat).await.len() == 19).then_some(()) }).await;
+        }
+        told(&mut events, "are lost").await;
+        until_equal(&[ant.clone(), cat.clone()]).await;
+        assert_eq!(cat.digest().await.unwrap().frontier.0.count(), 19, "what did not come is not dead");
+        link(&cat, &bat).await;
+        link(&ant, &bat).await;
+        until_equal(&[ant.clone(), bat.clone(), cat.clone()]).await;
+        for node in [&ant, &bat, &cat] {
+            assert_eq!(contents(node).await.len(), 20);
+            assert_eq!(node.digest().await.unwrap().keys, 20);
+        }
     }
 }

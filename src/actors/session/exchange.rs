@@ -586,6 +586,7 @@ impl Talk<'_> {
     /// What is held by now of the versions that the peer wants, a page of it.
     fn read_items(&self, dots: &SeenSet, after: Option<Dot>) -> Result<Input, Broken> {
         let page = self.view_now()?.versions(self.namespace, dots, after, PAGE_VERSIONS, PAGE_BYTES)?;
+        self.suspect(&page.lost);
         Ok(Input::ItemsRead { items: Items { versions: page.versions }, next: page.next })
     }
 
@@ -595,12 +596,20 @@ impl Talk<'_> {
         let view = view.as_ref().ok_or(Broken::Closing)?;
         let page = view.versions(self.namespace, missing, after, PAGE_VERSIONS, PAGE_BYTES)?;
         let last = page.next.is_none();
-        let lost = if last { view.unaccounted(self.namespace, missing)? } else { SeenSet::new() };
+        let mut lost = page.lost;
+        if last {
+            lost.union(&view.unaccounted(self.namespace, missing)?);
+        }
+        self.suspect(&lost);
+        Ok(Input::PageRead { page: Page { versions: page.versions }, lost, last })
+    }
+
+    /// What was to be sent is not there: Storage looks again, and has it fetched.
+    fn suspect(&self, lost: &SeenSet) {
         if !lost.is_empty() {
             let (namespace, suspects) = (self.namespace.clone(), lost.clone());
             self.society.storage.cast(StorageMsg::Lost { namespace, suspects });
         }
-        Ok(Input::PageRead { page: Page { versions: page.versions }, lost, last })
     }
 
     fn on_done(&self, report: &Report) {

@@ -9,7 +9,7 @@ use super::{
     frames::{ANSWER_PATIENCE, StreamBroken, expect_frame, read_frame, send_frame},
 };
 use crate::{
-    actors::society::Society,
+    actors::{society::Society, storage::StorageMsg},
     causality::{Dot, NodeId, SeenSet},
     network::Stream,
     reconcile::{Lending, Violation},
@@ -50,7 +50,7 @@ async fn lend_counted(
         }
     };
     let view = society.reader().view();
-    let mut pages = Pages { view, namespace, wanted, before: None, sending: Sending::begin() };
+    let mut pages = Pages { society, view, namespace, wanted, before: None, sending: Sending::begin() };
     loop {
         let asked = tokio::time::timeout(ANSWER_PATIENCE * 2, read_frame(&mut reader, bytes_in)).await;
         let Some(frame) = asked.map_err(|_| Broken::Stalled)?? else { return Ok(()) };
@@ -72,7 +72,8 @@ fn message(frame: &Frame) -> Result<ExchangeFrame, Broken> {
 }
 
 /// What is held of what was asked for, from its end down.
-struct Pages {
+struct Pages<'a> {
+    society: &'a Society,
     view: View,
     namespace: Namespace,
     wanted: SeenSet,
@@ -80,11 +81,15 @@ struct Pages {
     sending: Sending,
 }
 
-impl Pages {
+impl Pages<'_> {
     fn next(&mut self) -> Result<Option<Page>, Broken> {
         self.sending.read_one_more()?;
         let page =
             self.view.versions_down(&self.namespace, &self.wanted, self.before, PAGE_VERSIONS, PAGE_BYTES)?;
+        if !page.lost.is_empty() {
+            let (namespace, suspects) = (self.namespace.clone(), page.lost);
+            self.society.storage.cast(StorageMsg::Lost { namespace, suspects });
+        }
         self.before = page.versions.last().map(|version| version.dot);
         Ok((!page.versions.is_empty()).then_some(Page { versions: page.versions }))
     }

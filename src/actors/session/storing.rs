@@ -123,8 +123,8 @@ impl Storing<'_> {
             return Err(Broken::Left);
         }
         let watch = Watch { society: self.society.clone(), number: whole.watch };
-        // Known when the exchange began, and digests are never unlearned.
-        let digests = whole.digests.ok_or(Broken::Closing)?;
+        // Known when the exchange began; if something damaged was found since, they are being made anew.
+        let digests = whole.digests.ok_or(Broken::DoesNotAddUp)?;
         let _first = self.ranges.set(watch);
         Ok(Input::RangesOpened(digests))
     }

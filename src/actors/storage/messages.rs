@@ -71,7 +71,8 @@ pub enum StorageMsg {
         /// Told at once, in their order, with the floors of that moment.
         reply: oneshot::Sender<Result<(Vec<Judgement>, Floors), StoreError>>,
     },
-    /// Some of these writes, all seen, may be lost here: those that are leave the seen set (rule 3).
+    /// Some of these writes, all seen, may be lost here, or were not found where they are said to be: those
+    /// that are lost leave the seen set (rule 3).
     Lost {
         /// Where they belong.
         namespace: Namespace,

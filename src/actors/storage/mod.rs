@@ -182,7 +182,7 @@ impl Actor for Storage {
                 let floors = state.ledger.floors(&namespace);
                 let _asker_is_gone = reply.send(judged.map(|judged| (judged, floors)));
             }
-            StorageMsg::Lost { namespace, suspects } => state.unsee(&namespace, &suspects)?,
+            StorageMsg::Lost { namespace, suspects } => state.look_again(&namespace, &suspects)?,
             StorageMsg::Membership(change) => state.on_membership(&myself, change)?,
             StorageMsg::ClearLeft => state.clear_left(&myself)?,
             StorageMsg::Upkeep => state.upkeep(&myself)?,

@@ -99,7 +99,22 @@ impl StorageState {
     pub(super) fn unsee(&mut self, namespace: &Namespace, suspects: &SeenSet) -> Result<(), StoreError> {
         self.flush()?;
         let lost = self.ledger.unsee(namespace, suspects)?;
-        self.tell_lost(namespace, &lost);
+        self.on_lost(namespace, &lost);
         Ok(())
+    }
+
+    /// The same for what a reader did not find where the dot index says it is.
+    pub(super) fn look_again(&mut self, namespace: &Namespace, suspects: &SeenSet) -> Result<(), StoreError> {
+        self.flush()?;
+        let lost = self.ledger.look_again(namespace, suspects)?;
+        self.on_lost(namespace, &lost);
+        Ok(())
+    }
+
+    fn on_lost(&self, namespace: &Namespace, lost: &SeenSet) {
+        self.tell_lost(namespace, lost);
+        if !lost.is_empty() && !self.ledger.is_counted() {
+            self.society.storage.cast(StorageMsg::Tally);
+        }
     }
 }
