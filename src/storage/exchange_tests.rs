@@ -95,9 +95,7 @@ impl End {
                 Input::PageRead { page: Page { versions: page.versions }, lost, last }
             }
             Effect::Apply(page) => {
-                for version in page.versions {
-                    replica.ledger.receive(&ns(), version, None).unwrap();
-                }
+                page.versions.into_iter().for_each(|version| replica.take(version, false));
                 commit(replica);
                 Input::Applied { set_aside: vec![] }
             }
@@ -146,9 +144,7 @@ impl End {
                 Input::ItemsRead { items: Items { versions: page.versions }, next: page.next }
             }
             Effect::Settle(items) => {
-                for version in items.versions {
-                    replica.ledger.settle(&ns(), version, None).unwrap();
-                }
+                items.versions.into_iter().for_each(|version| replica.take(version, true));
                 commit(replica);
                 Input::Settled
             }

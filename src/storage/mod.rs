@@ -12,6 +12,7 @@ mod apply;
 mod bases;
 mod batch;
 mod chunks;
+mod collide;
 mod commit;
 mod count;
 mod dead_runs;
@@ -50,6 +51,8 @@ mod stored;
 mod tally;
 mod view;
 
+#[cfg(test)]
+mod collide_tests;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]

@@ -97,8 +97,9 @@ impl Ledger {
                 return Ok(Judgement::Superseded(Box::new(by.clone())));
             }
         }
-        let dead = self.dead.get(&space.no).is_some_and(|dead| dead.contains(dot));
-        Ok(if self.has_seen(&space, dot) && dead { Judgement::Dead } else { Judgement::Want })
+        let dead = self.has_seen(&space, dot) && self.is_dead(&space, dot);
+        // Where the dot is held under another key, or died under one, it is this content that is not known.
+        Ok(if dead && self.is_buried(&space, dot, key)? { Judgement::Dead } else { Judgement::Want })
     }
 
     /// Plans the merge of a version that a peer holds and this store does not: by rule 2, and if it
@@ -116,18 +117,21 @@ impl Ledger {
         if !self.has_seen(&space, dot) {
             return self.receive(namespace, version, blob);
         }
-        if self.dead.get(&space.no).is_some_and(|dead| dead.contains(dot)) {
+        let dead = self.is_dead(&space, dot);
+        if dead && self.is_buried(&space, dot, &version.key)? {
             return self.bury(namespace, &space, version);
         }
         let at = self.look(space.no, &version.key)?;
-        if self.draft.records.get(at).is_some_and(|record| record.get(dot).is_some()) {
+        let stands = self.draft.records.get(at).is_some_and(|record| record.get(dot).is_some());
+        if stands || self.held_anywhere(&space, dot)?.is_some() {
+            // The same again, or another content of that dot.
             return self.receive(namespace, version, blob);
         }
         let mut version = version;
         if !self.resolve(&mut version) {
             return Ok(Received::NeedsBase);
         }
-        self.take_back(namespace, version, blob)
+        if dead { self.revive(namespace, version, blob) } else { self.take_back(namespace, version, blob) }
     }
 
     /// A version that is dead here supersedes all the same: what superseded it, and covered all that it
