@@ -44,6 +44,7 @@ impl Replica {
         self.commit(&mut Vec::new());
         let me = self.ledger.origin();
         self.ledger.set_origin(Origin { epoch: me.epoch + 1_000, ..me });
+        self.commit(&mut Vec::new());
     }
 
     /// Back to an old copy, in the life that wrote it: nothing told that time went on.

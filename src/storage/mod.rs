@@ -39,6 +39,7 @@ mod membership;
 pub mod memory;
 mod migrate;
 mod news;
+pub mod opening;
 mod pens;
 mod plain;
 mod reader;
