@@ -130,6 +130,10 @@ impl End {
                         Judgement::Want => Verdict::Want,
                         Judgement::Held => Verdict::Held,
                         Judgement::Dead => Verdict::Dead,
+                        Judgement::Collides(held) => {
+                            items.push(*held);
+                            Verdict::Want
+                        }
                         Judgement::Superseded(by) => {
                             items.push(*by);
                             Verdict::Superseded

@@ -28,6 +28,9 @@ pub enum Judgement {
     Superseded(Box<Version>),
     /// It is superseded or forgotten: drop it.
     Dead,
+    /// Its dot names this one here, which is of another key, or may be another of the same: send it, and
+    /// take this one. Not all that is held is claimed, so that it would come by itself.
+    Collides(Box<Version>),
 }
 
 /// What became live in a namespace since the snapshot that a comparison of ranges was made on.
@@ -90,15 +93,20 @@ impl Ledger {
         let space = self.space(namespace);
         let at = self.look(space.no, key)?;
         if let Some(record) = self.draft.records.get(at) {
-            if record.get(dot).is_some() {
-                return Ok(Judgement::Held);
+            if let Some(held) = record.get(dot) {
+                // A delete alone is not compared: what the peer holds there may be something else.
+                let held = record.is_deleted().then(|| Box::new(held.clone()));
+                return Ok(held.map_or(Judgement::Held, Judgement::Collides));
             }
             if let Some(by) = record.siblings().iter().find(|sibling| sibling.supersedes(dot)) {
                 return Ok(Judgement::Superseded(Box::new(by.clone())));
             }
         }
+        if let Some(held) = self.held_anywhere(&space, dot)? {
+            return Ok(Judgement::Collides(Box::new(held)));
+        }
         let dead = self.has_seen(&space, dot) && self.is_dead(&space, dot);
-        // Where the dot is held under another key, or died under one, it is this content that is not known.
+        // Where it died under another key it is this content that is not known.
         Ok(if dead && self.is_buried(&space, dot, key)? { Judgement::Dead } else { Judgement::Want })
     }
 
