@@ -269,7 +269,6 @@ proptest! {
                     replicas[r].commit(&mut Vec::new());
                     touched.push(key);
                 }
-                Step::Overwrite(..) | Step::Delete(..) => {}
                 Step::Forget(r) => {
                     forgot = true;
                     replicas[r].ledger.forget(&ns(), crate::causality::Hlc(u64::MAX >> 1), None, 100).unwrap();
@@ -292,7 +291,7 @@ proptest! {
                     b.meet(a);
                     exchange_until(Way::Both, a, b, &turns, most, &mut |_, _, _| {});
                 }
-                Step::Exchange(..) => {}
+                Step::Overwrite(..) | Step::Delete(..) | Step::Exchange(..) => {}
             }
             replicas.iter().for_each(Replica::audit);
         }
