@@ -129,6 +129,10 @@ impl<'a> End<'a> {
                         Judgement::Want => Verdict::Want,
                         Judgement::Held => Verdict::Held,
                         Judgement::Dead => Verdict::Dead,
+                        Judgement::Collides(held) => {
+                            items.push(*held);
+                            Verdict::Want
+                        }
                         Judgement::Superseded(by) => {
                             items.push(*by);
                             Verdict::Superseded

@@ -72,8 +72,10 @@ pub(super) async fn start(builder: Builder) -> Result<Node, StartError> {
     check(&builder)?;
     let opened = open(builder.keep.clone(), builder.fjall).await?;
     let node = libp2p::node_id(&opened.identity);
-    let life = life::open_life(&*opened.store, &opened.surroundings, &*builder.entropy, builder.durability)
-        .map_err(|error| StartError::Open(error.into()))?;
+    let (surroundings, directory) = (&opened.surroundings, opened.directory.as_ref().map(DataDir::path));
+    let life =
+        life::open_life(&*opened.store, surroundings, directory, &*builder.entropy, builder.durability)
+            .map_err(StartError::Open)?;
     let (events, first_events) = broadcast::channel(EVENTS_MAX);
     let (life, issued) = past_is_whole(&builder, &opened, node, life)?;
     if life.began == Some(life::Reason::TailMissing) {

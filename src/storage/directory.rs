@@ -5,6 +5,7 @@
 //! identity    32 bytes, the node's ed25519 secret key; keep it to stay the same node
 //! store/      the store
 //! issued      how many names were given to writes: tells whether the store lost its end
+//! opened      which opening was the last: tells whether the store was put back from a backup
 //! ```
 
 use std::{
@@ -179,7 +180,7 @@ fn write_identity(path: &Path, identity: &[u8]) -> io::Result<()> {
 }
 
 /// What is created is for the owner alone.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options

@@ -98,9 +98,7 @@ impl End {
                 Input::PageRead { page: Page { versions: page.versions }, lost, last }
             }
             Effect::Apply(page) => {
-                for version in page.versions {
-                    replica.ledger.receive(&ns(), version, None).unwrap();
-                }
+                page.versions.into_iter().for_each(|version| replica.take(version, false));
                 commit(replica);
                 Input::Applied { set_aside: vec![] }
             }
@@ -135,6 +133,10 @@ impl End {
                         Judgement::Want => Verdict::Want,
                         Judgement::Held => Verdict::Held,
                         Judgement::Dead => Verdict::Dead,
+                        Judgement::Collides(held) => {
+                            items.push(*held);
+                            Verdict::Want
+                        }
                         Judgement::Superseded(by) => {
                             items.push(*by);
                             Verdict::Superseded
@@ -150,9 +152,7 @@ impl End {
                 Input::ItemsRead { items: Items { versions: page.versions }, next: page.next }
             }
             Effect::Settle(items) => {
-                for version in items.versions {
-                    replica.ledger.settle(&ns(), version, None).unwrap();
-                }
+                items.versions.into_iter().for_each(|version| replica.take(version, true));
                 commit(replica);
                 Input::Settled
             }

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     causality::{DeadSet, Dot, Hlc, Intervals, Origin, SeenSet},
     conflict::{Base, Body, CONTEXT_ENTRIES_MAX, Etag, Record, Strategies, Strategy, Version},
-    replica::{Precondition, Refused, Rules, plan_merge, plan_write},
+    replica::{Precondition, Refused, Rules, plan_write},
     types::{Key, Namespace},
 };
 
@@ -339,38 +339,6 @@ impl Ledger {
     #[must_use]
     pub fn keeps_first(&self, namespace: &Namespace, key: &Key) -> bool {
         *self.space(namespace).strategy(key) == Strategy::FirstWriteWins
-    }
-
-    /// Rule 7: plans `lost`, a write of this node whose dot names another content now, once more
-    /// under a fresh dot: beside whatever stands there, as it was written.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    ///
-    /// # Panics
-    /// When the namespace is not carried: callers check.
-    pub fn write_again(
-        &mut self,
-        namespace: &Namespace,
-        lost: Version,
-        blob: Option<Bytes>,
-        hlc: Hlc,
-    ) -> Result<Version, StoreError> {
-        let space = self.space(namespace);
-        let mut context = lost.context;
-        if lost.dot.seq > 1 {
-            context.insert(Dot::new(lost.dot.origin, lost.dot.seq - 1));
-        }
-        let dot = Dot::new(self.me, self.last_seq(&space, &self.me) + 1);
-        if let Some(base) = &lost.base {
-            self.intern(base);
-        }
-        let context = context.without(&self.me);
-        let version = Version { dot, hlc, base: lost.base, context, key: lost.key, body: lost.body };
-        let at = self.look(space.no, &version.key)?;
-        let plan = plan_merge(self.draft.records.get(at), version.clone());
-        self.apply_and_keep(namespace, &space, Step { at, plan, dot, blob, local: false });
-        Ok(version)
     }
 
     /// Whether a write of `key` would be refused because too many origins wrote it.

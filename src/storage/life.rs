@@ -12,7 +12,12 @@ use std::{fs, path::Path};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Durability, Store, StoreError, directory::LOCK, layout};
+use super::{
+    Batch, Durability, OpenError, Store, StoreError,
+    directory::{self, LOCK},
+    layout,
+    opening::{OPENED, Opening},
+};
 use crate::{
     ports::Entropy,
     wire::{decode, encode},
@@ -58,6 +63,8 @@ pub enum Reason {
     Fresh,
     /// The directory is not the one last opened: it was copied, moved, or restored.
     Moved,
+    /// The store is not the one that was last opened in this directory: it was put back from a backup.
+    Restored,
     /// The machine went down while acknowledged writes were not synced.
     PowerLost,
     /// What the store knew of its life cannot be read.
@@ -119,7 +126,7 @@ impl Surroundings {
 
 /// Device, inode, and when the inode last changed.
 #[cfg(unix)]
-fn identify(path: &Path) -> (u64, u64, i64) {
+pub(super) fn identify(path: &Path) -> (u64, u64, i64) {
     use std::os::unix::fs::MetadataExt;
     let Ok(metadata) = fs::metadata(path) else { return (0, 0, 0) };
     let changed = metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec());
@@ -148,26 +155,40 @@ pub fn judge(stored: Option<&StoredLife>, now: &Surroundings) -> Verdict {
 /// Opens the life of `store`: judges it, and stores the outcome, synced, before it returns. From
 /// then on a stop without [`close_life`] is an unclean one.
 ///
+/// In `directory`, where there is one, it leaves the mark of this [`Opening`], first there and then in the store:
+/// a stop between the two makes for a new epoch at worst.
+///
 /// # Errors
-/// When the store cannot be read or written.
+/// When the store cannot be read or written, or the directory not be written.
 pub fn open_life(
     store: &dyn Store,
     now: &Surroundings,
+    directory: Option<&Path>,
     entropy: &dyn Entropy,
     durability: Durability,
-) -> Result<Life, StoreError> {
+) -> Result<Life, OpenError> {
     let stored = read(store)?;
+    let marked = read_opening(store)?;
+    let goes_on = directory.is_none_or(|path| marked.agrees(Opening::of(path)));
     let verdict = match &stored {
         Found::Nothing => judge(None, now),
         Found::Life(life) => judge(Some(life), now),
         Found::Unreadable => Verdict::NewEpoch(Reason::Unreadable),
     };
     let life = match verdict {
-        Verdict::Continue(epoch) => Life { epoch, began: None },
+        Verdict::Continue(epoch) if goes_on => Life { epoch, began: None },
+        Verdict::Continue(epoch) => Life { epoch: draw(entropy, Some(epoch)), began: Some(Reason::Restored) },
         Verdict::NewEpoch(reason) => Life { epoch: draw(entropy, stored.epoch()), began: Some(reason) },
     };
     let synced = durability == Durability::Fsync;
-    write(store, &StoredLife { epoch: life.epoch, surroundings: now.clone(), clean: false, synced })?;
+    let opened = StoredLife { epoch: life.epoch, surroundings: now.clone(), clean: false, synced };
+    let mut batch = batch(&opened);
+    if let Some(path) = directory {
+        let opening = Opening::renew(path, draw(entropy, marked.nonce()))
+            .map_err(|error| directory::refused(&path.join(OPENED), &error))?;
+        batch.insert(opening_key(), encode(&opening));
+    }
+    store.commit(batch, Durability::Fsync)?;
     Ok(life)
 }
 
@@ -243,13 +264,51 @@ fn opened(store: &dyn Store) -> Result<StoredLife, StoreError> {
     }
 }
 
+/// What a store says of its last opening.
+enum Marked {
+    /// It was opened by a program that left no marks, or in no directory.
+    Nothing,
+    Unreadable,
+    Opening(Opening),
+}
+
+impl Marked {
+    fn agrees(&self, found: Option<Opening>) -> bool {
+        match self {
+            Self::Nothing => found.is_none(),
+            Self::Unreadable => false,
+            Self::Opening(opening) => found == Some(*opening),
+        }
+    }
+
+    fn nonce(&self) -> Option<u64> {
+        match self {
+            Self::Opening(opening) => Some(opening.nonce),
+            Self::Nothing | Self::Unreadable => None,
+        }
+    }
+}
+
+fn opening_key() -> Bytes {
+    layout::fact("opening")
+}
+
+fn read_opening(store: &dyn Store) -> Result<Marked, StoreError> {
+    let Some(bytes) = store.get(&opening_key())? else { return Ok(Marked::Nothing) };
+    Ok(decode(&bytes).map_or(Marked::Unreadable, Marked::Opening))
+}
+
 fn write(store: &dyn Store, life: &StoredLife) -> Result<(), StoreError> {
+    store.commit(batch(life), Durability::Fsync)
+}
+
+fn batch(life: &StoredLife) -> Batch {
     let mut bytes = BytesMut::new();
     bytes.put_u8(VERSION);
     bytes.put(encode(life));
     let mut batch = Batch::new();
     batch.insert(key(), bytes.freeze());
-    store.commit(batch, Durability::Fsync)
+    batch
 }
 
 #[cfg(test)]

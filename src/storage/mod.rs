@@ -13,6 +13,7 @@ mod bases;
 mod batch;
 mod checkpoint;
 mod chunks;
+mod collide;
 mod commit;
 mod count;
 mod dead_runs;
@@ -41,6 +42,7 @@ mod membership;
 pub mod memory;
 mod migrate;
 mod news;
+pub mod opening;
 mod pens;
 mod plain;
 mod reader;
@@ -53,6 +55,8 @@ mod stored;
 mod tally;
 mod view;
 
+#[cfg(test)]
+mod collide_tests;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]

@@ -322,7 +322,10 @@ impl World {
         let at = exchange.sides[side].replica;
         exchange.sides[side].settled.insert(dot);
         match judgement {
-            Judgement::Want => {
+            Judgement::Want | Judgement::Collides(_) => {
+                if let Judgement::Collides(held) = judgement {
+                    exchange.work.push_front(Work::Settle(side, *held));
+                }
                 let record = self.replicas[at].ledger.reader().record(&ns(), key).unwrap();
                 if let Some(version) = record.and_then(|record| record.get(dot).cloned()) {
                     exchange.work.push_front(Work::Settle(1 - side, version));

@@ -28,6 +28,9 @@ pub enum Judgement {
     Superseded(Box<Version>),
     /// It is superseded or forgotten: drop it.
     Dead,
+    /// Its dot names this one here, which is of another key, or may be another of the same: send it, and
+    /// take this one. Not all that is held is claimed, so that it would come by itself.
+    Collides(Box<Version>),
 }
 
 /// What became live in a namespace since the snapshot that a comparison of ranges was made on.
@@ -90,15 +93,21 @@ impl Ledger {
         let space = self.space(namespace);
         let at = self.look(space.no, key)?;
         if let Some(record) = self.draft.records.get(at) {
-            if record.get(dot).is_some() {
-                return Ok(Judgement::Held);
+            if let Some(held) = record.get(dot) {
+                // A delete alone is not compared: what the peer holds there may be something else.
+                let held = record.is_deleted().then(|| Box::new(held.clone()));
+                return Ok(held.map_or(Judgement::Held, Judgement::Collides));
             }
             if let Some(by) = record.siblings().iter().find(|sibling| sibling.supersedes(dot)) {
                 return Ok(Judgement::Superseded(Box::new(by.clone())));
             }
         }
-        let dead = self.dead.get(&space.no).is_some_and(|dead| dead.contains(dot));
-        Ok(if self.has_seen(&space, dot) && dead { Judgement::Dead } else { Judgement::Want })
+        if let Some(held) = self.held_anywhere(&space, dot)? {
+            return Ok(Judgement::Collides(Box::new(held)));
+        }
+        let dead = self.has_seen(&space, dot) && self.is_dead(&space, dot);
+        // Where it died under another key it is this content that is not known.
+        Ok(if dead && self.is_buried(&space, dot, key)? { Judgement::Dead } else { Judgement::Want })
     }
 
     /// Plans the merge of a version that a peer holds and this store does not: by rule 2, and if it
@@ -116,18 +125,21 @@ impl Ledger {
         if !self.has_seen(&space, dot) {
             return self.receive(namespace, version, blob);
         }
-        if self.dead.get(&space.no).is_some_and(|dead| dead.contains(dot)) {
+        let dead = self.is_dead(&space, dot);
+        if dead && self.is_buried(&space, dot, &version.key)? {
             return self.bury(namespace, &space, version);
         }
         let at = self.look(space.no, &version.key)?;
-        if self.draft.records.get(at).is_some_and(|record| record.get(dot).is_some()) {
+        let stands = self.draft.records.get(at).is_some_and(|record| record.get(dot).is_some());
+        if stands || self.held_anywhere(&space, dot)?.is_some() {
+            // The same again, or another content of that dot.
             return self.receive(namespace, version, blob);
         }
         let mut version = version;
         if !self.resolve(&mut version) {
             return Ok(Received::NeedsBase);
         }
-        self.take_back(namespace, version, blob)
+        if dead { self.revive(namespace, version, blob) } else { self.take_back(namespace, version, blob) }
     }
 
     /// A version that is dead here supersedes all the same: what superseded it, and covered all that it

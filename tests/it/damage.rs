@@ -14,7 +14,11 @@ use tidings::{
     Namespace, Node,
     causality::Dot,
     node::{Frontier, NodeEvent},
-    storage::{Batch, Durability, Store, fjall::FjallOptions},
+    storage::{
+        Batch, Durability, Store,
+        fjall::{Fjall, FjallOptions},
+        layout,
+    },
 };
 
 use crate::support::{
@@ -65,6 +69,7 @@ struct Pair {
     homes: TempDir,
     mesh: String,
     truth: BTreeMap<String, Vec<u8>>,
+    life: String,
 }
 
 impl Pair {
@@ -88,6 +93,7 @@ impl Pair {
         }
         until_equal(&[ant.clone(), bat.clone()]).await;
         let truth = contents(&bat).await;
+        let life = ant.status().await.epoch;
         bat.close().await;
         if clean {
             ant.close().await;
@@ -96,9 +102,10 @@ impl Pair {
             until("nothing of it is left", || async { (ant.tasks() == 0).then_some(()) }).await;
         }
         drop((ant, bat));
-        let pair = Self { homes, mesh, truth };
+        let pair = Self { homes, mesh, truth, life };
         // Free, and as the stop left it.
         until("the directory is free", || async { pair.free("ant") }).await;
+        pair.take_the_mark_out();
         copy(&pair.path("ant").join("store"), &pair.path("kept"));
         fs::copy(pair.path("ant").join("issued"), pair.path("kept-issued")).unwrap();
         pair
@@ -112,8 +119,18 @@ impl Pair {
         fs::File::open(self.path(name).join("lock")).unwrap().try_lock().ok()
     }
 
+    /// A store that knows of no opening, as those of earlier programs: else its return would begin a new
+    /// life, whatever is damaged.
+    fn take_the_mark_out(&self) {
+        let store = Fjall::open(self.path("ant").join("store"), small()).unwrap();
+        let mut batch = Batch::new();
+        batch.remove(layout::fact("opening"));
+        store.commit(batch, Durability::Fsync).unwrap();
+    }
+
     /// The directory as the stop left it, in the same place: nothing tells that it was ever elsewhere.
     fn restore(&self) {
+        let _there_may_be_none = fs::remove_file(self.path("ant").join("opened"));
         let store = self.path("ant").join("store");
         fs::remove_dir_all(&store).unwrap();
         copy(&self.path("kept"), &store);
@@ -202,6 +219,12 @@ fn places() -> usize {
 async fn a_damaged_journal_is_refused_with_a_cure_or_healed_and_no_dot_is_used_twice() {
     for clean in [false, true] {
         let pair = Pair::new(clean, 1).await;
+        pair.restore();
+        let ant =
+            node_on_disk(&pair.mesh, "ant", &pair.path("ant")).store_options(small()).start().await.unwrap();
+        assert_eq!(ant.status().await.epoch, pair.life, "what is not damaged goes on with its life");
+        ant.close().await;
+        drop(ant);
         let mut outcomes = BTreeMap::new();
         matrix(&pair, Path::new("0.jnl"), places(), &mut outcomes).await;
         eprintln!("clean stop: {clean}: {outcomes:?}");

@@ -182,6 +182,156 @@ async fn a_restored_old_copy_begins_a_new_life_takes_back_what_came_after_it_and
     }
 }
 
+/// As `rsync -a` does: what differs is written anew and gets the old name and the old time.
+fn put_back(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().unwrap().is_dir() {
+            fs::remove_dir_all(&to).unwrap();
+            copy(&from, &to);
+        } else if fs::read(&from).unwrap() != fs::read(&to).unwrap() {
+            let draft = to.with_extension("put-back");
+            fs::copy(&from, &draft).unwrap();
+            let modified = fs::metadata(&from).unwrap().modified().unwrap();
+            fs::File::options().write(true).open(&draft).unwrap().set_modified(modified).unwrap();
+            fs::rename(&draft, &to).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_put_back_in_its_place_begins_a_new_life_before_anybody_tells_it() {
+    // The store and what was counted alone, or all there is.
+    for only in [Some(["store", "issued"]), None] {
+        let (mesh, homes) = (mesh_name(), tempfile::tempdir().unwrap());
+        let (home, backup) = (homes.path().join("home"), homes.path().join("backup"));
+        let build = || node_on_disk(&mesh, "ant", &home);
+        let ant = build().start().await.unwrap();
+        let bat = node(&mesh, "bat").start().await.unwrap();
+        link(&ant, &bat).await;
+        let mut dots = BTreeSet::new();
+        for n in 1..=5 {
+            assert!(dots.insert(ant.put(format!("k/{n}"), "old").await.unwrap().dot));
+        }
+        let life = epoch(&ant).await;
+        ant.close().await;
+        drop(ant);
+        until("the directory is free", || async { fs::File::open(home.join("lock")).ok()?.try_lock().ok() })
+            .await;
+        copy(&home, &backup);
+        if let Some(only) = only {
+            for entry in fs::read_dir(&backup).unwrap() {
+                let entry = entry.unwrap();
+                if !only.contains(&&*entry.file_name().to_string_lossy()) {
+                    let _a_directory_or_a_file =
+                        fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
+                }
+            }
+        }
+        let ant = until("the node goes on", || async { build().start().await.ok() }).await;
+        assert_eq!(epoch(&ant).await, life, "a restart begins no new life");
+        link(&ant, &bat).await;
+        for n in 6..=10 {
+            assert!(dots.insert(ant.put(format!("k/{n}"), "old").await.unwrap().dot));
+        }
+        until_equal(&[ant.clone(), bat.clone()]).await;
+        ant.close().await;
+        drop(ant);
+        until("the directory is free", || async { fs::File::open(home.join("lock")).ok()?.try_lock().ok() })
+            .await;
+
+        put_back(&backup, &home);
+        let ant = until("the old store starts", || async { build().start().await.ok() }).await;
+        assert_ne!(epoch(&ant).await, life, "before anybody told it: {only:?}");
+        assert_eq!(text(&ant, "k/6").await, None);
+        for key in ["new/1", "new/2", "k/6"] {
+            assert!(dots.insert(ant.put(key, "mine").await.unwrap().dot), "a dot is used twice");
+        }
+        link(&ant, &bat).await;
+        until_equal(&[ant.clone(), bat.clone()]).await;
+        for node in [&ant, &bat] {
+            for (key, value) in
+                [("k/5", "old"), ("k/6", "mine"), ("k/10", "old"), ("new/1", "mine"), ("new/2", "mine")]
+            {
+                assert_eq!(text(node, key).await.as_deref(), Some(value), "{key} at {}", node.name());
+            }
+            assert_eq!(metric(node, "tidings_collisions_total"), 0);
+        }
+        let life = epoch(&ant).await;
+        let ant = restart(ant, build).await;
+        assert_eq!(epoch(&ant).await, life, "the new life goes on");
+    }
+}
+
+/// A snapshot of the whole disk is put back: nothing there tells, so names are given twice, for other keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_whole_disk_was_rolled_back_and_its_peer_keep_what_both_acknowledged() {
+    // Fewer, and more than it lost: then nobody has seen more of it than it has itself.
+    for mine in [3, 9] {
+        let mesh = mesh_name();
+        let mut machine = Machine::new(&mesh, "ant");
+        let ant = machine.builder().start().await.unwrap();
+        for n in 1..=5 {
+            ant.put(format!("k/{n}"), "old").await.unwrap();
+        }
+        ant.close().await;
+        drop(ant);
+        let snapshot = machine.disk.copy();
+        let ant = machine.builder().start().await.unwrap();
+        let life = epoch(&ant).await;
+        let bat = node(&mesh, "bat").start().await.unwrap();
+        link(&ant, &bat).await;
+        for n in 6..=9 {
+            ant.put(format!("k/{n}"), "old").await.unwrap();
+        }
+        let large = vec![b'o'; 200_000];
+        ant.put("k/10", large.clone()).await.unwrap();
+        until_equal(&[ant.clone(), bat.clone()]).await;
+        ant.close().await;
+        drop(ant);
+
+        machine.disk = snapshot;
+        let ant = machine.builder().start().await.unwrap();
+        assert_eq!(epoch(&ant).await, life, "nothing tells that time went on");
+        for n in 1..mine {
+            ant.put(format!("new/{n}"), "mine").await.unwrap();
+        }
+        ant.put("k/6", "mine").await.unwrap();
+        link(&ant, &bat).await;
+        until_equal(&[ant.clone(), bat.clone()]).await;
+        let digest = ant.digest().await.unwrap();
+        assert_eq!((digest.root, digest.keys), (bat.digest().await.unwrap().root, 9 + mine));
+        for node in [&ant, &bat] {
+            for n in 1..mine {
+                assert_eq!(
+                    text(node, &format!("new/{n}")).await.as_deref(),
+                    Some("mine"),
+                    "at {}",
+                    node.name()
+                );
+            }
+            for n in 1..=9 {
+                let value = if n == 6 { "mine" } else { "old" };
+                assert_eq!(
+                    text(node, &format!("k/{n}")).await.as_deref(),
+                    Some(value),
+                    "k/{n} at {}",
+                    node.name()
+                );
+            }
+            assert_eq!(
+                text(node, "k/10").await.map(String::into_bytes),
+                Some(large.clone()),
+                "at {}",
+                node.name()
+            );
+        }
+        assert!(metric(&ant, "tidings_collisions_total") + metric(&bat, "tidings_collisions_total") > 0);
+        assert_ne!(epoch(&ant).await, life);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_with_one_identity_are_found_by_who_is_connected_to_both() {
     // Whichever of the two ends has the lesser id.

@@ -138,6 +138,10 @@ impl Storing<'_> {
             Judgement::Want => Verdict::Want,
             Judgement::Held => Verdict::Held,
             Judgement::Dead => Verdict::Dead,
+            Judgement::Collides(held) => {
+                items.push(*held);
+                Verdict::Want
+            }
             Judgement::Superseded(by) => {
                 items.push(*by);
                 Verdict::Superseded

@@ -142,14 +142,22 @@ impl StorageState {
             return Ok(merged);
         }
         self.look_for_shadowed(namespace, &versions);
-        if versions.iter().any(|version| self.ledger.writes_as(&version.dot.origin)) {
-            // They may collide with writes of this node: those are looked at as committed, large values too.
+        let mut collides = false;
+        for version in &versions {
+            collides |=
+                self.ledger.writes_as(&version.dot.origin) || self.ledger.collides(namespace, version)?;
+        }
+        if collides {
+            // What loses its dot leaves in the batch in which it is written again, and is looked at as committed,
+            // with its large value: so first the rest. The unit stays whole.
             self.flush()?;
         }
         for version in versions {
             let (dot, hlc) = (version.dot, version.hlc);
             if self.ledger.writes_as(&dot.origin) && !self.ledger.is_seen(namespace, dot) {
                 self.begin_epoch(dot.origin, PEER_KNOWS_MORE)?;
+            } else if self.ledger.collides(namespace, &version)? {
+                self.begin_epoch(dot.origin, TWIN)?;
             }
             let metrics = &self.society.metrics;
             let blob = blobs.remove(&dot);
@@ -175,7 +183,7 @@ impl StorageState {
                     metrics.collisions.inc();
                     tracing::warn!(%dot, %from, "one write has two contents: a node was cloned, or lies");
                     if let Some(lost) = lost {
-                        self.write_again(namespace, *lost)?;
+                        self.write_again(namespace, &lost)?;
                     }
                 }
                 Received::NeedsBase => {
@@ -226,18 +234,22 @@ impl StorageState {
         }
     }
 
-    /// Rule 7: a write of this node whose dot names the content of a twin now is written again
-    /// under a new epoch: what was acknowledged is kept.
-    pub(super) fn write_again(&mut self, namespace: &Namespace, lost: Version) -> Result<(), StoreError> {
-        if lost.dot.origin.node != self.society.node {
-            return Ok(());
-        }
+    /// Rule 7: a write whose dot names another content now is written again, by whoever held it: what
+    /// was acknowledged is kept, also where its author does not have it any more.
+    pub(super) fn write_again(&mut self, namespace: &Namespace, lost: &Version) -> Result<(), StoreError> {
         let blob = if lost.is_large() { self.ledger.reader().blob(namespace, lost.dot)? } else { None };
-        self.begin_epoch(lost.dot.origin, TWIN)?;
-        let stamp = self.society.clock.tick([lost.hlc]);
-        let version = self.ledger.write_again(namespace, lost, blob, stamp)?;
-        self.durability = self.society.settings.durability;
-        self.rewritten.push((namespace.clone(), version));
+        let again = match self.ledger.write_again(namespace, lost, blob.clone())? {
+            Ok(again) => again,
+            Err(_) => {
+                self.begin_epoch(self.ledger.origin(), TWIN)?;
+                let again = self.ledger.write_again(namespace, lost, blob)?;
+                again.expect("a new life has written nothing yet")
+            }
+        };
+        if let Some(version) = again {
+            self.durability = self.society.settings.durability;
+            self.rewritten.push((namespace.clone(), version));
+        }
         Ok(())
     }
 }
