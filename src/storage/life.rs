@@ -16,7 +16,7 @@ use super::{
     Batch, Durability, OpenError, Store, StoreError,
     directory::{self, LOCK},
     layout,
-    opening::{OPENED, Opening},
+    opening::{OPENED, Opening, opening_key, read_opening},
 };
 use crate::{
     ports::Entropy,
@@ -262,40 +262,6 @@ fn opened(store: &dyn Store) -> Result<StoredLife, StoreError> {
             Err(StoreError::Damaged("what it knew of its life is gone".into()))
         }
     }
-}
-
-/// What a store says of its last opening.
-enum Marked {
-    /// It was opened by a program that left no marks, or in no directory.
-    Nothing,
-    Unreadable,
-    Opening(Opening),
-}
-
-impl Marked {
-    fn agrees(&self, found: Option<Opening>) -> bool {
-        match self {
-            Self::Nothing => found.is_none(),
-            Self::Unreadable => false,
-            Self::Opening(opening) => found == Some(*opening),
-        }
-    }
-
-    fn nonce(&self) -> Option<u64> {
-        match self {
-            Self::Opening(opening) => Some(opening.nonce),
-            Self::Nothing | Self::Unreadable => None,
-        }
-    }
-}
-
-fn opening_key() -> Bytes {
-    layout::fact("opening")
-}
-
-fn read_opening(store: &dyn Store) -> Result<Marked, StoreError> {
-    let Some(bytes) = store.get(&opening_key())? else { return Ok(Marked::Nothing) };
-    Ok(decode(&bytes).map_or(Marked::Unreadable, Marked::Opening))
 }
 
 fn write(store: &dyn Store, life: &StoredLife) -> Result<(), StoreError> {

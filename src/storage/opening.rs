@@ -12,9 +12,11 @@ use std::{
     path::Path,
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{directory, life};
+use super::{Store, StoreError, directory, layout, life};
+use crate::wire::decode;
 
 pub(super) const OPENED: &str = "opened";
 /// One that is not completely written yet.
@@ -67,6 +69,40 @@ impl Opening {
         // Only now, for all of this changes it.
         Ok(Self { nonce, changed_ns: life::identify(&path.join(OPENED)).2 })
     }
+}
+
+/// What a store says of its last opening.
+pub(super) enum Marked {
+    /// It was opened by a program that left no marks, or in no directory.
+    Nothing,
+    Unreadable,
+    Opening(Opening),
+}
+
+impl Marked {
+    pub(super) fn agrees(&self, found: Option<Opening>) -> bool {
+        match self {
+            Self::Nothing => found.is_none(),
+            Self::Unreadable => false,
+            Self::Opening(opening) => found == Some(*opening),
+        }
+    }
+
+    pub(super) fn nonce(&self) -> Option<u64> {
+        match self {
+            Self::Opening(opening) => Some(opening.nonce),
+            Self::Nothing | Self::Unreadable => None,
+        }
+    }
+}
+
+pub(super) fn opening_key() -> Bytes {
+    layout::fact("opening")
+}
+
+pub(super) fn read_opening(store: &dyn Store) -> Result<Marked, StoreError> {
+    let Some(bytes) = store.get(&opening_key())? else { return Ok(Marked::Nothing) };
+    Ok(decode(&bytes).map_or(Marked::Unreadable, Marked::Opening))
 }
 
 #[cfg(test)]
