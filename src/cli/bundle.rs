@@ -51,7 +51,7 @@ struct Imported {
 
 /// Writes what the node holds to a file, which is there when all of it is, and verified. Whoever breaks it off
 /// leaves nothing behind.
-pub(super) fn export(client: Client, export: args::Export, json: bool) -> Result<ExitCode, Failure> {
+pub(super) fn export(client: Client, export: &args::Export, json: bool) -> Result<ExitCode, Failure> {
     let part = part_of(&export.file);
     let cannot = |error: io::Error| Failure::refused(format!("nothing was exported: {error}"));
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
@@ -80,7 +80,7 @@ pub(super) fn export(client: Client, export: args::Export, json: bool) -> Result
             Ok(asked.exit_code())
         }
         Ok(Err(_)) => Err(Failure::refused("nothing was exported: a panic")),
-        Ok(Ok(written)) => tell(&export, written?, json).map(|()| ExitCode::SUCCESS),
+        Ok(Ok(written)) => tell(export, written?, json).map(|()| ExitCode::SUCCESS),
     }
 }
 

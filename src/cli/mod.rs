@@ -68,7 +68,7 @@ fn run(arguments: Arguments, matches: &clap::ArgMatches) -> Result<ExitCode, Fai
         Command::Status => status::run(&client.connect()?, client.json)?,
         Command::Peers { action } => peers::run(&client.connect()?, action, client.json)?,
         Command::Namespaces { action } => namespaces::run(&client.connect()?, action, client.json)?,
-        Command::Export(export) => return bundle::export(client.connect()?, export, client.json),
+        Command::Export(export) => return bundle::export(client.connect()?, &export, client.json),
         Command::Import(import) => bundle::import(&client.connect()?, &import, client.json)?,
         Command::Doctor(doctor) => return doctor::run(&doctor, client.json),
         Command::Sync(sync) if sync.status => sync::status(&client.connect()?, client.json)?,

@@ -11,6 +11,7 @@ use axum::{
 use futures::{Stream, StreamExt, stream};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
+    task::JoinSet,
     time,
 };
 
@@ -53,8 +54,8 @@ fn bounded(
     turn: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Bytes, String>> + Send + 'static {
     let (parts, mut read) = mpsc::channel(EXPORT_AHEAD_MAX);
-    let late = parts.clone();
-    tokio::spawn(async move {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
         let reading = async {
             while let Some(part) = bundle.next().await {
                 let part = part.map_err(|error| error.to_string());
@@ -64,16 +65,16 @@ fn bounded(
                 }
             }
         };
-        let in_time = tokio::select! {
-            in_time = time::timeout(EXPORT_TIME_MAX, reading) => in_time.is_ok(),
-            () = late.closed() => true,
-        };
-        drop((bundle, turn));
-        if !in_time {
-            let _reader_is_gone = late.send(Err("the export took too long".to_owned())).await;
+        if time::timeout(EXPORT_TIME_MAX, reading).await.is_err() {
+            drop((bundle, turn));
+            let _reader_is_gone = parts.send(Err("the export took too long".to_owned())).await;
         }
     });
-    stream::poll_fn(move |cx| read.poll_recv(cx))
+    stream::poll_fn(move |cx| {
+        // It ends with the answer, whether that was read or not.
+        let _with_it = &task;
+        read.poll_recv(cx)
+    })
 }
 
 /// `POST /v1/import`: `{versions, fresh, too_large, complete, incomplete_because}`.
@@ -134,9 +135,9 @@ mod tests {
         let endless: Export = Box::pin(stream::repeat_with(|| Ok(Bytes::from_static(b"part"))));
         let mut read = Box::pin(bounded(endless, turn));
         assert_eq!(read.next().await, Some(Ok(Bytes::from_static(b"part"))));
-        time::sleep(EXPORT_TIME_MAX - Duration::from_secs(1)).await;
+        time::sleep(EXPORT_TIME_MAX.mul_f32(0.9)).await;
         assert_eq!(places.available_permits(), 0);
-        time::sleep(Duration::from_secs(2)).await;
+        time::sleep(EXPORT_TIME_MAX.mul_f32(0.2)).await;
         assert_eq!(places.available_permits(), 1, "the answer was not polled meanwhile");
         let rest: Vec<_> = read.collect().await;
         assert_eq!(rest.last(), Some(&Err("the export took too long".to_owned())));
